@@ -1,0 +1,34 @@
+//! Generates messages, services and their JSON form from `mesh/v1/*.proto`,
+//! with a protobuf compiler that is a crate: no `protoc` has to be installed.
+use std::{env, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 3] = [
+    "mesh/v1/types.proto",
+    "mesh/v1/router.proto",
+    "mesh/v1/control.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for file in FILES {
+        println!("cargo:rerun-if-changed={file}");
+    }
+    let set = protox::compile(FILES, ["."])?;
+    let bytes = set.encode_to_vec();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    // Generated always; which halves are compiled in is up to the features.
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .client_mod_attribute("mesh.v1.Control", "#[cfg(feature = \"control\")]")
+        .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
+        .compile_fds(set)?;
+    if env::var_os("CARGO_FEATURE_JSON").is_some() {
+        pbjson_build::Builder::new()
+            .register_descriptors(&bytes)?
+            .out_dir(out)
+            .build(&[".mesh.v1"])?;
+    }
+    Ok(())
+}

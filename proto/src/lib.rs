@@ -1,0 +1,20 @@
+//! The protocol of the mesh, `mesh.v1`, generated from the `.proto` files beside
+//! this crate. Those files are its documentation.
+//!
+//! Features: `control` (client of Control), `server` (both servers), `json`
+//! (serde: proto3's JSON mapping). A router uses none of them.
+
+/// Version 1 of the protocol.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, unreachable_pub)]
+pub mod v1 {
+    tonic::include_proto!("mesh.v1");
+    #[cfg(feature = "json")]
+    include!(concat!(env!("OUT_DIR"), "/mesh.v1.serde.rs"));
+}
+
+/// The version that a [`v1::Hello`] carries.
+pub const PROTOCOL: u32 = 1;
+
+/// Largest message that either side accepts, in bytes. A hello with 65,536
+/// leases, the most that one worker can hold, stays below it.
+pub const MAX_MESSAGE: usize = 8 << 20;
