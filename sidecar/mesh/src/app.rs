@@ -1,0 +1,97 @@
+//! An app as it is at this moment.
+
+use std::sync::Arc;
+
+use crate::{Counters, DynoKey, DynoState, Settings, pool::Pool, queue::Queue};
+
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) name: Arc<str>,
+    pub(crate) version: u64,
+    pub(crate) settings: Settings,
+    pub(crate) maintenance: bool,
+    pub(crate) released: bool,
+    pub(crate) domains: Vec<Box<str>>,
+    /// In the order they were added.
+    pub(crate) dynos: Vec<DynoKey>,
+    /// The ones that may have a request now.
+    pub(crate) pool: Pool,
+    pub(crate) queue: Queue,
+    pub(crate) census: Census,
+    /// Leases out, also of dynos that are no longer part of the app.
+    pub(crate) in_flight: u32,
+    /// Dynos with at least one lease.
+    pub(crate) in_use: u32,
+    /// A dyno was asked for in this episode.
+    pub(crate) dyno_needed: bool,
+    /// Deleted; forgotten with its last lease.
+    pub(crate) deleted: bool,
+    pub(crate) counters: Counters,
+}
+
+impl App {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            version: 0,
+            settings: Settings::default(),
+            maintenance: false,
+            released: false,
+            domains: Vec::new(),
+            dynos: Vec::new(),
+            pool: Pool::default(),
+            queue: Queue::default(),
+            census: Census::default(),
+            in_flight: 0,
+            in_use: 0,
+            dyno_needed: false,
+            deleted: false,
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// How many dynos of an app are in which condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    pub(crate) starting: u32,
+    pub(crate) up: u32,
+    /// Of those up.
+    pub(crate) quarantined: u32,
+    pub(crate) crashed: u32,
+}
+
+impl Census {
+    pub(crate) fn count(&mut self, state: DynoState, quarantined: bool) {
+        if let Some(n) = self.field(state) {
+            *n += 1;
+        }
+        self.quarantined += u32::from(quarantined && state == DynoState::Up);
+    }
+
+    pub(crate) fn discount(&mut self, state: DynoState, quarantined: bool) {
+        if let Some(n) = self.field(state) {
+            *n -= 1;
+        }
+        self.quarantined -= u32::from(quarantined && state == DynoState::Up);
+    }
+
+    fn field(&mut self, state: DynoState) -> Option<&mut u32> {
+        match state {
+            DynoState::Starting => Some(&mut self.starting),
+            DynoState::Up => Some(&mut self.up),
+            DynoState::Crashed => Some(&mut self.crashed),
+            DynoState::Draining | DynoState::Down => None,
+        }
+    }
+
+    /// Up and trusted.
+    pub(crate) fn running(&self) -> u32 {
+        self.up - self.quarantined
+    }
+
+    /// What the default depth of the queue is counted by.
+    pub(crate) fn expected(&self) -> u32 {
+        self.up + self.starting
+    }
+}

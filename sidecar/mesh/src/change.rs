@@ -1,0 +1,362 @@
+//! Changes of apps: from what was asked for to what an app shall be.
+//!
+//! [`Mesh::plan`] works on copies of the configuration and changes nothing, so
+//! a change that is refused leaves no trace, and its operations take effect
+//! together.
+
+use std::collections::BTreeMap;
+
+use crate::{AppSpec, DynoSpec, DynoState, Mesh, Settings, check_app_name, parse_domain};
+
+/// A change of one app.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Which app.
+    pub app: Box<str>,
+    /// The version it was made for; `None`: any.
+    pub base_version: Option<u64>,
+    /// Take effect together, in this order.
+    pub operations: Vec<Operation>,
+}
+
+/// One step of a change.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the names say it; proto/mesh/v1/control.proto has the details"
+)]
+pub enum Operation {
+    CreateApp(Settings),
+    DeleteApp,
+    PutSettings(Settings),
+    SetMaintenance(bool),
+    AddDomain(Box<str>),
+    RemoveDomain(Box<str>),
+    PutDyno { dyno: DynoSpec, takeover: bool },
+    RemoveDyno(Box<str>),
+    SetDynoState { dyno: Box<str>, state: DynoState },
+}
+
+/// Why a change was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Malformed.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such app, domain or dyno.
+    #[error("{0}")]
+    NotFound(String),
+    /// The name, domain or address is taken.
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// Made for another version of the app.
+    #[error("app \"{app}\" is at version {current}, the change was made for {base}")]
+    Conflict {
+        /// Which app.
+        app: Box<str>,
+        /// Its version.
+        current: u64,
+        /// The version that the change expected.
+        base: u64,
+    },
+    /// A limit is reached.
+    #[error("{0}")]
+    Exhausted(String),
+}
+
+/// What an app shall be from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// Like this.
+    Put(AppSpec),
+    /// Gone.
+    Remove(Box<str>),
+}
+
+impl Update {
+    /// Which app.
+    pub fn app(&self) -> &str {
+        match self {
+            Self::Put(spec) => &spec.name,
+            Self::Remove(name) => name,
+        }
+    }
+}
+
+/// Most operations in one change.
+const MAX_OPERATIONS: usize = 1_000;
+
+impl Mesh {
+    /// Checks a change and says what it comes to: for its app first, then for
+    /// apps that lose a dyno because its address was taken over.
+    ///
+    /// # Errors
+    /// Why it can't be made.
+    pub fn plan(&self, change: &Change) -> Result<Vec<Update>, ChangeError> {
+        if change.operations.is_empty() || change.operations.len() > MAX_OPERATIONS {
+            return Err(ChangeError::Invalid(format!(
+                "a change has 1 to {MAX_OPERATIONS} operations, not {}",
+                change.operations.len()
+            )));
+        }
+        let before = self.spec(&change.app);
+        let current = before.as_ref().map_or(0, |spec| spec.version);
+        if let Some(base) = change.base_version.filter(|base| *base != current) {
+            return Err(ChangeError::Conflict {
+                app: change.app.clone(),
+                current,
+                base,
+            });
+        }
+        let dynos_before = before.as_ref().map_or(0, |spec| spec.dynos.len());
+        let others = BTreeMap::new();
+        let mut plan = Plan {
+            mesh: self,
+            app: &change.app,
+            dynos_before,
+            draft: before,
+            others,
+        };
+        for operation in &change.operations {
+            plan.apply(operation)?;
+        }
+        plan.finish(current)
+    }
+}
+
+struct Plan<'a> {
+    mesh: &'a Mesh,
+    app: &'a str,
+    dynos_before: usize,
+    draft: Option<AppSpec>,
+    /// Apps that lose a dyno to this one.
+    others: BTreeMap<Box<str>, AppSpec>,
+}
+
+impl Plan<'_> {
+    fn apply(&mut self, operation: &Operation) -> Result<(), ChangeError> {
+        match operation {
+            Operation::CreateApp(settings) => return self.create(settings),
+            Operation::DeleteApp => {
+                self.draft()?;
+                self.draft = None;
+            }
+            Operation::PutSettings(settings) => {
+                settings.check()?;
+                self.draft()?.settings = settings.clone();
+            }
+            Operation::SetMaintenance(on) => self.draft()?.maintenance = *on,
+            Operation::AddDomain(domain) => self.add_domain(domain)?,
+            Operation::RemoveDomain(domain) => self.remove_domain(domain)?,
+            Operation::PutDyno { dyno, takeover } => self.put_dyno(dyno, *takeover)?,
+            Operation::RemoveDyno(name) => {
+                let index = self.dyno_index(name)?;
+                self.draft()?.dynos.remove(index);
+            }
+            Operation::SetDynoState { dyno, state } => {
+                let index = self.dyno_index(dyno)?;
+                let mut spec = self.draft()?.dynos[index].clone();
+                spec.state = *state;
+                self.put_dyno(&spec, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, settings: &Settings) -> Result<(), ChangeError> {
+        check_app_name(self.app)?;
+        settings.check()?;
+        if self.draft.is_some() {
+            return Err(ChangeError::AlreadyExists(format!(
+                "app \"{}\" exists already",
+                self.app
+            )));
+        }
+        let max = self.mesh.limits.apps;
+        // One that this change deletes makes room for itself.
+        if self.mesh.by_name.len() >= max && !self.mesh.by_name.contains_key(self.app) {
+            return Err(ChangeError::Exhausted(format!(
+                "there are {max} apps, the most allowed"
+            )));
+        }
+        let (name, settings) = (self.app.into(), settings.clone());
+        self.draft = Some(AppSpec {
+            name,
+            settings,
+            ..AppSpec::default()
+        });
+        Ok(())
+    }
+
+    fn draft(&mut self) -> Result<&mut AppSpec, ChangeError> {
+        let app = self.app;
+        self.draft
+            .as_mut()
+            .ok_or_else(|| ChangeError::NotFound(format!("there is no app \"{app}\"")))
+    }
+
+    fn add_domain(&mut self, domain: &str) -> Result<(), ChangeError> {
+        let domain = parse_domain(domain)?;
+        let max = self.mesh.limits.domains_per_app;
+        let spec = self.draft()?;
+        if spec.domains.contains(&domain) {
+            return Err(ChangeError::AlreadyExists(format!(
+                "app \"{}\" has domain \"{domain}\" already",
+                spec.name
+            )));
+        }
+        if spec.domains.len() >= max {
+            return Err(ChangeError::Exhausted(format!(
+                "an app may have {max} domains"
+            )));
+        }
+        spec.domains.push(domain.clone());
+        match self.mesh.directory.owner(&domain) {
+            Some(key) if *self.mesh.apps[key.0 as usize].name != *self.app => {
+                Err(ChangeError::AlreadyExists(format!(
+                    "domain \"{domain}\" belongs to app \"{}\"",
+                    self.mesh.apps[key.0 as usize].name
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_domain(&mut self, domain: &str) -> Result<(), ChangeError> {
+        let domain = parse_domain(domain)?;
+        let spec = self.draft()?;
+        let index = spec
+            .domains
+            .iter()
+            .position(|d| *d == domain)
+            .ok_or_else(|| {
+                ChangeError::NotFound(format!("app \"{}\" has no domain \"{domain}\"", spec.name))
+            })?;
+        spec.domains.remove(index);
+        Ok(())
+    }
+
+    fn dyno_index(&mut self, name: &str) -> Result<usize, ChangeError> {
+        let spec = self.draft()?;
+        spec.dynos
+            .iter()
+            .position(|d| *d.name == *name)
+            .ok_or_else(|| {
+                ChangeError::NotFound(format!("app \"{}\" has no dyno \"{name}\"", spec.name))
+            })
+    }
+
+    fn put_dyno(&mut self, dyno: &DynoSpec, takeover: bool) -> Result<(), ChangeError> {
+        dyno.check()?;
+        self.draft()?;
+        self.check_instance(dyno)?;
+        if dyno.state.is_alive() {
+            self.claim_address(dyno, takeover)?;
+        }
+        let limits = &self.mesh.limits;
+        let (per_app, all) = (limits.dynos_per_app, limits.dynos);
+        let elsewhere = self.mesh.totals().dynos - self.dynos_before;
+        let spec = self.draft()?;
+        spec.released |= matches!(dyno.state, DynoState::Starting | DynoState::Up);
+        if let Some(old) = spec.dynos.iter_mut().find(|d| d.name == dyno.name) {
+            *old = dyno.clone();
+            return Ok(());
+        }
+        if spec.dynos.len() >= per_app || elsewhere + spec.dynos.len() >= all {
+            return Err(ChangeError::Exhausted(format!(
+                "an app may have {per_app} dynos, all apps together {all}"
+            )));
+        }
+        spec.dynos.push(dyno.clone());
+        Ok(())
+    }
+
+    /// An instance is one start of one process: it never moves.
+    fn check_instance(&self, dyno: &DynoSpec) -> Result<(), ChangeError> {
+        let taken = |app: &str, name: &str| {
+            ChangeError::AlreadyExists(format!(
+                "instance \"{}\" is dyno \"{name}\" of app \"{app}\"; each start of a process needs one of its own",
+                dyno.instance
+            ))
+        };
+        if let Some(key) = self.mesh.instances.get(&dyno.instance) {
+            let info = &self.mesh.dynos[key.0 as usize].info;
+            if *info.app != *self.app || info.name != dyno.name {
+                return Err(taken(&info.app, &info.name));
+            }
+            if info.address != dyno.address {
+                return Err(ChangeError::Invalid(format!(
+                    "instance \"{}\" has address {}; a process at another address is another instance",
+                    dyno.instance, info.address
+                )));
+            }
+        }
+        let draft = self.draft.iter().flat_map(|spec| &spec.dynos);
+        match draft
+            .into_iter()
+            .find(|d| d.instance == dyno.instance && d.name != dyno.name)
+        {
+            Some(other) => Err(taken(self.app, &other.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Two live dynos never have one address: a request for the one would reach
+    /// the other.
+    fn claim_address(&mut self, dyno: &DynoSpec, takeover: bool) -> Result<(), ChangeError> {
+        let same = |d: &DynoSpec| d.state.is_alive() && d.address == dyno.address;
+        let in_use = |app: &str, name: &str| {
+            ChangeError::AlreadyExists(format!(
+                "address {} is in use by dyno \"{name}\" of app \"{app}\"; remove it first, or take the address over if its process is gone",
+                dyno.address
+            ))
+        };
+        let app = self.app;
+        let spec = self.draft()?;
+        if let Some(index) = spec
+            .dynos
+            .iter()
+            .position(|d| d.name != dyno.name && same(d))
+        {
+            if !takeover {
+                return Err(in_use(app, &spec.dynos[index].name));
+            }
+            spec.dynos.remove(index);
+        }
+        let Some(key) = self.mesh.addresses.get(&dyno.address) else {
+            return Ok(());
+        };
+        let other = &self.mesh.dynos[key.0 as usize].info;
+        let taken_over = |spec: &AppSpec| !spec.dynos.iter().any(same);
+        if *other.app == *app || self.others.get(&*other.app).is_some_and(taken_over) {
+            return Ok(());
+        }
+        if !takeover {
+            return Err(in_use(&other.app, &other.name));
+        }
+        let name: Box<str> = (*other.app).into();
+        if let Some(mut spec) = self.others.remove(&name).or_else(|| self.mesh.spec(&name)) {
+            spec.dynos.retain(|d| !same(d));
+            self.others.insert(name, spec);
+        }
+        Ok(())
+    }
+
+    fn finish(self, current: u64) -> Result<Vec<Update>, ChangeError> {
+        let own = match self.draft {
+            Some(mut spec) => {
+                spec.version = current + 1;
+                Update::Put(spec)
+            }
+            None => Update::Remove(self.app.into()),
+        };
+        let others = self.others.into_values().map(|mut spec| {
+            spec.version += 1;
+            Update::Put(spec)
+        });
+        Ok([own].into_iter().chain(others).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

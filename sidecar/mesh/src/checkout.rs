@@ -1,0 +1,350 @@
+//! Checkout: a request comes for an app and gets a dyno, waits, or is refused.
+
+use std::time::Duration;
+
+use crate::{
+    Answer, AppKey, AskId, BOOT_TIMEOUT, DynoKey, Event, Mesh, Output, QUEUE_TIMEOUT, Refusal,
+    Route, SessionKey, Time,
+    queue::{Request, WaiterKey},
+    session::Entry,
+    timers::Timer,
+};
+
+/// What to do with a request now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Route(DynoKey),
+    /// A dyno will be free.
+    WaitBusy,
+    /// A dyno has to come up first.
+    WaitBoot,
+    /// As `WaitBoot`, and somebody has to start it.
+    NeedDyno,
+    Refuse(Refusal),
+}
+
+impl Decision {
+    fn is_wait(self) -> bool {
+        matches!(self, Self::WaitBusy | Self::WaitBoot | Self::NeedDyno)
+    }
+}
+
+/// A request that repeats this many failed dynos is malformed; the rest of the
+/// list is ignored.
+const MAX_TRIED: usize = 32;
+
+impl Mesh {
+    /// May a request have a dyno? It is answered now or later, once, unless it
+    /// is cancelled before. `waited` is how long it has waited elsewhere, `tried`
+    /// the instances that failed it. An ask number that the session uses already
+    /// is ignored, and so is a session that broke: nobody would get the answer.
+    /// Says whether it was taken.
+    pub fn ask(
+        &mut self,
+        session: SessionKey,
+        ask: AskId,
+        name: &str,
+        waited: Duration,
+        mut tried: Vec<Box<str>>,
+        now: Time,
+    ) -> bool {
+        let Some(asking) = self.sessions.get(session) else {
+            return false;
+        };
+        if asking.lost_until.is_some() || asking.entries.contains_key(&ask) {
+            return false;
+        }
+        let full = asking.entries.len() >= self.limits.asks_per_session;
+        tried.truncate(MAX_TRIED);
+        let arrived = now.before(waited);
+        let Some(app) = self.directory.lookup(name) else {
+            self.refuse_unknown(session, ask, now.since(arrived));
+            return true;
+        };
+        let request = Request {
+            session,
+            ask,
+            app,
+            arrived,
+            tried,
+        };
+        if full || self.waiters.len() >= self.limits.waiting {
+            self.refuse(&request, Refusal::Overloaded, now);
+            return true;
+        }
+        match self.admit(&request) {
+            Decision::Route(dyno) => self.grant(&request, dyno, false, now),
+            Decision::Refuse(reason) => self.refuse(&request, reason, now),
+            wait => self.enqueue(request, wait, now),
+        }
+        true
+    }
+
+    /// What to do with a request that comes now. If a dyno is free for it while
+    /// others wait, then every one of them tried that dyno (or it would have it):
+    /// to give it away overtakes nobody.
+    fn admit(&mut self, request: &Request) -> Decision {
+        let app = &self.apps[request.app.0 as usize];
+        if app.maintenance {
+            return Decision::Refuse(Refusal::Maintenance);
+        }
+        // Who was let in before, and failed by a dyno, is not turned away now.
+        let again = !request.tried.is_empty();
+        let waiting = app.queue.len();
+        let max = app.settings.max_requests.filter(|_| !again);
+        if max.is_some_and(|max| app.in_flight + waiting >= max) {
+            return Decision::Refuse(Refusal::TooManyRequests);
+        }
+        let tried = self.own_dynos(request.app, &request.tried);
+        let wait = match self.decide(request.app, &tried) {
+            // Nobody is served before it is known who holds what.
+            Decision::Route(_) if self.is_recovering() => Decision::WaitBusy,
+            Decision::Route(dyno) => return Decision::Route(dyno),
+            Decision::Refuse(reason) => return Decision::Refuse(reason),
+            wait => wait,
+        };
+        let app = &self.apps[request.app.0 as usize];
+        let depth = app.settings.depth_for(app.census.expected());
+        if waiting >= depth && !again {
+            return Decision::Refuse(Refusal::QueueFull);
+        }
+        wait
+    }
+
+    /// What a request of this app can have, if it were the first in the queue.
+    fn decide(&mut self, key: AppKey, tried: &[DynoKey]) -> Decision {
+        if let Some(dyno) = self.pick(key, tried) {
+            return Decision::Route(dyno);
+        }
+        let running = |dyno: &&DynoKey| self.dynos[dyno.0 as usize].is_running();
+        let tried_running = tried.iter().filter(running).count() as u32;
+        let app = &self.apps[key.0 as usize];
+        let census = app.census;
+        if census.running() > tried_running {
+            Decision::WaitBusy
+        } else if census.starting > 0 {
+            Decision::WaitBoot
+        } else if !tried.is_empty() {
+            Decision::Refuse(Refusal::NoOtherDyno)
+        } else if census.up > 0 {
+            Decision::Refuse(Refusal::Quarantined)
+        } else if census.crashed > 0 {
+            Decision::Refuse(Refusal::Crashed)
+        } else if app.settings.wake {
+            Decision::NeedDyno
+        } else if app.released {
+            Decision::Refuse(Refusal::NoDynos)
+        } else {
+            Decision::Refuse(Refusal::NeverReleased)
+        }
+    }
+
+    /// The dynos of this app that a request tried, each once.
+    fn own_dynos(&self, key: AppKey, tried: &[Box<str>]) -> Vec<DynoKey> {
+        let mut own: Vec<DynoKey> = tried
+            .iter()
+            .filter_map(|instance| self.instances.get(instance).copied())
+            .filter(|dyno| self.dynos[dyno.0 as usize].is_of(key))
+            .collect();
+        own.sort_unstable();
+        own.dedup();
+        own
+    }
+
+    /// One of the best dynos, but none of `tried`.
+    fn pick(&mut self, key: AppKey, tried: &[DynoKey]) -> Option<DynoKey> {
+        for dyno in tried {
+            self.unpool(*dyno);
+        }
+        let picked = self.apps[key.0 as usize].pool.pick(&mut self.rng);
+        for dyno in tried {
+            self.repool(*dyno);
+        }
+        picked
+    }
+
+    fn enqueue(&mut self, request: Request, decision: Decision, now: Time) {
+        let (session, ask, key) = (request.session, request.ask, request.app);
+        let app = &mut self.apps[key.0 as usize];
+        let longest = match decision {
+            Decision::WaitBusy => app.settings.queue_timeout.unwrap_or(QUEUE_TIMEOUT),
+            _ => app.settings.boot_timeout.unwrap_or(BOOT_TIMEOUT),
+        };
+        let deadline = request.arrived + longest;
+        // It has waited its longest elsewhere.
+        if deadline <= now {
+            let reason = self.too_late(key);
+            return self.refuse(&request, reason, now);
+        }
+        let waiter = app.queue.insert(&mut self.waiters, request, deadline);
+        self.timers.set(deadline, Timer::Waiter(waiter));
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.entries.insert(ask, Entry::Waiting(waiter));
+        }
+        if decision == Decision::NeedDyno {
+            self.need_dyno(key);
+        }
+    }
+
+    /// Hands out the dynos that are free, to those who wait, in order.
+    pub(crate) fn serve_free(&mut self, key: AppKey, now: Time) {
+        if self.is_recovering() {
+            return;
+        }
+        let mut next = self.apps[key.0 as usize].queue.first();
+        while let Some(waiter) = next
+            && !self.apps[key.0 as usize].pool.is_empty()
+        {
+            next = self.apps[key.0 as usize].queue.after(&self.waiters, waiter);
+            let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
+            if let Some(dyno) = self.pick(key, &tried) {
+                self.finish(waiter, Ok(dyno), now);
+            }
+        }
+        self.end_episode(key);
+    }
+
+    /// Decides anew for everybody who waits, after the app or the state of one of
+    /// its dynos changed: some can have a dyno now, some wait in vain.
+    pub(crate) fn serve_queue(&mut self, key: AppKey, now: Time) {
+        self.end_episode(key);
+        if self.is_recovering() {
+            return;
+        }
+        // Somebody who tried nothing has to wait: so has everybody like that.
+        let mut others_wait = false;
+        let mut next = self.apps[key.0 as usize].queue.first();
+        while let Some(waiter) = next {
+            let app = &self.apps[key.0 as usize];
+            next = app.queue.after(&self.waiters, waiter);
+            let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
+            if tried.is_empty() && others_wait {
+                continue;
+            }
+            let decision = match app.maintenance {
+                true => Decision::Refuse(Refusal::Maintenance),
+                false => self.decide(key, &tried),
+            };
+            match decision {
+                Decision::Route(dyno) => self.finish(waiter, Ok(dyno), now),
+                Decision::Refuse(reason) => self.finish(waiter, Err(reason), now),
+                Decision::NeedDyno => self.need_dyno(key),
+                Decision::WaitBusy | Decision::WaitBoot => {}
+            }
+            others_wait |= tried.is_empty() && decision.is_wait();
+        }
+        self.end_episode(key);
+    }
+
+    /// Refuses everybody who waits.
+    pub(crate) fn refuse_all(&mut self, key: AppKey, reason: Refusal, now: Time) {
+        while let Some(waiter) = self.apps[key.0 as usize].queue.first() {
+            self.finish(waiter, Err(reason), now);
+        }
+        self.end_episode(key);
+    }
+
+    /// A waiting request has waited its longest.
+    pub(crate) fn give_up(&mut self, waiter: WaiterKey, now: Time) {
+        let key = self.waiters[waiter.0 as usize].request.app;
+        self.finish(waiter, Err(self.too_late(key)), now);
+        self.end_episode(key);
+    }
+
+    fn too_late(&self, key: AppKey) -> Refusal {
+        match self.apps[key.0 as usize].census.up {
+            0 => Refusal::BootTimeout,
+            _ => Refusal::QueueTimeout,
+        }
+    }
+
+    /// Somebody has to start a dyno; says so once an episode.
+    fn need_dyno(&mut self, key: AppKey) {
+        let app = &mut self.apps[key.0 as usize];
+        if !app.dyno_needed {
+            app.dyno_needed = true;
+            let event = Event::NeedDyno {
+                app: app.name.clone(),
+                waiting: app.queue.len(),
+            };
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    /// Once a dyno comes or nobody waits: if there is none later, it is asked for
+    /// again.
+    pub(crate) fn end_episode(&mut self, key: AppKey) {
+        let app = &mut self.apps[key.0 as usize];
+        if app.queue.is_empty() || app.census.expected() > 0 {
+            app.dyno_needed = false;
+        }
+    }
+
+    /// A waiting request gets its answer.
+    fn finish(&mut self, key: WaiterKey, result: Result<DynoKey, Refusal>, now: Time) {
+        let request = self.leave_queue(key);
+        if let Some(session) = self.sessions.get_mut(request.session) {
+            session.entries.remove(&request.ask);
+        }
+        match result {
+            Ok(dyno) => self.grant(&request, dyno, true, now),
+            Err(reason) => self.refuse(&request, reason, now),
+        }
+    }
+
+    fn grant(&mut self, request: &Request, key: DynoKey, queued: bool, now: Time) {
+        self.take(key);
+        if let Some(session) = self.sessions.get_mut(request.session) {
+            session.entries.insert(request.ask, Entry::Leased(key));
+        }
+        let app = &mut self.apps[request.app.0 as usize];
+        for counters in [&mut app.counters, &mut self.counters] {
+            counters.routed += 1;
+            counters.queued += u64::from(queued);
+        }
+        let dyno = &self.dynos[key.0 as usize];
+        let limited = dyno.limit(&app.settings).is_some();
+        let route = Route {
+            dyno: dyno.info.clone(),
+            limited,
+        };
+        self.answer(request, Ok(route), now);
+    }
+
+    fn refuse(&mut self, request: &Request, reason: Refusal, now: Time) {
+        self.apps[request.app.0 as usize].counters.refused += 1;
+        self.counters.refused += 1;
+        self.answer(request, Err(reason), now);
+    }
+
+    fn refuse_unknown(&mut self, session: SessionKey, ask: AskId, wait: Duration) {
+        self.counters.refused += 1;
+        self.outputs.push_back(Output::Answer(Answer {
+            session,
+            ask,
+            app: None,
+            wait,
+            depth: 0,
+            in_use: 0,
+            queue_headers: false,
+            result: Err(Refusal::UnknownName),
+        }));
+    }
+
+    fn answer(&mut self, request: &Request, result: Result<Route, Refusal>, now: Time) {
+        let app = &self.apps[request.app.0 as usize];
+        self.outputs.push_back(Output::Answer(Answer {
+            session: request.session,
+            ask: request.ask,
+            app: Some(app.name.clone()),
+            wait: now.since(request.arrived),
+            depth: app.queue.len(),
+            in_use: app.in_use,
+            queue_headers: app.settings.queue_headers,
+            result,
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

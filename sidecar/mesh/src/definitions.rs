@@ -1,0 +1,245 @@
+//! Making an app what its specification says, while requests go on.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoState, Mesh, Refusal, Time, Update,
+    app::App,
+    dyno::Dyno,
+    output::{Event, Output},
+    timers::Timer,
+};
+
+impl Mesh {
+    /// Makes an app what `update` says. What was planned with [`Mesh::plan`],
+    /// or was accepted before (by this mesh from disk, by another one), fits.
+    pub fn apply(&mut self, update: &Update, now: Time) {
+        match update {
+            Update::Put(spec) => self.put_app(spec, now),
+            Update::Remove(name) => self.remove_app(name, now),
+        }
+    }
+
+    fn put_app(&mut self, spec: &AppSpec, now: Time) {
+        let key = match self.by_name.get(&*spec.name) {
+            Some(key) => *key,
+            None => {
+                let name: Arc<str> = (*spec.name).into();
+                let key = AppKey(self.apps.insert(App::new(name.clone())) as u32);
+                self.by_name.insert(name, key);
+                key
+            }
+        };
+        self.put_domains(key, &spec.domains);
+        let app = &mut self.apps[key.0 as usize];
+        app.version = spec.version;
+        app.settings = spec.settings.clone();
+        app.maintenance = spec.maintenance;
+        app.released = spec.released;
+        // This also puts each dyno on its level under the new settings.
+        self.put_dynos(key, &spec.dynos);
+        self.serve_queue(key, now);
+    }
+
+    fn remove_app(&mut self, name: &str, now: Time) {
+        let Some(key) = self.by_name.remove(name) else {
+            return;
+        };
+        self.put_domains(key, &[]);
+        self.put_dynos(key, &[]);
+        self.apps[key.0 as usize].deleted = true;
+        self.refuse_all(key, Refusal::UnknownName, now);
+        self.forget_if_deleted(key);
+    }
+
+    fn put_domains(&mut self, key: AppKey, domains: &[Box<str>]) {
+        let app = &mut self.apps[key.0 as usize];
+        if *app.domains == *domains {
+            return;
+        }
+        for domain in &app.domains {
+            // Another app may have got it first, if its update came before this.
+            if self.directory.owner(domain) == Some(key) {
+                self.directory.remove(domain);
+            }
+        }
+        for domain in domains {
+            self.directory.insert(domain, key);
+        }
+        app.domains = domains.to_vec();
+    }
+
+    fn put_dynos(&mut self, key: AppKey, specs: &[DynoSpec]) {
+        let old = std::mem::take(&mut self.apps[key.0 as usize].dynos);
+        let mut stay = HashSet::new();
+        let specs: Vec<_> = specs
+            .iter()
+            .filter(|spec| stay.insert(&*spec.instance))
+            .collect();
+        // Whoever goes first makes room for a new one at the same address.
+        for dyno in old {
+            let instance = &self.dynos[dyno.0 as usize].info.instance;
+            if !stay.contains(&**instance) || self.instances.get(instance) != Some(&dyno) {
+                self.retire_dyno(dyno);
+            }
+        }
+        for spec in specs {
+            let dyno = match self.instances.get(&spec.instance).copied() {
+                Some(dyno) if self.dynos[dyno.0 as usize].is_of(key) => {
+                    self.update_dyno(dyno, spec)
+                }
+                Some(dyno) if self.is_return(dyno, key, spec) => self.restore_dyno(dyno, key, spec),
+                _ => self.add_dyno(key, spec),
+            };
+            self.apps[key.0 as usize].dynos.push(dyno);
+        }
+    }
+
+    /// This dyno was taken out of its app, has leases still, and comes back.
+    fn is_return(&self, dyno: DynoKey, app: AppKey, spec: &DynoSpec) -> bool {
+        let dyno = &self.dynos[dyno.0 as usize];
+        let info = &dyno.info;
+        dyno.retired
+            && info.app == self.apps[app.0 as usize].name
+            && info.name == spec.name
+            && info.address == spec.address
+    }
+
+    /// Its process was there all the time, so it comes back with its leases. Its
+    /// app may have been deleted and created again meanwhile.
+    fn restore_dyno(&mut self, key: DynoKey, app: AppKey, spec: &DynoSpec) -> DynoKey {
+        let dyno = &mut self.dynos[key.0 as usize];
+        let former = std::mem::replace(&mut dyno.app, app);
+        dyno.retired = false;
+        dyno.own_limit = spec.limit;
+        dyno.state = spec.state;
+        dyno.strikes = 0;
+        let load = dyno.load;
+        self.retired -= 1;
+        if spec.state.is_alive() {
+            self.addresses.insert(spec.address.clone(), key);
+        }
+        self.apps[former.0 as usize].in_flight -= load;
+        let app = &mut self.apps[app.0 as usize];
+        app.in_flight += load;
+        app.in_use += 1;
+        app.census.count(spec.state, false);
+        self.repool(key);
+        self.forget_if_deleted(former);
+        key
+    }
+
+    fn add_dyno(&mut self, app: AppKey, spec: &DynoSpec) -> DynoKey {
+        let name = self.apps[app.0 as usize].name.clone();
+        let dyno = DynoKey(self.dynos.insert(Dyno::new(app, &name, spec)) as u32);
+        self.instances.insert(spec.instance.clone(), dyno);
+        if spec.state.is_alive() {
+            self.addresses.insert(spec.address.clone(), dyno);
+        }
+        self.apps[app.0 as usize].census.count(spec.state, false);
+        self.repool(dyno);
+        dyno
+    }
+
+    fn update_dyno(&mut self, key: DynoKey, spec: &DynoSpec) -> DynoKey {
+        self.unpool(key);
+        let dyno = &mut self.dynos[key.0 as usize];
+        let was = dyno.state;
+        dyno.own_limit = spec.limit;
+        if was != spec.state {
+            self.set_state(key, spec.state);
+        }
+        self.repool(key);
+        key
+    }
+
+    fn set_state(&mut self, key: DynoKey, state: DynoState) {
+        self.end_quarantine(key);
+        let dyno = &mut self.dynos[key.0 as usize];
+        let census = &mut self.apps[dyno.app.0 as usize].census;
+        census.discount(dyno.state, false);
+        census.count(state, false);
+        dyno.state = state;
+        dyno.strikes = 0;
+        if state.is_alive() {
+            self.addresses.insert(dyno.info.address.clone(), key);
+        } else if self.addresses.get(&dyno.info.address) == Some(&key) {
+            self.addresses.remove(&dyno.info.address);
+        }
+        self.say_if_drained(key);
+    }
+
+    /// Takes a dyno out of its app. Its leases go on to their end.
+    fn retire_dyno(&mut self, key: DynoKey) {
+        self.unpool(key);
+        self.end_quarantine(key);
+        let dyno = &mut self.dynos[key.0 as usize];
+        dyno.retired = true;
+        let app = &mut self.apps[dyno.app.0 as usize];
+        app.census.discount(dyno.state, false);
+        app.in_use -= u32::from(dyno.load > 0);
+        if self.addresses.get(&dyno.info.address) == Some(&key) {
+            self.addresses.remove(&dyno.info.address);
+        }
+        match dyno.load {
+            0 => self.forget_dyno(key),
+            _ => self.retired += 1,
+        }
+    }
+
+    pub(crate) fn forget_dyno(&mut self, key: DynoKey) {
+        let dyno = self.dynos.remove(key.0 as usize);
+        if self.instances.get(&dyno.info.instance) == Some(&key) {
+            self.instances.remove(&dyno.info.instance);
+        }
+    }
+
+    /// Out of quarantine, without being put back into the pool.
+    pub(crate) fn end_quarantine(&mut self, key: DynoKey) {
+        let dyno = &mut self.dynos[key.0 as usize];
+        if let Some(until) = dyno.quarantine.take() {
+            let census = &mut self.apps[dyno.app.0 as usize].census;
+            census.discount(dyno.state, true);
+            census.count(dyno.state, false);
+            self.timers.unset(until, Timer::Quarantine(key));
+        }
+    }
+
+    /// Not before it is known who holds what: somebody may have a lease still.
+    pub(crate) fn say_if_drained(&mut self, key: DynoKey) {
+        if self.is_recovering() {
+            return;
+        }
+        let dyno = &self.dynos[key.0 as usize];
+        if dyno.state == DynoState::Draining && dyno.load == 0 && !dyno.retired {
+            let info = dyno.info.clone();
+            self.outputs.push_back(Output::Event(Event::Drained(info)));
+        }
+    }
+
+    /// Puts a dyno where it belongs among those that may have a request now.
+    pub(crate) fn repool(&mut self, key: DynoKey) {
+        let dyno = &mut self.dynos[key.0 as usize];
+        let app = &mut self.apps[dyno.app.0 as usize];
+        if dyno.slot.is_none() && dyno.is_eligible(&app.settings) {
+            let level = app.settings.level(dyno.load);
+            dyno.slot = Some(app.pool.insert(level, key));
+        }
+    }
+
+    pub(crate) fn unpool(&mut self, key: DynoKey) {
+        let dyno = &mut self.dynos[key.0 as usize];
+        let Some(slot) = dyno.slot.take() else { return };
+        let moved = self.apps[dyno.app.0 as usize].pool.remove(slot);
+        if let Some((other, slot)) = moved {
+            self.dynos[other.0 as usize].slot = Some(slot);
+        }
+    }
+
+    pub(crate) fn forget_if_deleted(&mut self, key: AppKey) {
+        let app = &self.apps[key.0 as usize];
+        if app.deleted && app.in_flight == 0 && app.queue.is_empty() {
+            self.apps.remove(key.0 as usize);
+        }
+    }
+}

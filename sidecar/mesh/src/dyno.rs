@@ -1,0 +1,88 @@
+//! A dyno as it is at this moment.
+
+use std::sync::Arc;
+
+use crate::{Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Settings, Time, pool::Slot};
+
+/// Who a dyno is: what a router needs to use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynoInfo {
+    /// Its app's name.
+    pub app: Arc<str>,
+    /// Unique in its app.
+    pub name: Box<str>,
+    /// Unique for each start of a process.
+    pub instance: Box<str>,
+    /// Where it listens.
+    pub address: Address,
+}
+
+#[derive(Debug)]
+pub(crate) struct Dyno {
+    pub(crate) app: AppKey,
+    pub(crate) info: Arc<DynoInfo>,
+    pub(crate) state: DynoState,
+    /// Its own limit, else the app's default applies.
+    pub(crate) own_limit: Option<u32>,
+    /// Leases that it has.
+    pub(crate) load: u32,
+    /// Failed connections in a row.
+    pub(crate) strikes: u8,
+    /// In quarantine until then.
+    pub(crate) quarantine: Option<Time>,
+    /// Its place among the dynos that may have a request now.
+    pub(crate) slot: Option<Slot>,
+    /// No longer part of its app; forgotten with its last lease.
+    pub(crate) retired: bool,
+}
+
+impl Dyno {
+    pub(crate) fn new(app: AppKey, name: &Arc<str>, spec: &DynoSpec) -> Self {
+        Self {
+            app,
+            info: Arc::new(DynoInfo {
+                app: name.clone(),
+                name: spec.name.clone(),
+                instance: spec.instance.clone(),
+                address: spec.address.clone(),
+            }),
+            state: spec.state,
+            own_limit: spec.limit,
+            load: 0,
+            strikes: 0,
+            quarantine: None,
+            slot: None,
+            retired: false,
+        }
+    }
+
+    /// The limit in force; `None` means that only [`MAX_LOAD`] holds.
+    pub(crate) fn limit(&self, settings: &Settings) -> Option<u32> {
+        self.own_limit.or(settings.default_limit())
+    }
+
+    /// It may have one more request now.
+    pub(crate) fn is_eligible(&self, settings: &Settings) -> bool {
+        self.is_running() && self.load < self.limit(settings).unwrap_or(MAX_LOAD)
+    }
+
+    /// Up and trusted: if it cannot take a request now, it will soon.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.retired && self.state == DynoState::Up && self.quarantine.is_none()
+    }
+
+    /// It is part of this app.
+    pub(crate) fn is_of(&self, app: AppKey) -> bool {
+        self.app == app && !self.retired
+    }
+
+    pub(crate) fn spec(&self) -> DynoSpec {
+        DynoSpec {
+            name: self.info.name.clone(),
+            instance: self.info.instance.clone(),
+            address: self.info.address.clone(),
+            limit: self.own_limit,
+            state: self.state,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What must hold after every input, checked against the whole state.
+//!
+//! Everything that is kept up to date in small steps (loads, counts, pools,
+//! timers) is computed anew here, the slow way. For tests and simulators.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::{
+    AppKey, DynoKey, DynoState, Mesh,
+    app::{App, Census},
+    dyno::Dyno,
+    queue::WaiterKey,
+    session::Entry,
+    timers::Timer,
+};
+
+type Check = Result<(), String>;
+
+fn holds(condition: bool, what: impl FnOnce() -> String) -> Check {
+    if condition { Ok(()) } else { Err(what()) }
+}
+
+impl Mesh {
+    /// Checks the whole state. Takes time in proportion to its size, so nobody
+    /// calls it while serving.
+    ///
+    /// # Errors
+    /// The first thing found that must never be.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.check_sessions()?;
+        self.check_dynos()?;
+        let mut in_flight: HashMap<AppKey, u32> = HashMap::new();
+        for (_, dyno) in &self.dynos {
+            *in_flight.entry(dyno.app).or_default() += dyno.load;
+        }
+        for (index, app) in &self.apps {
+            let key = AppKey(index as u32);
+            let in_flight = in_flight.get(&key).copied().unwrap_or(0);
+            holds(in_flight == app.in_flight, || {
+                format!(
+                    "app {}: {in_flight} in flight, not {}",
+                    app.name, app.in_flight
+                )
+            })?;
+            self.check_app(key, app)
+                .map_err(|e| format!("app {}: {e}", app.name))?;
+            self.check_queue(key, app)
+                .map_err(|e| format!("queue of {}: {e}", app.name))?;
+        }
+        self.check_names()?;
+        self.check_timers()
+    }
+
+    /// Loads are what sessions hold, and who waits is known to a session.
+    fn check_sessions(&self) -> Check {
+        let mut held: HashMap<DynoKey, u32> = HashMap::new();
+        let mut waiting = 0;
+        for (key, session) in self.sessions.iter() {
+            for (ask, entry) in &session.entries {
+                match entry {
+                    Entry::Leased(dyno) => *held.entry(*dyno).or_default() += 1,
+                    Entry::Waiting(waiter) => {
+                        waiting += 1;
+                        let request = self.waiters.get(waiter.0 as usize).map(|w| &w.request);
+                        let known = request.is_some_and(|r| r.session == key && r.ask == *ask);
+                        holds(known, || format!("{ask:?} waits, but not in a queue"))?;
+                        holds(session.lost_until.is_none(), || {
+                            format!("{ask:?} waits, its session broke")
+                        })?;
+                    }
+                }
+            }
+        }
+        holds(waiting == self.waiters.len(), || {
+            "somebody waits for no session".into()
+        })?;
+        let leases: u32 = held.values().sum();
+        holds(leases as usize == self.leases, || {
+            format!("{leases} leases, not {}", self.leases)
+        })?;
+        for (index, dyno) in &self.dynos {
+            let held = held.remove(&DynoKey(index as u32)).unwrap_or(0);
+            holds(dyno.load == held, || {
+                format!(
+                    "{} has load {}, sessions hold {held}",
+                    dyno.info.instance, dyno.load
+                )
+            })?;
+        }
+        holds(held.is_empty(), || {
+            format!("leases of dynos that are forgotten: {held:?}")
+        })
+    }
+
+    fn check_dynos(&self) -> Check {
+        let mut alive = 0;
+        let mut retired = 0;
+        for (index, dyno) in &self.dynos {
+            let key = DynoKey(index as u32);
+            let info = &dyno.info;
+            holds(self.apps.contains(dyno.app.0 as usize), || {
+                format!("{} is of an app that is forgotten", info.instance)
+            })?;
+            holds(self.instances.get(&info.instance) == Some(&key), || {
+                format!("{} is not found by its instance", info.instance)
+            })?;
+            if dyno.retired {
+                retired += 1;
+                holds(dyno.load > 0, || {
+                    format!("{} is gone, not forgotten", info.instance)
+                })?;
+            } else if dyno.state.is_alive() {
+                alive += 1;
+                holds(self.addresses.get(&info.address) == Some(&key), || {
+                    format!("{} shares its address {}", info.instance, info.address)
+                })?;
+            }
+            holds(
+                dyno.quarantine.is_none() || dyno.state == DynoState::Up,
+                || format!("{} is in quarantine and not up", info.instance),
+            )?;
+            self.check_slot(key, dyno)?;
+        }
+        holds(retired == self.retired, || {
+            format!("{retired} retired, not {}", self.retired)
+        })?;
+        holds(alive == self.addresses.len(), || {
+            "an address of nobody alive is kept".into()
+        })?;
+        holds(self.instances.len() == self.dynos.len(), || {
+            "an instance of nobody is kept".into()
+        })
+    }
+
+    /// In the pool are those who may have a request, each on its level.
+    fn check_slot(&self, key: DynoKey, dyno: &Dyno) -> Check {
+        let app = &self.apps[dyno.app.0 as usize];
+        let wanted = dyno
+            .is_eligible(&app.settings)
+            .then(|| (app.settings.level(dyno.load), Some(key)));
+        let found = dyno.slot.map(|slot| app.pool.at(slot));
+        holds(found == wanted, || {
+            format!(
+                "{} is in the pool at {found:?}, not {wanted:?}",
+                dyno.info.instance
+            )
+        })
+    }
+
+    fn check_app(&self, key: AppKey, app: &App) -> Check {
+        let by_name = self.by_name.get(&app.name) == Some(&key);
+        holds(by_name != app.deleted, || {
+            "found by its name although deleted, or not".into()
+        })?;
+        let mut census = Census::default();
+        let (mut in_use, mut pooled) = (0, 0);
+        for dyno in &app.dynos {
+            let dyno = &self.dynos[dyno.0 as usize];
+            holds(dyno.is_of(key), || {
+                format!("{} is not its dyno", dyno.info.instance)
+            })?;
+            census.count(dyno.state, dyno.quarantine.is_some());
+            in_use += u32::from(dyno.load > 0);
+            pooled += u32::from(dyno.slot.is_some());
+        }
+        holds(census == app.census, || {
+            format!("{census:?}, not {:?}", app.census)
+        })?;
+        holds(in_use == app.in_use, || {
+            format!("{in_use} in use, not {}", app.in_use)
+        })?;
+        holds(pooled == app.pool.len(), || {
+            format!("{pooled} pooled, not {}", app.pool.len())
+        })?;
+        if app.deleted {
+            holds(app.in_flight > 0, || "deleted, not forgotten".into())?;
+            holds(app.queue.is_empty() && app.dynos.is_empty(), || {
+                "deleted, in use".into()
+            })?;
+        }
+        holds(
+            !app.dyno_needed || (!app.queue.is_empty() && app.census.expected() == 0),
+            || "needs a dyno although one comes or nobody waits".into(),
+        )
+    }
+
+    /// In order, and nobody waits for what is there.
+    fn check_queue(&self, key: AppKey, app: &App) -> Check {
+        let mut arrived = crate::Time::ZERO;
+        for waiter in app.queue.iter() {
+            let waiter = &self.waiters[waiter.0 as usize];
+            let request = &waiter.request;
+            holds(request.app == key, || {
+                format!("{:?} waits for another app", request.ask)
+            })?;
+            holds(arrived <= request.arrived, || {
+                format!("{:?} is too late", request.ask)
+            })?;
+            arrived = request.arrived;
+            if self.is_recovering() {
+                continue;
+            }
+            holds(!app.maintenance, || {
+                format!("{:?} waits in maintenance", request.ask)
+            })?;
+            let tried = request.tried.iter().filter_map(|i| self.instances.get(i));
+            let tried: BTreeSet<_> = tried.collect();
+            let free = app
+                .dynos
+                .iter()
+                .find(|dyno| self.dynos[dyno.0 as usize].slot.is_some() && !tried.contains(dyno));
+            holds(free.is_none(), || {
+                format!("{:?} waits although {free:?} is free", request.ask)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Check {
+        let mut domains = 0;
+        for (name, key) in &self.by_name {
+            let app = &self.apps[key.0 as usize];
+            holds(app.name == *name, || {
+                format!("{name} is found as {}", app.name)
+            })?;
+            domains += app.domains.len();
+            for domain in &app.domains {
+                holds(self.directory.owner(domain) == Some(*key), || {
+                    format!("{domain} does not lead to {name}")
+                })?;
+            }
+        }
+        holds(domains == self.directory.len(), || {
+            "a name leads to a former app".into()
+        })
+    }
+
+    /// One timer for each thing that ends by itself, and no other.
+    fn check_timers(&self) -> Check {
+        let mut wanted = BTreeSet::new();
+        for (index, waiter) in &self.waiters {
+            wanted.insert((waiter.deadline, Timer::Waiter(WaiterKey(index as u32))));
+        }
+        for (index, dyno) in &self.dynos {
+            wanted.extend(
+                dyno.quarantine
+                    .map(|at| (at, Timer::Quarantine(DynoKey(index as u32)))),
+            );
+        }
+        for (key, session) in self.sessions.iter() {
+            wanted.extend(session.lost_until.map(|at| (at, Timer::Session(key))));
+        }
+        wanted.extend(
+            self.recovery
+                .as_ref()
+                .map(|(_, until)| (*until, Timer::Recovery)),
+        );
+        holds(self.timers.iter().eq(wanted.iter().copied()), || {
+            let set: Vec<_> = self.timers.iter().collect();
+            format!("timers {set:?}, not {wanted:?}")
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! The core of the mesh: who gets which dyno.
+//!
+//! **What.** [`Mesh`] holds the apps, their dynos and the load of each, one
+//! first-in-first-out queue per app, and who holds which lease. It takes an
+//! input and the time, and gives outputs: answers and events.
+//!
+//! **How.** It is sans-IO. It knows no socket, clock, thread or protocol, and
+//! its randomness comes from a seed, so the same inputs always give the same
+//! outputs. Whoever drives it reads the clock, calls it, then takes
+//! [`Mesh::poll_output`] until empty and calls [`Mesh::handle_timeout`] at
+//! [`Mesh::poll_timeout`].
+//!
+//! **What must hold**, whatever the inputs: a dyno under a limit is never given
+//! more than that many leases; nobody waits while a dyno that may serve them is
+//! free; requests of one app are served in the order of their arrival; checkout
+//! and checkin take constant time in the number of apps and dynos.
+//!
+//! Backends are just addresses here: nothing assumes that they speak HTTP.
+#![forbid(unsafe_code)]
+
+mod address;
+mod app;
+mod change;
+mod checkout;
+mod definitions;
+mod dyno;
+mod invariants;
+mod limits;
+mod mesh;
+mod name;
+mod output;
+mod pool;
+mod queue;
+mod refusal;
+mod session;
+mod settings;
+mod spec;
+#[cfg(test)]
+mod testing;
+mod time;
+mod timers;
+mod view;
+
+pub use address::{Address, BadAddress};
+pub use change::{Change, ChangeError, Operation, Update};
+pub use dyno::DynoInfo;
+pub use limits::Limits;
+pub use mesh::Mesh;
+pub use name::{canonical, parse_domain};
+pub use output::{Answer, Event, Outcome, Output, Route};
+pub use pool::MAX_LOAD;
+pub use refusal::Refusal;
+pub use session::{AskId, SessionKey, WorkerId};
+pub use settings::{
+    BOOT_TIMEOUT, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Settings,
+};
+pub use spec::{AppSpec, DynoSpec, DynoState, check_app_name};
+pub use time::Time;
+pub use view::{AppView, Counters, DynoView, Totals};
+
+/// An app's place in the mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AppKey(pub(crate) u32);
+
+/// A dyno's place in the mesh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct DynoKey(pub(crate) u32);

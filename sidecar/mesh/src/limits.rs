@@ -1,0 +1,46 @@
+//! The bounds of the whole core. Each says what happens when it is reached.
+
+use std::time::Duration;
+
+/// Bounds on what one mesh holds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Apps; one more is refused with [`crate::ChangeError::Exhausted`].
+    pub apps: usize,
+    /// Dynos of all apps together, likewise.
+    pub dynos: usize,
+    /// Dynos of one app, likewise.
+    pub dynos_per_app: usize,
+    /// Domains of one app, likewise.
+    pub domains_per_app: usize,
+    /// Requests waiting, of all apps; one more gets [`crate::Refusal::Overloaded`].
+    pub waiting: usize,
+    /// Sessions; one more is turned away.
+    pub sessions: usize,
+    /// Leases and waiting requests of one session; one more gets
+    /// [`crate::Refusal::Overloaded`].
+    pub asks_per_session: usize,
+    /// How long the leases of a broken session wait for their worker to return.
+    pub session_grace: Duration,
+    /// First quarantine of a dyno; it doubles with each failure in a row.
+    pub quarantine_first: Duration,
+    /// Longest quarantine.
+    pub quarantine_longest: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            apps: 1_000_000,
+            dynos: 2_000_000,
+            dynos_per_app: 10_000,
+            domains_per_app: 1_000,
+            waiting: 1_000_000,
+            sessions: 4_096,
+            asks_per_session: 65_536,
+            session_grace: Duration::from_millis(500),
+            quarantine_first: Duration::from_millis(500),
+            quarantine_longest: Duration::from_secs(5),
+        }
+    }
+}

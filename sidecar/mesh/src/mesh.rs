@@ -1,0 +1,346 @@
+//! The state machine: its state, sessions coming and going, leases ending, time
+//! passing. How a request gets its dyno is in `checkout.rs`, how apps change in
+//! `change.rs` and `definitions.rs`.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map::Entry as MapEntry},
+    sync::Arc,
+    time::Duration,
+};
+
+use rand::{SeedableRng, rngs::SmallRng};
+use slab::Slab;
+
+use crate::{
+    Address, AppKey, AskId, Counters, DynoKey, Event, Limits, Outcome, Output, SessionKey, Time,
+    WorkerId,
+    app::App,
+    dyno::Dyno,
+    name::Directory,
+    queue::{Request, WaiterKey, Waiters},
+    session::{Entry, Sessions},
+    timers::{Timer, Timers},
+};
+
+/// The core. See the crate's documentation.
+#[derive(Debug)]
+pub struct Mesh {
+    pub(crate) limits: Limits,
+    pub(crate) rng: SmallRng,
+    pub(crate) apps: Slab<App>,
+    pub(crate) by_name: BTreeMap<Arc<str>, AppKey>,
+    pub(crate) directory: Directory,
+    pub(crate) dynos: Slab<Dyno>,
+    /// Also of retired dynos, while they have leases.
+    pub(crate) instances: HashMap<Box<str>, DynoKey>,
+    /// Of live dynos only.
+    pub(crate) addresses: HashMap<Address, DynoKey>,
+    pub(crate) sessions: Sessions,
+    pub(crate) waiters: Waiters,
+    pub(crate) timers: Timers,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) leases: usize,
+    /// Of `dynos`, those that are no longer part of an app.
+    pub(crate) retired: usize,
+    pub(crate) counters: Counters,
+    /// Workers known from before that have not said yet what they hold, and
+    /// until when they are waited for.
+    pub(crate) recovery: Option<(HashSet<WorkerId>, Time)>,
+}
+
+/// A session that can't be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are {0} sessions, the most allowed")]
+pub struct TooManySessions(usize);
+
+impl Mesh {
+    /// An empty mesh. `seed` decides every choice among equals.
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            limits,
+            rng: SmallRng::seed_from_u64(seed),
+            apps: Slab::new(),
+            by_name: BTreeMap::new(),
+            directory: Directory::default(),
+            dynos: Slab::new(),
+            instances: HashMap::new(),
+            addresses: HashMap::new(),
+            sessions: Sessions::default(),
+            waiters: Waiters::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            leases: 0,
+            retired: 0,
+            counters: Counters::default(),
+            recovery: None,
+        }
+    }
+
+    /// After a restart, before anything else: these workers may hold leases.
+    /// Nobody is given a dyno, and no dyno is said to be drained, before each has
+    /// said hello or is known to be gone, or until `until`.
+    pub fn recover(&mut self, workers: impl IntoIterator<Item = WorkerId>, until: Time) {
+        let missing: HashSet<_> = workers.into_iter().collect();
+        if let Some((_, until)) = self.recovery.take() {
+            self.timers.unset(until, Timer::Recovery);
+        }
+        if !missing.is_empty() {
+            self.recovery = Some((missing, until));
+            self.timers.set(until, Timer::Recovery);
+        }
+    }
+
+    /// Still waiting for workers to say what they hold.
+    pub fn is_recovering(&self) -> bool {
+        self.recovery.is_some()
+    }
+
+    /// A worker known from before is gone, with all that it held.
+    pub fn worker_gone(&mut self, worker: WorkerId, now: Time) {
+        if let Some((missing, _)) = &mut self.recovery {
+            missing.remove(&worker);
+            if missing.is_empty() {
+                self.end_recovery(now);
+            }
+        }
+    }
+
+    fn end_recovery(&mut self, now: Time) {
+        if let Some((_, until)) = self.recovery.take() {
+            self.timers.unset(until, Timer::Recovery);
+            let apps: Vec<_> = self.by_name.values().copied().collect();
+            for app in apps {
+                for dyno in self.apps[app.0 as usize].dynos.clone() {
+                    self.say_if_drained(dyno);
+                }
+                self.serve_queue(app, now);
+            }
+        }
+    }
+
+    /// A worker says hello with the leases that it holds (ask and instance). If
+    /// it had a session, that one is over: what it holds is kept, the rest is
+    /// released, and it asks again for whoever still waits. Of two leases with
+    /// one ask the first counts; a dyno that nobody knows (any more) has no load.
+    ///
+    /// # Errors
+    /// [`TooManySessions`], at the limit.
+    pub fn hello(
+        &mut self,
+        worker: WorkerId,
+        held: impl IntoIterator<Item = (AskId, Box<str>)>,
+        now: Time,
+    ) -> Result<SessionKey, TooManySessions> {
+        let old = self.sessions.of_worker(worker);
+        if old.is_none() && self.sessions.len() >= self.limits.sessions {
+            return Err(TooManySessions(self.limits.sessions));
+        }
+        let key = self.sessions.open(worker);
+        // First what is held, then what is not any more: a dyno that is in both
+        // is never free in between.
+        for (ask, instance) in held.into_iter().take(self.limits.asks_per_session) {
+            if let Some(dyno) = self.instances.get(&instance).copied()
+                && let Some(session) = self.sessions.get_mut(key)
+                && let MapEntry::Vacant(entry) = session.entries.entry(ask)
+            {
+                entry.insert(Entry::Leased(dyno));
+                self.take(dyno);
+            }
+        }
+        if let Some(old) = old {
+            self.close_session(old, now);
+        }
+        self.worker_gone(worker, now);
+        Ok(key)
+    }
+
+    /// The router closed its session: everything it held is released.
+    pub fn close_session(&mut self, key: SessionKey, now: Time) {
+        let Some(session) = self.sessions.close(key) else {
+            return;
+        };
+        if let Some(until) = session.lost_until {
+            self.timers.unset(until, Timer::Session(key));
+        }
+        // Whoever waits leaves first: a lease that is released must not go to
+        // this very session. In order, so that the same inputs have the same
+        // outputs.
+        let mut entries: Vec<_> = session.entries.into_iter().collect();
+        entries.sort_unstable_by_key(|(ask, entry)| (matches!(entry, Entry::Leased(_)), *ask));
+        for (_, entry) in entries {
+            self.release(entry, now);
+        }
+    }
+
+    /// The session broke. Whoever waits leaves the queue (and asks again, if the
+    /// worker comes back); leases are kept for a grace, in case it does.
+    pub fn lose_session(&mut self, key: SessionKey, now: Time) {
+        let until = now + self.limits.session_grace;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.lost_until.is_some() {
+            return;
+        }
+        session.lost_until = Some(until);
+        let mut waiting = Vec::new();
+        session.entries.retain(|_, entry| match entry {
+            Entry::Waiting(waiter) => {
+                waiting.push(*waiter);
+                false
+            }
+            Entry::Leased(_) => true,
+        });
+        self.timers.set(until, Timer::Session(key));
+        for waiter in waiting {
+            self.release(Entry::Waiting(waiter), now);
+        }
+    }
+
+    /// The client went away: leaves the queue, or gives the lease back.
+    pub fn cancel(&mut self, session: SessionKey, ask: AskId, now: Time) {
+        if let Some(entry) = self.forget_entry(session, ask) {
+            self.release(entry, now);
+        }
+    }
+
+    /// A lease ends. One that is not known (it ended with its session) is
+    /// ignored.
+    pub fn checkin(&mut self, session: SessionKey, ask: AskId, outcome: Outcome, now: Time) {
+        match self.forget_entry(session, ask) {
+            Some(Entry::Leased(dyno)) => {
+                let app = self.dynos[dyno.0 as usize].app;
+                let quarantined = self.note_outcome(dyno, outcome, now);
+                self.give_back(dyno, now);
+                if quarantined {
+                    self.serve_queue(app, now);
+                }
+            }
+            Some(waiting) => self.release(waiting, now),
+            None => {}
+        }
+    }
+
+    /// When to call [`Mesh::handle_timeout`], if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Does everything that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Waiter(waiter) => self.give_up(waiter, now),
+                Timer::Session(session) => self.close_session(session, now),
+                Timer::Recovery => self.end_recovery(now),
+                Timer::Quarantine(dyno) => {
+                    self.end_quarantine(dyno);
+                    self.repool(dyno);
+                    self.serve_queue(self.dynos[dyno.0 as usize].app, now);
+                }
+            }
+        }
+    }
+
+    /// The next thing to pass on.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
+        self.sessions.get_mut(session)?.entries.remove(&ask)
+    }
+
+    fn release(&mut self, entry: Entry, now: Time) {
+        match entry {
+            Entry::Leased(dyno) => self.give_back(dyno, now),
+            Entry::Waiting(waiter) => {
+                let app = self.leave_queue(waiter).app;
+                self.apps[app.0 as usize].counters.cancelled += 1;
+                self.counters.cancelled += 1;
+                self.end_episode(app);
+                self.forget_if_deleted(app);
+            }
+        }
+    }
+
+    /// Out of the queue and of the timers; the session's entry is the caller's.
+    pub(crate) fn leave_queue(&mut self, key: WaiterKey) -> Request {
+        let app = self.waiters[key.0 as usize].request.app;
+        let waiter = self.apps[app.0 as usize]
+            .queue
+            .remove(&mut self.waiters, key);
+        self.timers.unset(waiter.deadline, Timer::Waiter(key));
+        waiter.request
+    }
+
+    /// One lease more for a dyno.
+    pub(crate) fn take(&mut self, key: DynoKey) {
+        self.unpool(key);
+        let dyno = &mut self.dynos[key.0 as usize];
+        dyno.load += 1;
+        let app = &mut self.apps[dyno.app.0 as usize];
+        app.in_flight += 1;
+        app.in_use += u32::from(dyno.load == 1);
+        self.leases += 1;
+        self.repool(key);
+    }
+
+    /// One lease less for a dyno, and the next one in the queue may have it.
+    fn give_back(&mut self, key: DynoKey, now: Time) {
+        self.unpool(key);
+        self.leases -= 1;
+        let dyno = &mut self.dynos[key.0 as usize];
+        let app_key = dyno.app;
+        dyno.load -= 1;
+        let app = &mut self.apps[app_key.0 as usize];
+        app.in_flight -= 1;
+        if dyno.retired {
+            if dyno.load == 0 {
+                self.retired -= 1;
+                self.forget_dyno(key);
+            }
+            self.forget_if_deleted(app_key);
+            return;
+        }
+        app.in_use -= u32::from(dyno.load == 0);
+        self.say_if_drained(key);
+        self.repool(key);
+        self.serve_free(app_key, now);
+    }
+
+    /// A dyno that can't be connected to is left alone for a while, longer with
+    /// each failure in a row. Says whether a quarantine has begun.
+    fn note_outcome(&mut self, key: DynoKey, outcome: Outcome, now: Time) -> bool {
+        let dyno = &mut self.dynos[key.0 as usize];
+        match outcome {
+            Outcome::Done => dyno.strikes = 0,
+            Outcome::Failed | Outcome::Unused => {}
+            Outcome::Refused | Outcome::ConnectTimeout if dyno.is_running() => {
+                let limits = &self.limits;
+                let factor = 1_u32 << dyno.strikes.min(16);
+                let span = limits.quarantine_first.saturating_mul(factor);
+                self.quarantine(key, span.min(limits.quarantine_longest), now);
+                return true;
+            }
+            Outcome::Refused | Outcome::ConnectTimeout => {}
+        }
+        false
+    }
+
+    fn quarantine(&mut self, key: DynoKey, span: Duration, now: Time) {
+        self.unpool(key);
+        let dyno = &mut self.dynos[key.0 as usize];
+        dyno.strikes = dyno.strikes.saturating_add(1);
+        dyno.quarantine = Some(now + span);
+        let census = &mut self.apps[dyno.app.0 as usize].census;
+        census.discount(dyno.state, false);
+        census.count(dyno.state, true);
+        self.timers.set(now + span, Timer::Quarantine(key));
+        let event = Event::Quarantined(dyno.info.clone(), span);
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+#[cfg(test)]
+mod tests;

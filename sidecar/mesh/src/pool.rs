@@ -1,0 +1,258 @@
+//! The dynos of one app that may have a request now, by load.
+//!
+//! Every operation takes constant time in the number of dynos: a dyno changes
+//! place by swapping with the last one of its level, and the least loaded level
+//! is the first set bit of a bitmap with one bit for each load up to
+//! [`MAX_LOAD`]. The idle ones, whom most requests get, are at hand without it.
+
+use rand::{Rng, RngExt};
+
+use crate::DynoKey;
+
+/// Most requests at once for any dyno: the number of levels is bounded by it.
+pub const MAX_LOAD: u32 = 65_535;
+
+/// Where a dyno stands in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    level: u32,
+    index: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    len: u32,
+    /// Level 0.
+    idle: Level,
+    /// The levels from 1 on.
+    busy: Vec<Level>,
+    /// One bit for each of these that is not empty.
+    occupied: Vec<u64>,
+}
+
+impl Pool {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The load that a slot stands for, and who is there.
+    pub(crate) fn at(&self, slot: Slot) -> (u32, Option<DynoKey>) {
+        let dynos = match slot.level as usize {
+            0 => Some(&self.idle),
+            level => self.busy.get(level - 1),
+        };
+        (slot.level, dynos.and_then(|dynos| dynos.get(slot.index)))
+    }
+
+    /// Adds a dyno that has `level` requests.
+    pub(crate) fn insert(&mut self, level: u32, dyno: DynoKey) -> Slot {
+        self.len += 1;
+        let dynos = match level as usize {
+            0 => &mut self.idle,
+            level => {
+                let at = level - 1;
+                if self.busy.len() <= at {
+                    self.busy.resize_with(at + 1, Level::default);
+                    self.occupied.resize(at / 64 + 1, 0);
+                }
+                self.occupied[at / 64] |= 1 << (at % 64);
+                &mut self.busy[at]
+            }
+        };
+        Slot {
+            level,
+            index: dynos.push(dyno),
+        }
+    }
+
+    /// Takes a dyno out. Another one may have to move into its place: it is
+    /// returned with its new slot.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<(DynoKey, Slot)> {
+        self.len -= 1;
+        let dynos = match slot.level as usize {
+            0 => &mut self.idle,
+            level => &mut self.busy[level - 1],
+        };
+        let moved = dynos.swap_remove(slot.index).map(|moved| (moved, slot));
+        if dynos.len == 0 && slot.level > 0 {
+            let at = slot.level as usize - 1;
+            self.occupied[at / 64] &= !(1 << (at % 64));
+        }
+        moved
+    }
+
+    /// One of the least loaded dynos, each equally likely.
+    pub(crate) fn pick(&self, rng: &mut impl Rng) -> Option<DynoKey> {
+        let least = match self.idle.len {
+            0 => self.least_busy()?,
+            _ => &self.idle,
+        };
+        match least.len {
+            1 => least.get(0),
+            n => least.get(rng.random_range(0..n)),
+        }
+    }
+
+    fn least_busy(&self) -> Option<&Level> {
+        let (word, bits) = self
+            .occupied
+            .iter()
+            .enumerate()
+            .find(|(_, bits)| **bits != 0)?;
+        self.busy.get(word * 64 + bits.trailing_zeros() as usize)
+    }
+}
+
+/// The dynos of one level. Most apps have few, and these stand in the app itself:
+/// with many apps, a checkout waits for memory and for nothing else.
+#[derive(Debug, Default)]
+struct Level {
+    len: u32,
+    few: [DynoKey; FEW],
+    /// Those after the first few.
+    more: Vec<DynoKey>,
+}
+
+const FEW: usize = 3;
+
+impl Level {
+    fn get(&self, index: u32) -> Option<DynoKey> {
+        let at = index as usize;
+        let here = if at < FEW {
+            self.few.get(at)
+        } else {
+            self.more.get(at - FEW)
+        };
+        here.filter(|_| index < self.len).copied()
+    }
+
+    /// Returns its place.
+    fn push(&mut self, dyno: DynoKey) -> u32 {
+        match self.few.get_mut(self.len as usize) {
+            Some(free) => *free = dyno,
+            None => self.more.push(dyno),
+        }
+        self.len += 1;
+        self.len - 1
+    }
+
+    /// The last one takes the place of the one taken out, and is returned, unless
+    /// it is that one.
+    fn swap_remove(&mut self, index: u32) -> Option<DynoKey> {
+        let last = self.get(self.len.checked_sub(1)?)?;
+        self.more.pop();
+        self.len -= 1;
+        let at = index as usize;
+        let place = if at < FEW {
+            self.few.get_mut(at)
+        } else {
+            self.more.get_mut(at - FEW)
+        };
+        *place.filter(|_| index < self.len)? = last;
+        Some(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rand::{SeedableRng, rngs::SmallRng};
+
+    use super::*;
+
+    /// Keeps the slots, as the mesh does.
+    #[derive(Default)]
+    struct Slots(Pool, HashMap<DynoKey, Slot>);
+
+    impl Slots {
+        fn put(&mut self, dyno: u32, level: u32) {
+            self.take(dyno);
+            let slot = self.0.insert(level, DynoKey(dyno));
+            self.1.insert(DynoKey(dyno), slot);
+        }
+
+        fn take(&mut self, dyno: u32) {
+            if let Some(slot) = self.1.remove(&DynoKey(dyno)) {
+                assert_eq!(self.0.at(slot).1, Some(DynoKey(dyno)));
+                self.1.extend(self.0.remove(slot));
+            }
+        }
+    }
+
+    #[test]
+    fn the_least_loaded_is_picked() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        let mut slots = Slots::default();
+        assert_eq!(slots.0.pick(&mut rng), None);
+        // Beyond one word of the bitmap, and at the very end.
+        for (dyno, level) in [
+            (1, MAX_LOAD - 1),
+            (2, 200),
+            (3, 64),
+            (4, 65),
+            (5, 1),
+            (6, 0),
+        ] {
+            slots.put(dyno, level);
+            assert!(slots.0.pick(&mut rng).is_some());
+        }
+        let mut order = Vec::new();
+        while let Some(dyno) = slots.0.pick(&mut rng) {
+            order.push(dyno.0);
+            slots.take(dyno.0);
+        }
+        assert_eq!(order, [6, 5, 3, 4, 2, 1]);
+        assert!(slots.0.is_empty());
+    }
+
+    #[test]
+    fn slots_stay_right_as_dynos_move() {
+        let mut rng = SmallRng::seed_from_u64(2);
+        let mut slots = Slots::default();
+        let mut levels: HashMap<u32, u32> = HashMap::new();
+        for _ in 0..20_000 {
+            let (dyno, level) = (rng.random_range(0..40), rng.random_range(0..130));
+            match rng.random_bool(0.3) {
+                true => {
+                    slots.take(dyno);
+                    levels.remove(&dyno);
+                }
+                false => {
+                    slots.put(dyno, level);
+                    levels.insert(dyno, level);
+                }
+            }
+            assert_eq!(slots.0.len() as usize, levels.len());
+            let picked = slots.0.pick(&mut rng).map(|dyno| levels[&dyno.0]);
+            assert_eq!(picked, levels.values().min().copied());
+        }
+    }
+
+    #[test]
+    fn equals_are_equally_likely_wherever_they_stand() {
+        let mut rng = SmallRng::seed_from_u64(3);
+        let mut slots = Slots::default();
+        for dyno in 0..30 {
+            slots.put(dyno, dyno % 3);
+        }
+        // Dynos leave and come back between the picks, as in use.
+        let mut counts = [0_u32; 10];
+        for _ in 0..20_000 {
+            let DynoKey(dyno) = slots.0.pick(&mut rng).unwrap_or(DynoKey(1));
+            counts[dyno as usize / 3] += 1;
+            slots.put(dyno, 1);
+            slots.put(dyno, 0);
+        }
+        let chi: f64 = counts
+            .iter()
+            .map(|n| (f64::from(*n) - 2e3).powi(2) / 2e3)
+            .sum();
+        // 99.9 % of honest choices among 10 stay below.
+        assert!(chi < 27.9, "{chi} {counts:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Waiting requests. Each app has one queue, in order of arrival.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use slab::Slab;
+
+use crate::{AppKey, AskId, SessionKey, Time};
+
+/// A waiting request's place among all that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WaiterKey(pub(crate) u32);
+
+/// A request that wants a dyno.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) session: SessionKey,
+    pub(crate) ask: AskId,
+    pub(crate) app: AppKey,
+    /// When it arrived, at whichever router.
+    pub(crate) arrived: Time,
+    /// Instances that failed it.
+    pub(crate) tried: Vec<Box<str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) request: Request,
+    /// When it gives up.
+    pub(crate) deadline: Time,
+    place: Place,
+}
+
+/// The waiters of all apps.
+pub(crate) type Waiters = Slab<Waiter>;
+
+/// Where in its queue a waiter stands: by arrival, those who arrived at the same
+/// time in the order they joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    arrived: Time,
+    joined: u64,
+}
+
+/// One app's queue.
+///
+/// A tree and not a list: a request that is asked again (another dyno failed it,
+/// or its sidecar restarted) goes where it would have been, and after a restart
+/// a whole queue does so in any order.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    order: BTreeMap<Place, WaiterKey>,
+    joined: u64,
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> u32 {
+        self.order.len() as u32
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    pub(crate) fn first(&self) -> Option<WaiterKey> {
+        self.order.first_key_value().map(|(_, key)| *key)
+    }
+
+    /// Who stands behind `key`.
+    pub(crate) fn after(&self, waiters: &Waiters, key: WaiterKey) -> Option<WaiterKey> {
+        let place = waiters[key.0 as usize].place;
+        let mut behind = self.order.range((Bound::Excluded(place), Bound::Unbounded));
+        behind.next().map(|(_, key)| *key)
+    }
+
+    /// Everybody, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = WaiterKey> {
+        self.order.values().copied()
+    }
+
+    /// Adds a waiter behind everybody who arrived before it or at the same time.
+    pub(crate) fn insert(
+        &mut self,
+        waiters: &mut Waiters,
+        request: Request,
+        deadline: Time,
+    ) -> WaiterKey {
+        self.joined += 1;
+        let place = Place {
+            arrived: request.arrived,
+            joined: self.joined,
+        };
+        let key = WaiterKey(waiters.insert(Waiter {
+            request,
+            deadline,
+            place,
+        }) as u32);
+        self.order.insert(place, key);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, waiters: &mut Waiters, key: WaiterKey) -> Waiter {
+        let waiter = waiters.remove(key.0 as usize);
+        self.order.remove(&waiter.place);
+        waiter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{WorkerId, session::Sessions};
+
+    /// Adds a request that arrived at `millis`, named by its ask.
+    fn join(queue: &mut Queue, waiters: &mut Waiters, ask: u64, millis: u64) -> WaiterKey {
+        let request = Request {
+            session: Sessions::default().open(WorkerId(1)),
+            ask: AskId(ask),
+            app: AppKey(0),
+            arrived: Time::from_micros(millis * 1000),
+            tried: Vec::new(),
+        };
+        queue.insert(waiters, request, Time::ZERO)
+    }
+
+    fn asks(queue: &Queue, waiters: &Waiters) -> Vec<u64> {
+        let by_steps: Vec<_> =
+            std::iter::successors(queue.first(), |key| queue.after(waiters, *key)).collect();
+        assert_eq!(by_steps, queue.iter().collect::<Vec<_>>());
+        assert_eq!(queue.len() as usize, by_steps.len());
+        by_steps
+            .iter()
+            .map(|key| waiters[key.0 as usize].request.ask.0)
+            .collect()
+    }
+
+    #[test]
+    fn keeps_the_order_of_arrival() {
+        let (mut queue, mut waiters) = (Queue::default(), Waiters::new());
+        for (ask, millis) in [(1, 10), (2, 20), (3, 10), (4, 5), (5, 20), (6, 15)] {
+            join(&mut queue, &mut waiters, ask, millis);
+        }
+        assert_eq!(asks(&queue, &waiters), [4, 1, 3, 6, 2, 5]);
+    }
+
+    #[test]
+    fn anybody_may_leave() {
+        let (mut queue, mut waiters) = (Queue::default(), Waiters::new());
+        let keys: Vec<_> = (0..4)
+            .map(|i| join(&mut queue, &mut waiters, i, i))
+            .collect();
+        queue.remove(&mut waiters, keys[1]);
+        assert_eq!(asks(&queue, &waiters), [0, 2, 3]);
+        queue.remove(&mut waiters, keys[3]);
+        queue.remove(&mut waiters, keys[0]);
+        assert_eq!(asks(&queue, &waiters), [2]);
+        // The place of one who left is used again, the order is not confused.
+        join(&mut queue, &mut waiters, 9, 2);
+        assert_eq!(asks(&queue, &waiters), [2, 9]);
+        queue.remove(&mut waiters, keys[2]);
+        assert_eq!(asks(&queue, &waiters), [9]);
+        assert!(!queue.is_empty());
+    }
+}

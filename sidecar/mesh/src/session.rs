@@ -1,0 +1,130 @@
+//! Who asks: the sessions and what each of them holds.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use slab::Slab;
+
+use crate::{DynoKey, Time, queue::WaiterKey};
+
+/// One session. Never the same for two sessions of a mesh's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    index: u32,
+    /// Counts sessions, so that an old key never means a new session.
+    serial: u32,
+}
+
+/// A worker: the same after it reconnects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u64);
+
+/// A request of one session, and the lease that it may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    Waiting(WaiterKey),
+    Leased(DynoKey),
+}
+
+/// What a session has, by ask.
+pub(crate) type Entries = HashMap<AskId, Entry, BuildHasherDefault<AskHasher>>;
+
+/// Spreads the numbers of asks over a table. They come from a router of our own
+/// that counts, so nobody aims at collisions, and each request needs it thrice.
+#[derive(Debug, Default)]
+pub(crate) struct AskHasher(u64);
+
+impl Hasher for AskHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        // 2^64 divided by the golden ratio; its upper half is spread best.
+        let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = n ^ n >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    serial: u32,
+    pub(crate) worker: WorkerId,
+    pub(crate) entries: Entries,
+    /// Broken; its leases are kept until then.
+    pub(crate) lost_until: Option<Time>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    slab: Slab<Session>,
+    by_worker: HashMap<WorkerId, SessionKey>,
+    serial: u32,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn open(&mut self, worker: WorkerId) -> SessionKey {
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        let session = Session {
+            serial,
+            worker,
+            entries: Entries::default(),
+            lost_until: None,
+        };
+        let key = SessionKey {
+            index: self.slab.insert(session) as u32,
+            serial,
+        };
+        self.by_worker.insert(worker, key);
+        key
+    }
+
+    pub(crate) fn of_worker(&self, worker: WorkerId) -> Option<SessionKey> {
+        self.by_worker.get(&worker).copied()
+    }
+
+    pub(crate) fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.slab
+            .get(key.index as usize)
+            .filter(|s| s.serial == key.serial)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.slab
+            .get_mut(key.index as usize)
+            .filter(|s| s.serial == key.serial)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
+        let key = |(index, session): (usize, &Session)| SessionKey {
+            index: index as u32,
+            serial: session.serial,
+        };
+        self.slab.iter().map(move |entry| (key(entry), entry.1))
+    }
+
+    pub(crate) fn close(&mut self, key: SessionKey) -> Option<Session> {
+        self.get(key)?;
+        let session = self.slab.remove(key.index as usize);
+        if self.by_worker.get(&session.worker) == Some(&key) {
+            self.by_worker.remove(&session.worker);
+        }
+        Some(session)
+    }
+}

@@ -1,0 +1,102 @@
+//! What an operator may set for an app, with its defaults and bounds.
+
+use std::time::Duration;
+
+use crate::{ChangeError, MAX_LOAD};
+
+/// How a dyno is chosen: the three steps of the talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Any dyno that is up, uniformly at random.
+    Random,
+    /// The least loaded, ties at random.
+    LeastLoad,
+    /// Least load under a per-dyno limit; at the limit requests wait.
+    #[default]
+    IdleOnly,
+}
+
+/// Settings of an app; `None` and the default value mean the same to a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How a dyno is chosen.
+    pub policy: Policy,
+    /// Most requests at once for a dyno without a limit of its own.
+    pub dyno_limit: Option<u32>,
+    /// Most requests waiting.
+    pub queue_depth: Option<u32>,
+    /// Longest wait for a busy dyno.
+    pub queue_timeout: Option<Duration>,
+    /// Longest wait for an app that is asleep or booting.
+    pub boot_timeout: Option<Duration>,
+    /// Most requests in flight and waiting together.
+    pub max_requests: Option<u32>,
+    /// A request may start the app.
+    pub wake: bool,
+    /// Clients are told about the queue.
+    pub queue_headers: bool,
+}
+
+/// Requests that may wait for each dyno, unless set.
+pub const QUEUE_PER_DYNO: u32 = 50;
+/// Longest wait for a busy dyno, unless set.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a booting dyno, unless set.
+pub const BOOT_TIMEOUT: Duration = Duration::from_secs(75);
+/// No app may let more requests wait.
+pub const MAX_QUEUE_DEPTH: u32 = 100_000;
+/// No app may let a request wait longer.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+impl Settings {
+    /// Most requests at once for a dyno that sets no limit itself.
+    pub(crate) fn default_limit(&self) -> Option<u32> {
+        match (self.dyno_limit, self.policy) {
+            (Some(limit), _) => Some(limit),
+            (None, Policy::IdleOnly) => Some(1),
+            (None, _) => None,
+        }
+    }
+
+    /// The level of the pool for a dyno with so many leases: where load does not
+    /// count, everybody is on one level.
+    pub(crate) fn level(&self, load: u32) -> u32 {
+        match self.policy {
+            Policy::Random => 0,
+            Policy::LeastLoad | Policy::IdleOnly => load,
+        }
+    }
+
+    /// Most requests waiting, for so many dynos.
+    pub(crate) fn depth_for(&self, dynos: u32) -> u32 {
+        let usual = QUEUE_PER_DYNO.saturating_mul(dynos.max(1));
+        self.queue_depth.unwrap_or(usual).min(MAX_QUEUE_DEPTH)
+    }
+
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] that names the setting and its bound.
+    pub fn check(&self) -> Result<(), ChangeError> {
+        let too_large =
+            |name, max: String| Err(ChangeError::Invalid(format!("{name} may be at most {max}")));
+        // A dyno that may have no request at all would let everybody wait in vain.
+        if self.dyno_limit == Some(0) {
+            return Err(ChangeError::Invalid("dyno_limit is at least 1".into()));
+        }
+        if self.dyno_limit.is_some_and(|n| n > MAX_LOAD) {
+            return too_large("dyno_limit", MAX_LOAD.to_string());
+        }
+        if self.queue_depth.is_some_and(|n| n > MAX_QUEUE_DEPTH) {
+            return too_large("queue_depth", MAX_QUEUE_DEPTH.to_string());
+        }
+        let max = format!("{} ms", MAX_TIMEOUT.as_millis());
+        if self.queue_timeout.is_some_and(|t| t > MAX_TIMEOUT) {
+            return too_large("queue_timeout", max);
+        }
+        if self.boot_timeout.is_some_and(|t| t > MAX_TIMEOUT) {
+            return too_large("boot_timeout", max);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! What the mesh looks like at this moment, for people and tools.
+
+use std::{ops::Bound, time::Duration};
+
+use crate::{AppKey, AppSpec, Mesh, Time, dyno::Dyno};
+
+/// What happened to requests since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Got a dyno.
+    pub routed: u64,
+    /// Of these, had to wait.
+    pub queued: u64,
+    /// Got none.
+    pub refused: u64,
+    /// The client left while it waited.
+    pub cancelled: u64,
+}
+
+/// An app, and what it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppView {
+    /// As configured.
+    pub spec: AppSpec,
+    /// Leases out.
+    pub in_flight: u32,
+    /// Requests waiting.
+    pub waiting: u32,
+    /// How long the first one has waited.
+    pub oldest_wait: Duration,
+    /// In the order of `spec.dynos`.
+    pub dynos: Vec<DynoView>,
+    /// Since the start.
+    pub counters: Counters,
+}
+
+/// A dyno, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynoView {
+    /// Leases that it has.
+    pub load: u32,
+    /// The limit in force.
+    pub limit: Option<u32>,
+    /// Time left in quarantine.
+    pub quarantine: Duration,
+}
+
+/// The mesh as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Apps.
+    pub apps: usize,
+    /// Dynos of all apps.
+    pub dynos: usize,
+    /// Sessions, broken ones in their grace included.
+    pub sessions: usize,
+    /// Leases out.
+    pub leases: usize,
+    /// Requests waiting.
+    pub waiting: usize,
+    /// Of all apps, deleted ones included.
+    pub counters: Counters,
+}
+
+impl Mesh {
+    /// An app by name.
+    pub fn app(&self, name: &str, now: Time) -> Option<AppView> {
+        self.by_name.get(name).map(|key| self.view(*key, now))
+    }
+
+    /// As configured, without what it does.
+    pub fn spec(&self, name: &str) -> Option<AppSpec> {
+        self.by_name.get(name).map(|key| self.spec_of(*key))
+    }
+
+    /// Looks at up to `steps` apps in the order of their names, from after
+    /// `after`, and hands them (or only the busy ones) to `each`, until it says
+    /// `false`. Returns what to pass as `after` to go on, or `None` at the end.
+    pub fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        steps: usize,
+        busy_only: bool,
+        now: Time,
+        mut each: impl FnMut(AppView) -> bool,
+    ) -> Option<Box<str>> {
+        let start = match after {
+            Some(name) if name >= prefix => Bound::Excluded(name),
+            _ => Bound::Included(prefix),
+        };
+        let range = self.by_name.range::<str, _>((start, Bound::Unbounded));
+        let mut here = range
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .peekable();
+        for step in 1.. {
+            let (name, key) = here.next()?;
+            let app = &self.apps[key.0 as usize];
+            let busy = app.in_flight > 0 || !app.queue.is_empty();
+            let more = !busy && busy_only || each(self.view(*key, now));
+            if !more || step >= steps {
+                return here.peek().map(|_| (**name).into());
+            }
+        }
+        None
+    }
+
+    /// The mesh as a whole.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            apps: self.by_name.len(),
+            dynos: self.dynos.len() - self.retired,
+            sessions: self.sessions.len(),
+            leases: self.leases,
+            waiting: self.waiters.len(),
+            counters: self.counters,
+        }
+    }
+
+    fn view(&self, key: AppKey, now: Time) -> AppView {
+        let app = &self.apps[key.0 as usize];
+        let view = |dyno: &Dyno| DynoView {
+            load: dyno.load,
+            limit: dyno.limit(&app.settings),
+            quarantine: dyno
+                .quarantine
+                .map_or(Duration::ZERO, |until| until.since(now)),
+        };
+        AppView {
+            spec: self.spec_of(key),
+            in_flight: app.in_flight,
+            waiting: app.queue.len(),
+            oldest_wait: app.queue.first().map_or(Duration::ZERO, |w| {
+                now.since(self.waiters[w.0 as usize].request.arrived)
+            }),
+            dynos: app
+                .dynos
+                .iter()
+                .map(|d| view(&self.dynos[d.0 as usize]))
+                .collect(),
+            counters: app.counters,
+        }
+    }
+
+    pub(crate) fn spec_of(&self, key: AppKey) -> AppSpec {
+        let app = &self.apps[key.0 as usize];
+        AppSpec {
+            name: (*app.name).into(),
+            version: app.version,
+            settings: app.settings.clone(),
+            maintenance: app.maintenance,
+            released: app.released,
+            domains: app.domains.clone(),
+            dynos: app
+                .dynos
+                .iter()
+                .map(|d| self.dynos[d.0 as usize].spec())
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
