@@ -1,0 +1,15 @@
+//! The configuration: a file, the environment, the command line; the later one
+//! wins. Every key has the same name in all three (`router-socket`,
+//! `DYNOMESH_ROUTER_SOCKET`, `--router-socket`).
+mod bounds;
+mod error;
+mod mode;
+mod options;
+mod paths;
+mod resolve;
+mod tls;
+
+pub use error::ConfigError;
+pub use options::{Cli, LogFormat, LogLevel, Options};
+pub use resolve::{Config, Effective};
+pub use tls::TlsFiles;

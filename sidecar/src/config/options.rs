@@ -1,0 +1,275 @@
+//! Everything that can be set. One definition for the file, the environment and
+//! the command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::mode::Mode;
+
+/// The sidecar of the mesh: decides which dyno serves a request.
+#[derive(Debug, Parser)]
+#[command(name = "meshd", version, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file (TOML, keys as the long flags) [default: /etc/dynomesh/meshd.toml, if it exists]
+    #[arg(long, env = "DYNOMESH_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check the configuration and exit
+    #[arg(long)]
+    pub check: bool,
+    /// Print the settings in effect as TOML and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// The settings.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Detail of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the usual levels")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings; what is not set has a default.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[allow(missing_docs, reason = "the helps say it")]
+pub struct Options {
+    /// This host's name in answers and logs [default: the host name]
+    #[arg(long, env = "DYNOMESH_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+    /// Directory of the disk copy [default: /var/lib/dynomesh]
+    #[arg(long, env = "DYNOMESH_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Socket for routers [default: /run/dynomesh/router.sock]
+    #[arg(
+        long,
+        env = "DYNOMESH_ROUTER_SOCKET",
+        value_name = "PATH",
+        help_heading = "Sockets"
+    )]
+    pub router_socket: Option<PathBuf>,
+    /// Its permissions, octal [default: 0660]
+    #[arg(
+        long,
+        env = "DYNOMESH_ROUTER_SOCKET_MODE",
+        value_name = "MODE",
+        help_heading = "Sockets"
+    )]
+    pub router_socket_mode: Option<Mode>,
+    /// Its group, by name or number
+    #[arg(
+        long,
+        env = "DYNOMESH_ROUTER_SOCKET_GROUP",
+        value_name = "GROUP",
+        help_heading = "Sockets"
+    )]
+    pub router_socket_group: Option<String>,
+    /// Socket for operators [default: /run/dynomesh/control.sock]
+    #[arg(
+        long,
+        env = "DYNOMESH_CONTROL_SOCKET",
+        value_name = "PATH",
+        help_heading = "Sockets"
+    )]
+    pub control_socket: Option<PathBuf>,
+    /// Its permissions, octal [default: 0660]
+    #[arg(
+        long,
+        env = "DYNOMESH_CONTROL_SOCKET_MODE",
+        value_name = "MODE",
+        help_heading = "Sockets"
+    )]
+    pub control_socket_mode: Option<Mode>,
+    /// Its group, by name or number
+    #[arg(
+        long,
+        env = "DYNOMESH_CONTROL_SOCKET_GROUP",
+        value_name = "GROUP",
+        help_heading = "Sockets"
+    )]
+    pub control_socket_group: Option<String>,
+
+    /// Serve routers over TCP too, with mutual TLS
+    #[arg(
+        long,
+        env = "DYNOMESH_ROUTER_TCP",
+        value_name = "IP:PORT",
+        help_heading = "TCP"
+    )]
+    pub router_tcp: Option<SocketAddr>,
+    /// Serve operators over TCP too, with mutual TLS
+    #[arg(
+        long,
+        env = "DYNOMESH_CONTROL_TCP",
+        value_name = "IP:PORT",
+        help_heading = "TCP"
+    )]
+    pub control_tcp: Option<SocketAddr>,
+    /// This server's certificate chain (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_TLS_CERT",
+        value_name = "FILE",
+        help_heading = "TCP"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_TLS_KEY",
+        value_name = "FILE",
+        help_heading = "TCP"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The authority that peers' certificates must be from (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_TLS_CLIENT_CA",
+        value_name = "FILE",
+        help_heading = "TCP"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// How much is logged [default: info]
+    #[arg(
+        long,
+        env = "DYNOMESH_LOG_LEVEL",
+        value_name = "LEVEL",
+        help_heading = "Log"
+    )]
+    pub log_level: Option<LogLevel>,
+    /// Form of the log, on standard error [default: text]
+    #[arg(
+        long,
+        env = "DYNOMESH_LOG_FORMAT",
+        value_name = "FORMAT",
+        help_heading = "Log"
+    )]
+    pub log_format: Option<LogFormat>,
+
+    /// How long the leases of a broken session wait for its worker [default: 500]
+    #[arg(
+        long,
+        env = "DYNOMESH_SESSION_GRACE_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub session_grace_ms: Option<u64>,
+    /// After a restart, how long workers from before are waited for [default: 5000]
+    #[arg(
+        long,
+        env = "DYNOMESH_RECOVERY_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub recovery_ms: Option<u64>,
+    /// First quarantine of a dyno that can't be connected to [default: 500]
+    #[arg(
+        long,
+        env = "DYNOMESH_QUARANTINE_FIRST_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub quarantine_first_ms: Option<u64>,
+    /// Longest quarantine [default: 5000]
+    #[arg(
+        long,
+        env = "DYNOMESH_QUARANTINE_LONGEST_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub quarantine_longest_ms: Option<u64>,
+    /// A silent peer is pinged after so long [default: 5000]
+    #[arg(
+        long,
+        env = "DYNOMESH_PING_EVERY_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub ping_every_ms: Option<u64>,
+    /// Its connection is broken off when it has not answered by then [default: 10000]
+    #[arg(
+        long,
+        env = "DYNOMESH_PING_WITHIN_MS",
+        value_name = "MS",
+        help_heading = "Times"
+    )]
+    pub ping_within_ms: Option<u64>,
+
+    /// Most apps [default: 1000000]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_APPS",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_apps: Option<u64>,
+    /// Most dynos of all apps together [default: 2000000]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_DYNOS",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_dynos: Option<u64>,
+    /// Most dynos of an app [default: 10000]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_DYNOS_PER_APP",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_dynos_per_app: Option<u64>,
+    /// Most domains of an app [default: 1000]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_DOMAINS_PER_APP",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_domains_per_app: Option<u64>,
+    /// Most requests waiting, of all apps together [default: 1000000]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_WAITING",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_waiting: Option<u64>,
+    /// Most workers connected [default: 4096]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_SESSIONS",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_sessions: Option<u64>,
+    /// Most requests of one worker, in flight and waiting [default: 65536]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_ASKS_PER_SESSION",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_asks_per_session: Option<u64>,
+}

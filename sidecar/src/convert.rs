@@ -1,0 +1,52 @@
+//! Between the protocol and the core: the only place that knows both.
+//!
+//! A zero in the protocol is "not set", which is `None` in the core. Whatever
+//! comes from outside is checked here for its form, and a refusal names the
+//! field; what it means in the mesh is checked by the core.
+
+mod answer;
+mod app;
+mod change;
+mod event;
+mod settings;
+
+pub use answer::{answer, outcome};
+pub use app::{app_from_spec, app_status, counters, spec_from_app};
+pub use change::{change_from_core, change_from_proto};
+pub use event::event;
+
+/// A message that is not what the protocol says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Malformed {
+    /// Which field, as a path.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Malformed {
+    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// The same, in a message that is itself a field.
+    fn within(self, parent: &str) -> Self {
+        Self {
+            field: format!("{parent}.{}", self.field),
+            ..self
+        }
+    }
+}
+
+fn non_zero(n: u32) -> Option<u32> {
+    (n > 0).then_some(n)
+}
+
+/// Whole milliseconds, as far as they go.
+fn millis(span: std::time::Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}

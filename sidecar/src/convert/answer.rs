@@ -1,0 +1,60 @@
+//! What goes over a router's session.
+
+use dynomesh_proto::v1::{self, answer::Result as Reply, sidecar_message::Kind};
+use mesh::{Answer, Outcome, Refusal};
+
+use super::millis;
+
+/// The answer to an ask, as a message.
+pub fn answer(answer: &Answer) -> v1::SidecarMessage {
+    let result = match &answer.result {
+        Ok(route) => Reply::Route(v1::Route {
+            dyno: (*route.dyno.name).into(),
+            instance: (*route.dyno.instance).into(),
+            address: route.dyno.address.to_string(),
+            limited: route.limited,
+        }),
+        Err(reason) => Reply::Refusal(refusal(*reason).into()),
+    };
+    let answer = v1::Answer {
+        ask: answer.ask.0,
+        app: answer.app.as_deref().unwrap_or_default().into(),
+        queue_wait_ms: millis(answer.wait),
+        queue_depth: answer.depth,
+        dynos_in_use: answer.in_use,
+        queue_headers: answer.queue_headers,
+        result: Some(result),
+    };
+    v1::SidecarMessage {
+        kind: Some(Kind::Answer(answer)),
+    }
+}
+
+fn refusal(reason: Refusal) -> v1::Refusal {
+    match reason {
+        Refusal::UnknownName => v1::Refusal::UnknownName,
+        Refusal::Maintenance => v1::Refusal::Maintenance,
+        Refusal::QueueFull => v1::Refusal::QueueFull,
+        Refusal::QueueTimeout => v1::Refusal::QueueTimeout,
+        Refusal::TooManyRequests => v1::Refusal::TooManyRequests,
+        Refusal::NoDynos => v1::Refusal::NoDynos,
+        Refusal::NeverReleased => v1::Refusal::NeverReleased,
+        Refusal::Crashed => v1::Refusal::Crashed,
+        Refusal::BootTimeout => v1::Refusal::BootTimeout,
+        Refusal::Quarantined => v1::Refusal::Quarantined,
+        Refusal::NoOtherDyno => v1::Refusal::NoOtherDyno,
+        Refusal::Overloaded => v1::Refusal::Overloaded,
+    }
+}
+
+/// How a lease ended. One that nobody here knows says nothing about the dyno,
+/// neither good nor bad.
+pub fn outcome(given: i32) -> Outcome {
+    match v1::Outcome::try_from(given) {
+        Ok(v1::Outcome::Done) => Outcome::Done,
+        Ok(v1::Outcome::Refused) => Outcome::Refused,
+        Ok(v1::Outcome::ConnectTimeout) => Outcome::ConnectTimeout,
+        Ok(v1::Outcome::Unused) => Outcome::Unused,
+        Ok(v1::Outcome::Failed | v1::Outcome::Unspecified) | Err(_) => Outcome::Failed,
+    }
+}

@@ -1,0 +1,30 @@
+//! What watchers are told.
+
+use dynomesh_proto::v1::{self, event::Kind};
+use mesh::Event;
+
+use super::{change_from_core, millis};
+use crate::driver::Notice;
+
+/// A notice as a message.
+pub fn event(notice: &Notice) -> v1::Event {
+    let kind = match notice {
+        Notice::Changed(change) => Kind::Changed(change_from_core(change)),
+        Notice::Event(Event::NeedDyno { app, waiting }) => Kind::NeedDyno(v1::NeedDyno {
+            app: (**app).into(),
+            waiting: *waiting,
+        }),
+        Notice::Event(Event::Drained(dyno)) => Kind::Drained(v1::Drained {
+            app: (*dyno.app).into(),
+            dyno: (*dyno.name).into(),
+            instance: (*dyno.instance).into(),
+        }),
+        Notice::Event(Event::Quarantined(dyno, span)) => Kind::Quarantined(v1::Quarantined {
+            app: (*dyno.app).into(),
+            dyno: (*dyno.name).into(),
+            instance: (*dyno.instance).into(),
+            for_ms: millis(*span),
+        }),
+    };
+    v1::Event { kind: Some(kind) }
+}

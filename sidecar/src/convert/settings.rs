@@ -1,0 +1,75 @@
+//! Settings and the enums of an app.
+
+use std::time::Duration;
+
+use dynomesh_proto::v1;
+use mesh::{DynoState, Policy, Settings};
+
+use super::{Malformed, millis, non_zero};
+
+pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malformed> {
+    let span = |ms| non_zero(ms).map(|ms| Duration::from_millis(ms.into()));
+    Ok(Settings {
+        policy: policy_from_proto(given.policy)?,
+        dyno_limit: non_zero(given.dyno_limit),
+        queue_depth: non_zero(given.queue_depth),
+        queue_timeout: span(given.queue_timeout_ms),
+        boot_timeout: span(given.boot_timeout_ms),
+        max_requests: non_zero(given.max_requests),
+        wake: given.wake,
+        queue_headers: given.queue_headers,
+    })
+}
+
+pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
+    let policy = match settings.policy {
+        Policy::Random => v1::Policy::Random,
+        Policy::LeastLoad => v1::Policy::LeastLoad,
+        Policy::IdleOnly => v1::Policy::IdleOnly,
+    };
+    v1::Settings {
+        policy: policy.into(),
+        dyno_limit: settings.dyno_limit.unwrap_or(0),
+        queue_depth: settings.queue_depth.unwrap_or(0),
+        queue_timeout_ms: settings.queue_timeout.map_or(0, millis),
+        boot_timeout_ms: settings.boot_timeout.map_or(0, millis),
+        max_requests: settings.max_requests.unwrap_or(0),
+        wake: settings.wake,
+        queue_headers: settings.queue_headers,
+    }
+}
+
+fn policy_from_proto(given: i32) -> Result<Policy, Malformed> {
+    match v1::Policy::try_from(given) {
+        Ok(v1::Policy::Random) => Ok(Policy::Random),
+        Ok(v1::Policy::LeastLoad) => Ok(Policy::LeastLoad),
+        Ok(v1::Policy::IdleOnly | v1::Policy::Unspecified) => Ok(Policy::IdleOnly),
+        Err(_) => Err(Malformed::new("policy", format!("{given} is not a policy"))),
+    }
+}
+
+/// Unspecified means up: whoever registers a dyno without a word about its
+/// state has one that runs.
+pub(super) fn state_from_proto(given: i32) -> Result<DynoState, Malformed> {
+    match v1::DynoState::try_from(given) {
+        Ok(v1::DynoState::Starting) => Ok(DynoState::Starting),
+        Ok(v1::DynoState::Up | v1::DynoState::Unspecified) => Ok(DynoState::Up),
+        Ok(v1::DynoState::Draining) => Ok(DynoState::Draining),
+        Ok(v1::DynoState::Down) => Ok(DynoState::Down),
+        Ok(v1::DynoState::Crashed) => Ok(DynoState::Crashed),
+        Err(_) => Err(Malformed::new(
+            "state",
+            format!("{given} is not a state of a dyno"),
+        )),
+    }
+}
+
+pub(super) fn state_from_core(state: DynoState) -> v1::DynoState {
+    match state {
+        DynoState::Starting => v1::DynoState::Starting,
+        DynoState::Up => v1::DynoState::Up,
+        DynoState::Draining => v1::DynoState::Draining,
+        DynoState::Down => v1::DynoState::Down,
+        DynoState::Crashed => v1::DynoState::Crashed,
+    }
+}

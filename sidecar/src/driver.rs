@@ -1,0 +1,136 @@
+//! The driver: it owns the core, reads the clock, and carries out what the core
+//! says.
+//!
+//! **What.** Everything else meets here. A session's requests go through
+//! [`Session`], what operators look at through [`Driver::view`] and
+//! [`Driver::scan`], changes through [`Changes`] and the thread of [`Writer`].
+//!
+//! **How.** The core is behind one lock. Whoever has an input takes the lock,
+//! calls the core and distributes its outputs: an answer for the caller's own
+//! session is handed straight back, one for another session goes to that
+//! session's outbox. Nothing waits for a disk or a socket while it has the lock,
+//! and nobody has it for longer than a few hundred apps take.
+mod clock;
+mod notice;
+mod outbox;
+mod recovery;
+mod session;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod view;
+mod workers;
+mod writer;
+
+use std::sync::Arc;
+
+use mesh::{Mesh, Time};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, broadcast, watch};
+
+pub use clock::Clock;
+pub use notice::{Notice, Watcher};
+pub use recovery::watch_recovery;
+pub use session::{Closed, Hello, OpenError, Session};
+pub use timer::keep_time;
+pub use writer::{Applied, ApplyError, Changes, Inbox, Journal, Pending, Workers, Writer};
+
+use crate::panics;
+use outbox::{Delivery, Own};
+use state::State;
+
+/// Events that a watcher may be behind before it misses some.
+const WATCH_BACKLOG: usize = 4_096;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Driver {
+    clock: Clock,
+    state: Mutex<State>,
+    notices: broadcast::Sender<Notice>,
+    /// An earlier timer than the one slept for was set.
+    earlier: Notify,
+    stopping: watch::Sender<bool>,
+    changes: Changes,
+    limits: mesh::Limits,
+}
+
+impl Driver {
+    /// Drives `mesh`. `changes` leads to the thread of a [`Writer`].
+    pub fn new(mesh: Mesh, limits: mesh::Limits, clock: Clock, changes: Changes) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            state: Mutex::new(State::new(mesh)),
+            notices: broadcast::channel(WATCH_BACKLOG).0,
+            earlier: Notify::new(),
+            stopping: watch::channel(false).0,
+            changes,
+            limits,
+        })
+    }
+
+    /// Where changes of apps go.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Ends every session in a way that says "come again", and every watch. What
+    /// the workers hold is not forgotten: they will say it to the next process.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+        let mut state = self.state.lock();
+        state.stopping = true;
+        let outboxes: Vec<_> = state.sessions.drain().map(|(_, outbox)| outbox).collect();
+        drop(state);
+        for outbox in outboxes {
+            outbox.close(Closed::Stopping);
+        }
+    }
+
+    /// Returns when [`Driver::stop`] was called.
+    pub async fn stopped(&self) {
+        // An error would mean that the sender, which is ours, is gone.
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
+    }
+
+    /// Gives the core an input, then distributes its outputs. What is for the
+    /// session that calls goes to its own queue.
+    fn act<R>(&self, own: Option<Own<'_>>, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {
+        self.act_on_state(own, |state, now| input(&mut state.mesh, now))
+    }
+
+    fn act_on_state<R>(
+        &self,
+        own: Option<Own<'_>>,
+        input: impl FnOnce(&mut State, Time) -> R,
+    ) -> R {
+        let by_session = own.is_some();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let mut delivery = Delivery::new(own, &self.notices);
+        let result = panics::in_core(|| {
+            // Read under the lock, so that the core never sees time go back.
+            let result = input(state, self.clock.now());
+            delivery.distribute(state);
+            result
+        });
+        let earlier = state.rearm();
+        if by_session {
+            drop(guard);
+        } else {
+            // Whoever waits gets the lock now: a writer with a long batch would
+            // otherwise take it again before the routers' thread is awake.
+            MutexGuard::unlock_fair(guard);
+        }
+        if earlier {
+            self.earlier.notify_one();
+        }
+        delivery.wake();
+        result
+    }
+}

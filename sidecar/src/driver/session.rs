@@ -1,0 +1,157 @@
+//! One router's session with the core.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use mesh::{Answer, AskId, Mesh, Outcome, SessionKey, Time, WorkerId};
+
+use super::{Driver, outbox::Outbox, state::Latest};
+
+/// Who comes, with what.
+#[derive(Debug)]
+pub struct Hello {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Counts the worker's links: a later hello has a higher number.
+    pub link: u64,
+    /// The leases that it holds.
+    pub held: Vec<(AskId, Box<str>)>,
+}
+
+/// Why a session can't be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Too many of them.
+    #[error("{0}")]
+    TooMany(String),
+    /// The worker has come over a later link since: what it held on this one is
+    /// not what it holds.
+    #[error("hello.link is {0}, and the same worker has come over link {1} since")]
+    Outdated(u64, u64),
+    /// This process ends.
+    #[error("meshd is stopping, come again")]
+    Stopping,
+}
+
+/// Why a session is over before its router ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    /// The same worker opened another one.
+    #[error("the same worker opened another session")]
+    Replaced,
+    /// This process ends.
+    #[error("meshd is stopping, come again")]
+    Stopping,
+    /// The router did not read its answers.
+    #[error("too many answers were not read")]
+    TooSlow,
+}
+
+/// An open session. Dropped without [`Session::close`] it is lost: the core
+/// keeps its leases for a grace.
+#[derive(Debug)]
+pub struct Session {
+    driver: Arc<Driver>,
+    worker: WorkerId,
+    key: SessionKey,
+    /// Answers that this session's own messages caused.
+    own: VecDeque<Answer>,
+    outbox: Arc<Outbox>,
+    closed: bool,
+}
+
+impl Session {
+    /// A worker says hello. If it had a session, that one is over.
+    ///
+    /// # Errors
+    /// Why it is turned away.
+    pub fn open(driver: &Arc<Driver>, hello: Hello) -> Result<Self, OpenError> {
+        let outbox = Arc::new(Outbox::default());
+        let (worker, link, ours) = (hello.worker, hello.link, outbox.clone());
+        let opened = driver.act_on_state(None, |state, now| {
+            if state.stopping {
+                return Err(OpenError::Stopping);
+            }
+            if let Some(latest) = state
+                .workers
+                .get(&worker)
+                .filter(|latest| latest.link > link)
+            {
+                return Err(OpenError::Outdated(link, latest.link));
+            }
+            let key = state.mesh.hello(worker, hello.held, now);
+            let key = key.map_err(|error| OpenError::TooMany(error.to_string()))?;
+            state.sessions.insert(key, ours);
+            let old = state.workers.insert(worker, Latest { key, link });
+            Ok((key, old.and_then(|old| state.sessions.remove(&old.key))))
+        });
+        let (key, old) = opened?;
+        if let Some(old) = old {
+            old.close(Closed::Replaced);
+        }
+        let driver = driver.clone();
+        Ok(Self {
+            driver,
+            worker,
+            key,
+            own: VecDeque::new(),
+            outbox,
+            closed: false,
+        })
+    }
+
+    /// A request wants a dyno. `false`: the number is in use.
+    pub fn ask(&mut self, ask: AskId, name: &str, waited: Duration, tried: Vec<Box<str>>) -> bool {
+        let key = self.key;
+        self.act(|mesh, now| mesh.ask(key, ask, name, waited, tried, now))
+    }
+
+    /// A client left.
+    pub fn cancel(&mut self, ask: AskId) {
+        let key = self.key;
+        self.act(|mesh, now| mesh.cancel(key, ask, now));
+    }
+
+    /// A lease ended.
+    pub fn checkin(&mut self, ask: AskId, outcome: Outcome) {
+        let key = self.key;
+        self.act(|mesh, now| mesh.checkin(key, ask, outcome, now));
+    }
+
+    fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {
+        self.driver.act(Some((self.key, &mut self.own)), input)
+    }
+
+    /// The next answer, or why the session is over.
+    pub fn poll_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, Closed>> {
+        if let Some(answer) = self.own.pop_front() {
+            return Poll::Ready(Ok(answer));
+        }
+        self.outbox
+            .take(cx.waker())
+            .map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Why the session is over, if it is.
+    pub fn is_closed(&self) -> Option<Closed> {
+        self.outbox.closed()
+    }
+
+    /// The router ended it: everything that it holds is released.
+    pub fn close(mut self) {
+        self.closed = true;
+        self.driver.close_session(self.worker, self.key);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.driver.lose_session(self.worker, self.key);
+        }
+    }
+}

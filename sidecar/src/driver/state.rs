@@ -1,0 +1,58 @@
+//! What the lock protects: the core, and who its outputs are for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use mesh::{Mesh, SessionKey, Time, WorkerId};
+
+use super::outbox::Outbox;
+
+/// A worker's latest session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Latest {
+    pub(super) key: SessionKey,
+    /// Which of the worker's links it came over.
+    pub(super) link: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) mesh: Mesh,
+    pub(super) sessions: HashMap<SessionKey, Arc<Outbox>>,
+    /// The latest session of each worker, also one that is lost and in its grace.
+    pub(super) workers: HashMap<WorkerId, Latest>,
+    /// Lost sessions and when their grace ends, in that order.
+    pub(super) lost: VecDeque<(Time, WorkerId, SessionKey)>,
+    /// What the timer task sleeps until.
+    pub(super) armed: Option<Time>,
+    pub(super) stopping: bool,
+}
+
+impl State {
+    pub(super) fn new(mesh: Mesh) -> Self {
+        Self {
+            mesh,
+            sessions: HashMap::new(),
+            workers: HashMap::new(),
+            lost: VecDeque::new(),
+            armed: None,
+            stopping: false,
+        }
+    }
+
+    /// Is there something to do earlier than the timer task sleeps until?
+    pub(super) fn rearm(&mut self) -> bool {
+        let next = self.mesh.poll_timeout();
+        let earlier = match (next, self.armed) {
+            (Some(next), Some(armed)) => next < armed,
+            (next, None) => next.is_some(),
+            (None, Some(_)) => false,
+        };
+        if earlier {
+            self.armed = next;
+        }
+        earlier
+    }
+}

@@ -1,0 +1,339 @@
+//! The driver with a disk that fails at will, without sockets.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Waker},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use mesh::{
+    Answer, AppSpec, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Settings,
+    WorkerId,
+};
+
+use super::{Changes, Clock, Driver, Hello, Journal, Notice, Session, Workers, Writer};
+use crate::store::{Problem, StoreError, WorkerProcess, Write};
+
+/// What reached the disk, and whether it works.
+struct Disk {
+    fails: Arc<AtomicBool>,
+    seen: mpsc::Sender<Vec<Write>>,
+}
+
+impl Journal for Disk {
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::SeqCst) {
+            let problem = Problem::Write("disk full".into());
+            return Err(StoreError {
+                path: "mesh.redb".into(),
+                problem,
+            });
+        }
+        self.seen.send(writes.to_vec()).expect("the test goes on");
+        Ok(())
+    }
+}
+
+struct Rig {
+    driver: Arc<Driver>,
+    fails: Arc<AtomicBool>,
+    disk: mpsc::Receiver<Vec<Write>>,
+    writer: JoinHandle<Disk>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let limits = Limits::default();
+        let (changes, inbox) = Changes::new();
+        let mesh = Mesh::new(limits.clone(), 1);
+        let driver = Driver::new(mesh, limits, Clock::new(), changes);
+        let fails = Arc::new(AtomicBool::new(false));
+        let (seen, disk) = mpsc::channel();
+        let journal = Disk {
+            fails: fails.clone(),
+            seen,
+        };
+        let writer = Writer::new(driver.clone(), journal, inbox, Workers::new());
+        Self {
+            driver,
+            fails,
+            disk,
+            writer: thread::spawn(move || writer.run()),
+        }
+    }
+
+    /// The version after a change, or why it was not made.
+    async fn change(&self, app: &str, operations: Vec<Operation>) -> Result<u64, String> {
+        let change = Change {
+            app: app.into(),
+            base_version: None,
+            operations,
+        };
+        let pending = self
+            .driver
+            .changes()
+            .submit(change)
+            .await
+            .expect("the writer is there");
+        pending
+            .outcome()
+            .await
+            .map(|made| made.version)
+            .map_err(|error| error.to_string())
+    }
+
+    async fn stop(self) -> Vec<Vec<Write>> {
+        self.driver.changes().stop().await;
+        self.writer.join().expect("no panic");
+        self.disk.into_iter().collect()
+    }
+}
+
+fn put(name: &str, port: u16, takeover: bool) -> Operation {
+    let dyno = DynoSpec {
+        name: name.into(),
+        instance: format!("{name}-{port}").into(),
+        address: format!("127.0.0.1:{port}").parse().expect("an address"),
+        limit: None,
+        state: DynoState::Up,
+    };
+    Operation::PutDyno { dyno, takeover }
+}
+
+fn create(domain: &str) -> Vec<Operation> {
+    vec![
+        Operation::CreateApp(Settings::default()),
+        Operation::AddDomain(domain.into()),
+    ]
+}
+
+fn hello(worker: u64) -> Hello {
+    Hello {
+        worker: WorkerId(worker),
+        link: 0,
+        held: Vec::new(),
+    }
+}
+
+fn ask(session: &mut Session, ask: u64, name: &str) -> bool {
+    session.ask(AskId(ask), name, Duration::ZERO, Vec::new())
+}
+
+fn poll(session: &mut Session) -> Option<Answer> {
+    match session.poll_answer(&Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer.expect("the session goes on")),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_undoes_the_change_in_memory() {
+    let rig = Rig::new();
+    rig.change("a", create("a.test")).await.expect("made");
+    rig.change("a", vec![put("web.1", 1, false)])
+        .await
+        .expect("made");
+    rig.change("b", create("b.test")).await.expect("made");
+    let before = (rig.driver.view("a"), rig.driver.view("b"));
+    let mut watcher = rig.driver.watch();
+
+    rig.fails.store(true, Ordering::SeqCst);
+    for (app, operations) in [
+        (
+            "a",
+            vec![
+                Operation::SetMaintenance(true),
+                Operation::RemoveDomain("a.test".into()),
+            ],
+        ),
+        ("b", vec![Operation::DeleteApp]),
+        // Takes its only dyno from a.
+        ("b", vec![put("mine", 1, true)]),
+        ("c", create("c.test")),
+    ] {
+        let error = rig
+            .change(app, operations)
+            .await
+            .expect_err("the disk is full");
+        assert!(error.contains("nothing was changed"), "{error}");
+        assert!(
+            error.contains("mesh.redb") && error.contains("disk full"),
+            "{error}"
+        );
+        assert_eq!((rig.driver.view("a"), rig.driver.view("b")), before);
+        assert!(rig.driver.view("c").is_none());
+    }
+    let process = WorkerProcess::UNKNOWN;
+    rig.driver
+        .changes()
+        .remember(WorkerId(1), process)
+        .await
+        .expect_err("the disk is full");
+
+    rig.fails.store(false, Ordering::SeqCst);
+    assert_eq!(
+        rig.change("a", vec![Operation::SetMaintenance(true)]).await,
+        Ok(3)
+    );
+    match watcher
+        .next()
+        .await
+        .expect("a notice")
+        .expect("none missed")
+    {
+        Notice::Changed(change) => {
+            assert_eq!(
+                change.operations,
+                [Operation::SetMaintenance(true)],
+                "only what was made"
+            );
+        }
+        other @ Notice::Event(_) => panic!("{other:?}"),
+    }
+
+    // Whatever the failed transactions left on the disk is put right first.
+    let on_disk = replay(rig.stop().await);
+    assert!(on_disk["a"].maintenance);
+    assert_eq!(on_disk["a"].dynos.len(), 1);
+    assert_eq!(*on_disk["b"].domains, ["b.test".into()]);
+    assert!(!on_disk.contains_key("c"));
+}
+
+/// The apps after all writes, starting from what a failed one may have left.
+fn replay(commits: Vec<Vec<Write>>) -> HashMap<String, AppSpec> {
+    let garbage = AppSpec {
+        name: "c".into(),
+        ..AppSpec::default()
+    };
+    let mut apps = HashMap::from([("c".to_owned(), garbage)]);
+    for write in commits.into_iter().flatten() {
+        match write {
+            Write::App(mesh::Update::Put(spec)) => {
+                apps.insert((*spec.name).into(), spec);
+            }
+            Write::App(mesh::Update::Remove(name)) => {
+                apps.remove(&*name);
+            }
+            Write::Worker(..) => {}
+        }
+    }
+    apps
+}
+
+#[tokio::test]
+async fn a_disk_that_works_again_before_the_end_is_put_right_at_the_end() {
+    let rig = Rig::new();
+    rig.fails.store(true, Ordering::SeqCst);
+    rig.change("c", create("c.test"))
+        .await
+        .expect_err("the disk is full");
+    rig.fails.store(false, Ordering::SeqCst);
+    assert!(!replay(rig.stop().await).contains_key("c"));
+}
+
+#[tokio::test]
+async fn changes_handed_in_together_are_one_transaction_in_order() {
+    let rig = Rig::new();
+    let mut pending = Vec::new();
+    for n in 0..100_u16 {
+        let operations = match n {
+            0 => create("a.test"),
+            _ => vec![put(&format!("web.{n}"), n, false)],
+        };
+        let change = Change {
+            app: "a".into(),
+            base_version: Some(n.into()),
+            operations,
+        };
+        pending.push(
+            rig.driver
+                .changes()
+                .submit(change)
+                .await
+                .expect("the writer is there"),
+        );
+    }
+    for (n, pending) in pending.into_iter().enumerate() {
+        assert_eq!(pending.outcome().await.expect("made").version, n as u64 + 1);
+    }
+    let commits = rig.stop().await;
+    assert!(
+        commits.iter().all(|writes| writes.len() == 1),
+        "the last word on an app is enough"
+    );
+    assert_eq!(replay(commits)["a"].dynos.len(), 99);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_on_disk_is_not_written_again() {
+    let rig = Rig::new();
+    let (changes, process) = (rig.driver.changes(), WorkerProcess { pid: 7, started: 8 });
+    for _ in 0..3 {
+        changes
+            .remember(WorkerId(1), process)
+            .await
+            .expect("written");
+    }
+    changes.forget(WorkerId(1));
+    changes
+        .remember(WorkerId(1), process)
+        .await
+        .expect("written");
+    let other = WorkerProcess {
+        started: 9,
+        ..process
+    };
+    changes.remember(WorkerId(1), other).await.expect("written");
+    let commits = rig.stop().await.concat();
+    let last = commits.last().expect("some");
+    assert_eq!(*last, Write::Worker(WorkerId(1), Some(other)));
+    assert!((2..=4).contains(&commits.len()), "{commits:?}");
+}
+
+#[tokio::test]
+async fn an_answer_finds_its_session() {
+    let rig = Rig::new();
+    let mut shop = create("a.test");
+    shop.push(put("web.1", 1, false));
+    rig.change("a", shop).await.expect("made");
+    let mut first = Session::open(&rig.driver, hello(1)).expect("opened");
+    let mut second = Session::open(&rig.driver, hello(2)).expect("opened");
+    assert!(ask(&mut first, 1, "a.test"));
+    assert!(!ask(&mut first, 1, "a.test"), "the number is in use");
+    assert!(ask(&mut second, 1, "a.test"));
+    assert!(poll(&mut first).expect("an answer").result.is_ok());
+    assert!(poll(&mut second).is_none());
+    first.close();
+    assert!(poll(&mut second).expect("an answer").result.is_ok());
+    assert!(poll(&mut second).is_none());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn after_the_stop_nothing_is_opened_and_nobody_is_forgotten() {
+    let rig = Rig::new();
+    let mut session = Session::open(&rig.driver, hello(1)).expect("opened");
+    rig.driver
+        .changes()
+        .remember(WorkerId(1), WorkerProcess::UNKNOWN)
+        .await
+        .expect("written");
+    rig.driver.stop();
+    rig.driver.stopped().await;
+    let polled = session.poll_answer(&Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Err(super::Closed::Stopping)));
+    session.close();
+    let refused = Session::open(&rig.driver, hello(2)).expect_err("it stops");
+    assert_eq!(refused, super::OpenError::Stopping);
+    let commits = rig.stop().await.concat();
+    assert_eq!(
+        commits,
+        [Write::Worker(WorkerId(1), Some(WorkerProcess::UNKNOWN))]
+    );
+}

@@ -1,0 +1,52 @@
+//! What operators see, taken in steps so that answers never wait for it.
+
+use std::time::Duration;
+
+use mesh::{AppView, Totals};
+
+use super::Driver;
+
+/// Apps looked at under one lock.
+const APPS_PER_STEP: usize = 256;
+/// Dynos copied under one lock: an app may have thousands.
+const DYNOS_PER_STEP: usize = 1_024;
+
+/// A part of the list of apps.
+#[derive(Debug)]
+pub struct Step {
+    /// The apps found.
+    pub apps: Vec<AppView>,
+    /// After which name to go on; `None`: that was all.
+    pub next: Option<Box<str>>,
+}
+
+impl Driver {
+    /// An app at this moment.
+    pub fn view(&self, app: &str) -> Option<AppView> {
+        self.act(None, |mesh, now| mesh.app(app, now))
+    }
+
+    /// Some of the apps with `prefix` after the name `after`, at most `most`.
+    pub fn scan(&self, prefix: &str, after: Option<&str>, most: usize, busy_only: bool) -> Step {
+        let mut apps = Vec::new();
+        let mut dynos = 0;
+        let next = self.act(None, |mesh, now| {
+            mesh.scan(prefix, after, APPS_PER_STEP, busy_only, now, |view| {
+                dynos += view.dynos.len();
+                apps.push(view);
+                apps.len() < most && dynos < DYNOS_PER_STEP
+            })
+        });
+        Step { apps, next }
+    }
+
+    /// The mesh as a whole, and whether everybody known from before has reported.
+    pub fn totals(&self) -> (Totals, bool) {
+        self.act(None, |mesh, _| (mesh.totals(), !mesh.is_recovering()))
+    }
+
+    /// Time since the start.
+    pub fn up(&self) -> Duration {
+        self.clock.up()
+    }
+}

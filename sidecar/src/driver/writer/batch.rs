@@ -1,0 +1,162 @@
+//! One batch of changes: made in memory, not yet on disk.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mesh::{Change, ChangeError, Mesh, Time, Update, WorkerId};
+use tokio::sync::oneshot;
+
+use super::{Applied, ApplyError, Outcome, Workers};
+use crate::{
+    driver::{Driver, Notice},
+    store::{WorkerProcess, Write},
+};
+
+/// See the module's documentation.
+pub(super) struct Batch {
+    driver: Arc<Driver>,
+    /// What each app shall be, the last word on it.
+    updates: HashMap<Box<str>, Update>,
+    workers: HashMap<WorkerId, Option<WorkerProcess>>,
+    /// What brings memory back, in the order in which it was changed.
+    undo: Vec<Update>,
+    replies: Vec<Reply>,
+    remembered: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
+}
+
+struct Reply {
+    to: oneshot::Sender<Outcome>,
+    /// What was made of it, or why not.
+    made: Result<(Change, Applied), ChangeError>,
+}
+
+impl Batch {
+    pub(super) fn new(driver: Arc<Driver>) -> Self {
+        Self {
+            driver,
+            updates: HashMap::new(),
+            workers: HashMap::new(),
+            undo: Vec::new(),
+            replies: Vec::new(),
+            remembered: Vec::new(),
+        }
+    }
+
+    /// Makes a change in memory.
+    pub(super) fn change(&mut self, change: Change, to: oneshot::Sender<Outcome>) {
+        let made = self.driver.act(None, |mesh, now| make(mesh, &change, now));
+        let made = made.map(|(updates, undo)| {
+            let applied = applied(&change, &updates);
+            self.undo.extend(undo);
+            for update in updates {
+                self.updates.insert(update.app().into(), update);
+            }
+            (change, applied)
+        });
+        self.replies.push(Reply { to, made });
+    }
+
+    pub(super) fn remember(
+        &mut self,
+        worker: WorkerId,
+        process: WorkerProcess,
+        to: oneshot::Sender<Result<(), Arc<str>>>,
+        known: &Workers,
+    ) {
+        let on_disk = known.get(&worker) == Some(&process);
+        if !on_disk || self.workers.contains_key(&worker) {
+            self.workers.insert(worker, Some(process));
+        }
+        self.remembered.push(to);
+    }
+
+    /// The disk has these workers now.
+    pub(super) fn note(&self, known: &mut Workers) {
+        for (worker, process) in &self.workers {
+            match process {
+                Some(process) => known.insert(*worker, *process),
+                None => known.remove(worker),
+            };
+        }
+    }
+
+    /// Nobody knows what the disk has.
+    pub(super) fn unnote(&self, known: &mut Workers) {
+        known.retain(|worker, _| !self.workers.contains_key(worker));
+    }
+
+    pub(super) fn forget(&mut self, worker: WorkerId) {
+        self.workers.insert(worker, None);
+    }
+
+    /// What the disk has to be told.
+    pub(super) fn writes(&self) -> impl Iterator<Item = Write> {
+        let apps = self.updates.values().cloned().map(Write::App);
+        apps.chain(
+            self.workers
+                .iter()
+                .map(|(worker, process)| Write::Worker(*worker, *process)),
+        )
+    }
+
+    /// It is on disk.
+    pub(super) fn made(self) {
+        for Reply { to, made } in self.replies {
+            let outcome = made.map(|(change, applied)| {
+                self.driver.tell(Notice::Changed(Arc::new(change)));
+                applied
+            });
+            // An error means that the caller is gone, which changes nothing.
+            let _ = to.send(outcome.map_err(ApplyError::Refused));
+        }
+        for to in self.remembered {
+            let _ = to.send(Ok(()));
+        }
+    }
+
+    /// The disk failed: memory is as before. Returns what the disk shall say then.
+    pub(super) fn undo(self, why: &str) -> Vec<Write> {
+        for update in self.undo.iter().rev() {
+            self.driver.act(None, |mesh, now| mesh.apply(update, now));
+        }
+        let why: Arc<str> = why.into();
+        for reply in self.replies {
+            // A refusal may be due to another change of the batch, so it does
+            // not hold either.
+            let _ = reply.to.send(Err(ApplyError::Disk(why.clone())));
+        }
+        for to in self.remembered {
+            let _ = to.send(Err(why.clone()));
+        }
+        // The first word on each app is the last one backwards.
+        self.undo.into_iter().rev().map(Write::App).collect()
+    }
+}
+
+/// Plans and applies. Returns what was applied and what undoes it.
+fn make(
+    mesh: &mut Mesh,
+    change: &Change,
+    now: Time,
+) -> Result<(Vec<Update>, Vec<Update>), ChangeError> {
+    let updates = mesh.plan(change)?;
+    let before = |update: &Update| match mesh.spec(update.app()) {
+        Some(spec) => Update::Put(spec),
+        None => Update::Remove(update.app().into()),
+    };
+    let undo = updates.iter().map(before).collect();
+    for update in &updates {
+        mesh.apply(update, now);
+    }
+    Ok((updates, undo))
+}
+
+fn applied(change: &Change, updates: &[Update]) -> Applied {
+    let version = match updates.first() {
+        Some(Update::Put(spec)) => spec.version,
+        _ => 0,
+    };
+    Applied {
+        app: change.app.clone(),
+        version,
+    }
+}

@@ -1,0 +1,136 @@
+//! A session under way: the path of every request.
+//!
+//! The reply stream itself reads the router's messages: each goes to the core
+//! under its lock, and the answer comes straight back. There is no channel and
+//! no task between, so a request costs one wake-up in this process.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use dynomesh_proto::v1::{
+    self, RouterMessage, SidecarMessage, router_message::Kind, sidecar_message,
+};
+use futures_core::Stream;
+use mesh::AskId;
+use tonic::{Status, Streaming};
+
+use super::{ending::Ending, status::closed};
+use crate::{convert, driver::Session};
+
+/// Messages handled before other sessions have their turn.
+const TURN: u32 = 128;
+
+/// Longest name that is looked up, in bytes. No app has one over 253, and an ask
+/// for such a name is answered; this much means that something else is wrong.
+const MAX_NAME: usize = 65_536;
+
+/// The reply stream of a session.
+#[derive(Debug)]
+pub struct SessionStream {
+    welcome: Option<v1::Welcome>,
+    incoming: Streaming<RouterMessage>,
+    ending: Ending,
+    /// `None` when it is over.
+    session: Option<Session>,
+}
+
+impl SessionStream {
+    pub(super) fn new(
+        welcome: v1::Welcome,
+        incoming: Streaming<RouterMessage>,
+        ending: Ending,
+        session: Session,
+    ) -> Self {
+        Self {
+            welcome: Some(welcome),
+            incoming,
+            ending,
+            session: Some(session),
+        }
+    }
+
+    /// The router's side has ended. What it holds is released at once only if it
+    /// said so; a session that is just dropped is a lost one.
+    fn end(&mut self) {
+        match self.session.take() {
+            Some(session) if self.ending.is_proper() => session.close(),
+            _ => {}
+        }
+    }
+}
+
+impl Stream for SessionStream {
+    type Item = Result<SidecarMessage, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some(welcome) = this.welcome.take() {
+            let kind = Some(sidecar_message::Kind::Welcome(welcome));
+            return Poll::Ready(Some(Ok(SidecarMessage { kind })));
+        }
+        for _ in 0..TURN {
+            let Some(session) = &mut this.session else {
+                return Poll::Ready(None);
+            };
+            match session.poll_answer(cx) {
+                Poll::Ready(Ok(answer)) => return Poll::Ready(Some(Ok(convert::answer(&answer)))),
+                Poll::Ready(Err(reason)) => {
+                    this.session = None;
+                    return Poll::Ready(Some(Err(closed(reason))));
+                }
+                Poll::Pending => {}
+            }
+            let handled = match ready!(Pin::new(&mut this.incoming).poll_next(cx)) {
+                Some(message) => message.and_then(|message| handle(session, message)),
+                None => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+            };
+            if let Err(status) = handled {
+                this.session = None;
+                return Poll::Ready(Some(Err(status)));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
+    match message.kind {
+        Some(Kind::Ask(ask)) => handle_ask(session, ask)?,
+        Some(Kind::Checkin(done)) => {
+            session.checkin(AskId(done.ask), convert::outcome(done.outcome));
+        }
+        Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
+        Some(Kind::Hello(_)) => {
+            return Err(Status::invalid_argument("hello is only the first message"));
+        }
+        None => return Err(Status::invalid_argument("a message of no known kind")),
+    }
+    Ok(())
+}
+
+fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
+    if ask.ask == 0 {
+        return Err(Status::invalid_argument("ask.ask is 0"));
+    }
+    if ask.name.len() > MAX_NAME {
+        return Err(Status::invalid_argument(format!(
+            "ask.name is longer than {MAX_NAME} bytes"
+        )));
+    }
+    let waited = Duration::from_millis(ask.waited_ms.into());
+    let tried = ask.tried.into_iter().map(Into::into).collect();
+    match session.ask(AskId(ask.ask), &ask.name, waited, tried) {
+        true => Ok(()),
+        false => Err(match session.is_closed() {
+            Some(reason) => closed(reason),
+            None => Status::invalid_argument(format!("ask {} is asked already", ask.ask)),
+        }),
+    }
+}

@@ -1,0 +1,21 @@
+//! `meshd`, the sidecar of the mesh: the process around the pure core.
+//!
+//! - [`driver`] owns the core: the clock, the lock, who gets which answer.
+//! - [`grpc`] speaks with routers and operators.
+//! - [`store`] is the disk copy.
+//! - [`convert`] is the only place that knows both the protocol and the core.
+//! - [`listen`] makes sockets, [`config`] reads settings, [`run`] puts it all
+//!   together.
+//!
+//! `grpc` and `store` do not know each other; they meet in the driver.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod convert;
+pub mod driver;
+pub mod grpc;
+pub mod listen;
+pub mod log;
+pub mod panics;
+pub mod run;
+pub mod store;

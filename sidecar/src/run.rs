@@ -1,0 +1,117 @@
+//! The process: what starts when, on which thread, and how it ends.
+//!
+//! Three threads. The main one serves the routers and keeps time: nothing else
+//! is on it, so that nothing else delays an answer. A second one serves the
+//! operators. The third one writes changes to disk.
+mod plane;
+mod signals;
+mod sockets;
+mod start;
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use sd_notify::NotifyState;
+
+use crate::{
+    config::Config,
+    driver::{Clock, Driver, Writer, keep_time, watch_recovery},
+    grpc::{ControlService, RouterService},
+    store::WorkerProcess,
+};
+use plane::Plane;
+use signals::Signals;
+use sockets::Sockets;
+use start::Started;
+
+/// Sessions and calls under way have this long to end.
+const END_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// Runs until a signal says stop.
+///
+/// # Errors
+/// Why it could not start, or what failed.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let clock = Clock::new();
+    start::raise_file_limit();
+    let started = start::load(config, clock)?;
+    let routers = Plane::new(&started.driver, config.pings)?;
+    let operators = Plane::new(&started.driver, config.pings)?;
+    // Before anybody can see that there is a process to be stopped.
+    let signals = routers.within(Signals::take)?;
+    let sockets = Sockets::bind(config)?;
+    started.log(config, &sockets.to_string(), clock);
+
+    let Started {
+        driver,
+        store,
+        inbox,
+        identity,
+        awaited,
+        workers,
+        ..
+    } = started;
+    let writer = Writer::new(driver.clone(), store, inbox, workers);
+    let writer = spawn("store", move || drop(writer.run()))?;
+    let Sockets {
+        router,
+        control,
+        files,
+    } = sockets;
+    let service = ControlService::new(driver.clone(), identity.clone());
+    operators.spawn(watch_recovery(
+        driver.clone(),
+        awaited,
+        WorkerProcess::may_live,
+    ));
+    let operators = spawn("control", move || {
+        operators.run(async |plane| plane.serve_operators(service, control).await)
+    })?;
+
+    let service = RouterService::new(driver.clone(), identity);
+    routers.spawn(keep_time(driver.clone()));
+    routers.spawn(stop_on(signals, driver.clone()));
+    notify(NotifyState::Ready);
+    let served = routers.run(async |plane| plane.serve_routers(service, router).await);
+    // Also after an error: what can end in good order shall.
+    let operators = operators.join();
+    routers.block_on(driver.changes().stop());
+    let written = writer.join();
+    drop(files);
+    served?;
+    operators.map_err(|_| anyhow!("the thread for operators panicked"))??;
+    written.map_err(|_| anyhow!("the thread for the store panicked"))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for a signal, unless something else stops everything.
+async fn stop_on(mut signals: Signals, driver: Arc<Driver>) {
+    tokio::select! {
+        () = signals.came() => {}
+        () = driver.stopped() => {}
+    }
+    tracing::info!("stopping");
+    notify(NotifyState::Stopping);
+    driver.stop();
+}
+
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("cannot tell the service manager: {error}");
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
+    let thread = thread::Builder::new().name(name.into());
+    thread
+        .spawn(body)
+        .with_context(|| format!("cannot start the thread \"{name}\""))
+}

@@ -1,0 +1,136 @@
+//! A thread of its own for a service: a runtime, and what is served on it.
+
+use std::{future::Future, sync::Arc};
+
+use anyhow::Context as _;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+use tonic::transport::Error;
+
+use super::{END_WITHIN, sockets::Listeners};
+use crate::{
+    driver::Driver,
+    grpc::{ControlService, RouterService, serve_control, serve_router},
+    listen::{self, Pings},
+};
+
+/// One service's runtime.
+pub(super) struct Plane {
+    runtime: Runtime,
+    context: Context,
+}
+
+/// What serving needs.
+pub(super) struct Context {
+    driver: Arc<Driver>,
+    pings: Pings,
+}
+
+impl Plane {
+    pub(super) fn new(driver: &Arc<Driver>, pings: Pings) -> anyhow::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("cannot start a runtime")?;
+        Ok(Self {
+            runtime,
+            context: Context {
+                driver: driver.clone(),
+                pings,
+            },
+        })
+    }
+
+    /// Does something that needs a runtime around it.
+    pub(super) fn within<T>(&self, action: impl FnOnce() -> T) -> T {
+        let _entered = self.runtime.enter();
+        action()
+    }
+
+    /// A task beside the service.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Serves until the driver is stopped. If serving fails, everything stops.
+    pub(super) fn run(
+        &self,
+        serve: impl AsyncFnOnce(&Context) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let _stop = StopAtEnd(&self.context.driver);
+        self.runtime.block_on(serve(&self.context))
+    }
+}
+
+/// Stops everything, also when a panic ends this thread.
+struct StopAtEnd<'a>(&'a Driver);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl Context {
+    pub(super) async fn serve_routers(
+        &self,
+        service: RouterService,
+        listeners: Listeners,
+    ) -> anyhow::Result<()> {
+        let unix = listen::unix(UnixListener::from_std(listeners.unix)?);
+        let unix = serve_router(service.clone(), unix, None, self.pings, self.stopped());
+        let tcp = async {
+            let Some((tcp, tls)) = listeners.tcp else {
+                return Ok(());
+            };
+            let tcp = listen::tcp(TcpListener::from_std(tcp)?);
+            Ok(serve_router(service, tcp, Some(tls), self.pings, self.stopped()).await?)
+        };
+        self.until_ended(unix, tcp).await
+    }
+
+    pub(super) async fn serve_operators(
+        &self,
+        service: ControlService,
+        listeners: Listeners,
+    ) -> anyhow::Result<()> {
+        let unix = listen::unix(UnixListener::from_std(listeners.unix)?);
+        let unix = serve_control(service.clone(), unix, None, self.pings, self.stopped());
+        let tcp = async {
+            let Some((tcp, tls)) = listeners.tcp else {
+                return Ok(());
+            };
+            let tcp = listen::tcp(TcpListener::from_std(tcp)?);
+            Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
+        };
+        self.until_ended(unix, tcp).await
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let driver = self.driver.clone();
+        async move { driver.stopped().await }
+    }
+
+    /// Both end by themselves soon after the stop; whatever does not is dropped.
+    async fn until_ended(
+        &self,
+        unix: impl Future<Output = Result<(), Error>>,
+        tcp: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        let unix = async { unix.await.context("cannot serve the socket") };
+        let both = async { tokio::try_join!(unix, tcp).map(|_| ()) };
+        let late = async {
+            self.driver.stopped().await;
+            timeout(END_WITHIN, std::future::pending::<()>()).await.ok();
+        };
+        tokio::select! {
+            ended = both => ended,
+            () = late => Ok(()),
+        }
+    }
+}

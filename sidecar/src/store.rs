@@ -1,0 +1,24 @@
+//! The disk copy: what must survive the process, in one file.
+//!
+//! **What.** Apps as configured, by name; the workers that were connected; the
+//! node's identity. Who holds which lease is not here: the workers know it and
+//! say it when they come back.
+//!
+//! **How.** A redb file. Each commit is one transaction, durable when it
+//! returns. The file is never overwritten, repaired by force or deleted: what
+//! can't be read is an error that says what to do. A new file gets its name when
+//! it is complete, so one with that name is never half made.
+mod app;
+mod error;
+mod load;
+mod lock;
+mod open;
+mod schema;
+mod worker;
+mod write;
+
+pub use error::{Problem, StoreError};
+pub use load::Loaded;
+pub use open::Store;
+pub use worker::WorkerProcess;
+pub use write::Write;

@@ -1,0 +1,78 @@
+//! Reading everything, once, at the start.
+
+use mesh::{AppSpec, WorkerId};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+
+use super::{
+    Store, StoreError, WorkerProcess, app,
+    schema::{APPS, KEY_NODE, META, WORKERS},
+};
+use crate::panics;
+
+/// What was on disk, without the apps.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The node's identity.
+    pub node: u64,
+    /// How many apps there were.
+    pub apps: usize,
+    /// The workers that were connected.
+    pub workers: Vec<(WorkerId, WorkerProcess)>,
+}
+
+enum Unreadable {
+    Disk(redb::Error),
+    App(String, String),
+}
+
+impl<E: Into<redb::Error>> From<E> for Unreadable {
+    fn from(error: E) -> Self {
+        Self::Disk(error.into())
+    }
+}
+
+impl Store {
+    /// Hands every app to `each`, one at a time: there may be more of them than
+    /// anybody wants to hold twice.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub fn load(&mut self, each: impl FnMut(AppSpec)) -> Result<Loaded, StoreError> {
+        let path = self.path().to_owned();
+        let database = self.database()?;
+        let read = panics::as_error(|| read(database, each));
+        let read = read.map_err(|panic| StoreError::corrupt(&path, panic))?;
+        read.map_err(|unreadable| match unreadable {
+            Unreadable::Disk(error) => StoreError::corrupt(&path, error),
+            Unreadable::App(name, why) => {
+                StoreError::corrupt(&path, format!("app \"{name}\": {why}"))
+            }
+        })
+    }
+}
+
+fn read(database: &Database, mut each: impl FnMut(AppSpec)) -> Result<Loaded, Unreadable> {
+    let transaction = database.begin_read()?;
+    let mut apps = 0;
+    for entry in transaction.open_table(APPS)?.iter()? {
+        let (name, bytes) = entry?;
+        let spec = app::decode(name.value(), bytes.value());
+        each(spec.map_err(|why| Unreadable::App(name.value().into(), why))?);
+        apps += 1;
+    }
+    let mut workers = Vec::new();
+    for entry in transaction.open_table(WORKERS)?.iter()? {
+        let (worker, process) = entry?;
+        let (pid, started) = process.value();
+        workers.push((WorkerId(worker.value()), WorkerProcess { pid, started }));
+    }
+    let node = transaction
+        .open_table(META)?
+        .get(KEY_NODE)?
+        .map_or(0, |node| node.value());
+    Ok(Loaded {
+        node,
+        apps,
+        workers,
+    })
+}

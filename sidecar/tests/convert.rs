@@ -1,0 +1,148 @@
+//! Messages of any content: never a panic, and what is accepted comes back as
+//! it was.
+
+use dynomesh_proto::v1::{
+    Change, CreateApp, DeleteApp, Dyno, Operation, PutDyno, SetDynoState, Settings, operation::Kind,
+};
+use mesh::{Limits, Mesh, Time};
+use meshd::convert;
+use proptest::prelude::*;
+use prost::Message as _;
+
+/// Anything, and often something sensible.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-z0-9.*-]{0,20}",
+        "(127\\.0\\.0\\.1|\\[::1\\]|unix:/[a-z]{0,120}):?[0-9]{0,6}",
+        Just("web.1".to_owned()),
+        Just("127.0.0.1:5001".to_owned()),
+        (0..300_usize).prop_map(|n| "x".repeat(n)),
+    ]
+}
+
+fn code() -> impl Strategy<Value = i32> {
+    prop_oneof![-1..8_i32, any::<i32>()]
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![0..10_u32, any::<u32>()]
+}
+
+prop_compose! {
+    fn settings()(
+        policy in code(),
+        (dyno_limit, queue_depth, max_requests) in (number(), number(), number()),
+        (queue_timeout_ms, boot_timeout_ms) in (number(), number()),
+        (wake, queue_headers) in any::<(bool, bool)>(),
+    ) -> Settings {
+        Settings {
+            policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
+            queue_headers,
+        }
+    }
+}
+
+prop_compose! {
+    fn dyno()(
+        (name, instance, address) in (text(), text(), text()), limit in number(), state in code(),
+    ) -> Dyno {
+        Dyno { name, instance, address, limit, state }
+    }
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        proptest::option::of(settings())
+            .prop_map(|settings| Kind::CreateApp(CreateApp { settings })),
+        Just(Kind::DeleteApp(DeleteApp {})),
+        settings().prop_map(Kind::PutSettings),
+        any::<bool>().prop_map(Kind::SetMaintenance),
+        text().prop_map(Kind::AddDomain),
+        text().prop_map(Kind::RemoveDomain),
+        (proptest::option::of(dyno()), any::<bool>())
+            .prop_map(|(dyno, takeover)| Kind::PutDyno(PutDyno { dyno, takeover })),
+        text().prop_map(Kind::RemoveDyno),
+        (text(), code()).prop_map(|(dyno, state)| Kind::SetDynoState(SetDynoState { dyno, state })),
+    ]
+}
+
+prop_compose! {
+    fn change()(
+        app in prop_oneof![Just("shop".to_owned()), text()],
+        base_version in prop_oneof![Just(0), any::<u64>()],
+        kinds in proptest::collection::vec(proptest::option::weighted(0.97, kind()), 0..8),
+    ) -> Change {
+        let operations = kinds.into_iter().map(|kind| Operation { kind }).collect();
+        Change { app, base_version, operations }
+    }
+}
+
+/// Makes the change if it can be made, and reads back all that is shown of it.
+fn make(mesh: &mut Mesh, change: Change) {
+    let converted = match convert::change_from_proto(change) {
+        Ok(converted) => converted,
+        Err(error) => {
+            assert!(error.field.starts_with("operations["), "{error}");
+            return;
+        }
+    };
+    let shown = convert::change_from_core(&converted);
+    assert_eq!(convert::change_from_proto(shown).as_ref(), Ok(&converted));
+    let Ok(updates) = mesh.plan(&converted) else {
+        return;
+    };
+    for update in &updates {
+        mesh.apply(update, Time::ZERO);
+    }
+    let view = mesh.app(&converted.app, Time::ZERO);
+    if let Some(view) = view {
+        let app = convert::app_status(&view).app.expect("app");
+        assert_eq!(convert::spec_from_app(app), Ok(view.spec));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_change_is_made_or_refused(changes in proptest::collection::vec(change(), 1..6)) {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        let create = Operation { kind: Some(Kind::CreateApp(CreateApp::default())) };
+        let shop = Change { app: "shop".into(), base_version: 0, operations: vec![create] };
+        for change in [shop].into_iter().chain(changes) {
+            make(&mut mesh, change);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        if let Ok(change) = Change::decode(&*bytes) {
+            make(&mut mesh, change);
+        }
+        if let Ok(app) = dynomesh_proto::v1::App::decode(&*bytes) {
+            let _ = convert::spec_from_app(app);
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_a_change_are_read_or_refused(
+        change in change(), flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+    ) {
+        let mut bytes = change.encode_to_vec();
+        for (at, with) in flips {
+            if let Some(at) = at.checked_rem(bytes.len()) {
+                bytes[at] ^= with;
+            }
+        }
+        if let Ok(change) = Change::decode(&*bytes) {
+            make(&mut Mesh::new(Limits::default(), 1), change);
+        }
+    }
+
+    #[test]
+    fn every_outcome_means_something(code in any::<i32>()) {
+        let _ = convert::outcome(code);
+    }
+}

@@ -1,0 +1,17 @@
+//! The real `meshd`, from outside: its sockets, its disk, its exit codes.
+mod harness;
+
+mod config;
+mod control;
+mod control_errors;
+mod crash;
+mod listing;
+mod recovery;
+mod session;
+mod session_end;
+mod session_faults;
+mod sockets;
+mod stop;
+mod store;
+mod tls;
+mod watch;
