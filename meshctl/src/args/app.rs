@@ -1,0 +1,99 @@
+//! `meshctl app …`
+
+use clap::{Args, Subcommand};
+
+use super::SettingsArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum App {
+    /// Create an app, with its domains and dynos if you like
+    Create(Create),
+    /// List apps and what they do at this moment
+    List(List),
+    /// Show one app: settings, domains, dynos and load
+    Show(Show),
+    /// Delete an app with its domains and dynos
+    Delete(Delete),
+    /// Change settings; those not given stay as they are
+    Set(Set),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app create shop
+  meshctl app create shop --domain shop.example.com --domain '*.shop.example.com' \\
+      --dyno 127.0.0.1:5001 --dyno unix:/run/shop.sock --policy idle-only --wake
+
+Everything is created together or, when something is refused, nothing is.")]
+pub(crate) struct Create {
+    /// 1 to 128 of a-z, 0-9 and -
+    pub(crate) name: String,
+
+    /// A name it answers to: www.example.com or *.example.com; may be repeated
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    pub(crate) domains: Vec<String>,
+
+    /// The address of a dyno that is up; may be repeated. They become web.1, web.2, …
+    #[arg(long = "dyno", value_name = "ADDRESS")]
+    pub(crate) dynos: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app list
+  meshctl app list --busy
+  meshctl app list --prefix shop- --json | jq -r '.[].app.name'")]
+pub(crate) struct List {
+    /// Only apps whose name starts with this
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+
+    /// Only apps with requests in flight or waiting
+    #[arg(long)]
+    pub(crate) busy: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app show shop
+  meshctl app show shop --json | jq .app.settings")]
+pub(crate) struct Show {
+    /// The app
+    pub(crate) name: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app delete shop
+  meshctl app delete shop --yes
+
+On a terminal it asks first; elsewhere it needs --yes.")]
+pub(crate) struct Delete {
+    /// The app
+    pub(crate) name: String,
+
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app set shop --policy idle-only --queue-depth 100
+  meshctl app set shop --queue-timeout 10s --no-wake
+  meshctl app set shop --queue-depth 0        (back to the default)")]
+pub(crate) struct Set {
+    /// The app
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}

@@ -1,0 +1,124 @@
+//! The commands about more than one thing.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::values::some_time;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl maintenance on shop
+  meshctl maintenance off shop")]
+pub(crate) struct Maintenance {
+    /// on: every request gets the maintenance page (H80)
+    #[arg(value_enum, value_name = "on|off")]
+    pub(crate) mode: OnOff,
+    /// The app
+    pub(crate) app: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each line is one Change of the protocol, in proto3's JSON mapping:
+  {\"app\":\"shop\",\"operations\":[{\"createApp\":{}},{\"addDomain\":\"shop.example.com\"}]}
+  {\"app\":\"shop\",\"operations\":[{\"putDyno\":{\"dyno\":{\"name\":\"web.1\",\"address\":\"127.0.0.1:5001\",\"state\":\"DYNO_STATE_UP\"}}}]}
+
+A file is checked whole before anything is sent. After that, and always when
+reading from a pipe, a line that is refused does not stop the ones after it.
+
+Examples:
+  meshctl apply -f mesh.jsonl
+  meshctl export | ssh other-host meshctl apply")]
+pub(crate) struct Apply {
+    /// The file to read; - is standard input
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl export > mesh.jsonl
+  meshctl export --prefix shop-
+
+One line for each app (more for one with more than 1,000 dynos and domains), as
+`meshctl apply` reads them. Every line is true of one
+moment; apps that change during the export may be of different moments.")]
+pub(crate) struct Export {
+    /// Only apps whose name starts with this
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl watch
+  meshctl watch shop
+  meshctl watch --json | jq 'select(.needDyno)'")]
+pub(crate) struct Watch {
+    /// Only this app
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) app: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The bar: requests in flight of what the app's dynos may have at once; if they
+have no limit, the part of its dynos that has requests.
+
+Keys: q, Esc or Ctrl-C leaves.
+
+Examples:
+  meshctl top
+  meshctl top --once
+  meshctl top --json --interval 5s | jq .apps[0]")]
+pub(crate) struct Top {
+    /// How often to look
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = some_time)]
+    pub(crate) interval: Duration,
+
+    /// Print one table (after one interval, for the rates) and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl status
+  meshctl status --wait 10s && echo ready
+
+Exit code 0 when the sidecar is ready, 3 when it is not, 4 when it cannot be reached.")]
+pub(crate) struct Status {
+    /// Wait until it is ready, at most this long
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl completion bash > /etc/bash_completion.d/meshctl
+  meshctl completion zsh  > \"${fpath[1]}/_meshctl\"
+  meshctl completion fish > ~/.config/fish/completions/meshctl.fish")]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}

@@ -1,0 +1,127 @@
+//! Values as people write them.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use dynomesh_proto::v1;
+
+/// How a dyno is chosen for a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Policy {
+    /// Any dyno that is up
+    Random,
+    /// The dynos with the least load
+    LeastLoad,
+    /// Only dynos below their limit; otherwise the request waits in the queue
+    IdleOnly,
+}
+
+impl From<Policy> for v1::Policy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Random => Self::Random,
+            Policy::LeastLoad => Self::LeastLoad,
+            Policy::IdleOnly => Self::IdleOnly,
+        }
+    }
+}
+
+/// Where a dyno is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DynoState {
+    /// Booting; requests wait for it
+    Starting,
+    /// Gets requests
+    Up,
+    /// Finishes what it has, gets nothing new
+    Draining,
+    /// Stopped on purpose
+    Down,
+    /// Died by itself
+    Crashed,
+}
+
+impl From<DynoState> for v1::DynoState {
+    fn from(state: DynoState) -> Self {
+        match state {
+            DynoState::Starting => Self::Starting,
+            DynoState::Up => Self::Up,
+            DynoState::Draining => Self::Draining,
+            DynoState::Down => Self::Down,
+            DynoState::Crashed => Self::Crashed,
+        }
+    }
+}
+
+/// The states that a new dyno may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum FirstState {
+    /// Gets requests at once
+    Up,
+    /// Booting; requests wait for it
+    Starting,
+}
+
+impl From<FirstState> for v1::DynoState {
+    fn from(state: FirstState) -> Self {
+        match state {
+            FirstState::Up => Self::Up,
+            FirstState::Starting => Self::Starting,
+        }
+    }
+}
+
+/// A duration that is sent as whole milliseconds; 0 stands for the default.
+pub(crate) fn millis(text: &str) -> Result<u32, String> {
+    let duration = duration(text)?;
+    let millis = duration.as_millis();
+    // Less than a millisecond must not turn into 0, which means something else.
+    if duration.subsec_nanos() % 1_000_000 != 0 {
+        return Err("it must be whole milliseconds".to_owned());
+    }
+    u32::try_from(millis).map_err(|_| "the longest is 49 days".to_owned())
+}
+
+/// A duration in which something can happen.
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be longer than 0".to_owned()),
+        duration if duration > MAX_TIME => Err("the longest is 1 day".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Far from where adding a duration to the time of day overflows.
+const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 30s, 500ms or 1m15s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_become_milliseconds() {
+        assert_eq!(millis("30s"), Ok(30_000));
+        assert_eq!(millis("1m15s"), Ok(75_000));
+        assert_eq!(millis("250ms"), Ok(250));
+        assert_eq!(millis("0s"), Ok(0));
+    }
+
+    #[test]
+    fn durations_that_cannot_be_sent_are_refused() {
+        for text in ["30", "500us", "1s 1ns", "50days", "-1s", "", "soon"] {
+            assert!(millis(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn waiting_takes_time() {
+        assert_eq!(some_time("1s"), Ok(Duration::from_secs(1)));
+        assert!(some_time("0s").is_err());
+        assert!(some_time("2days").is_err());
+    }
+}

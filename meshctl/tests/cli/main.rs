@@ -1,0 +1,11 @@
+//! The built command against a sidecar in memory, over a real socket.
+
+mod app;
+mod apply;
+mod connection;
+mod dyno;
+mod events;
+mod status;
+mod support;
+mod terminal;
+mod top;
