@@ -1,0 +1,160 @@
+//! Which name a request is for.
+//!
+//! Nginx takes what stands before the first `:` of a Host header and ignores
+//! the rest. A mesh of tenants is stricter: a Host that is not `name` or
+//! `name:port` is the client's error (H26), and in a request that names its
+//! target in absolute form that name counts, not the Host header (RFC 9112
+//! section 3.2.2).
+
+/// The name and port that a request is for, as the client wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// Name or address, `[...]` around an IPv6 one.
+    pub host: &'a [u8],
+    /// Name and port as written: what the dyno shall see as Host.
+    pub whole: &'a [u8],
+}
+
+/// Longest name that is looked up; longer ones can't be domains.
+const MAX_HOST: usize = 255;
+
+/// The authority of a request, from its first line and its Host header.
+/// `None`: there is none, or it is malformed.
+pub fn of_request<'a>(request_line: &'a [u8], host: Option<&'a [u8]>) -> Option<Authority<'a>> {
+    match absolute_target(request_line) {
+        Some(authority) => parse(authority),
+        None => parse(host?),
+    }
+}
+
+/// What stands between `scheme://` and the path, for a target in absolute form.
+fn absolute_target(request_line: &[u8]) -> Option<&[u8]> {
+    let start = request_line.iter().position(|b| *b == b' ')? + 1;
+    let target = &request_line[start..];
+    // Nearly every request: no need to look further.
+    if target.first() == Some(&b'/') {
+        return None;
+    }
+    let colon = target.iter().position(|b| *b == b':')?;
+    let rest = target[colon..].strip_prefix(b"://")?;
+    if !target[..colon].iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    let end = rest
+        .iter()
+        .position(|b| b"/?# ".contains(b))
+        .unwrap_or(rest.len());
+    Some(&rest[..end])
+}
+
+fn parse(whole: &[u8]) -> Option<Authority<'_>> {
+    let (host, port) = split_port(whole)?;
+    let bare = host.strip_suffix(b".").unwrap_or(host);
+    let fits = !bare.is_empty() && host.len() <= MAX_HOST;
+    (fits && valid_port(port) && valid_host(host)).then_some(Authority { host, whole })
+}
+
+/// Host, and what follows its `:` if there is one.
+fn split_port(whole: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let end = match whole.first()? {
+        b'[' => whole.iter().position(|b| *b == b']')? + 1,
+        _ => whole.iter().position(|b| *b == b':').unwrap_or(whole.len()),
+    };
+    let (host, rest) = whole.split_at(end);
+    match rest.split_first() {
+        None => Some((host, None)),
+        Some((b':', port)) => Some((host, Some(port))),
+        Some(_) => None,
+    }
+}
+
+/// RFC 3986 allows an empty port (`name:`).
+fn valid_port(port: Option<&[u8]>) -> bool {
+    let Some(port) = port else { return true };
+    let digits = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    digits && port.iter().fold(0_u32, |n, b| n * 10 + u32::from(b - b'0')) <= 65_535
+}
+
+fn valid_host(host: &[u8]) -> bool {
+    match host.strip_prefix(b"[") {
+        Some(v6) => v6
+            .strip_suffix(b"]")
+            .and_then(|v6| std::str::from_utf8(v6).ok())
+            .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => host
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host<'a>(line: &'a str, host: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+        let text = |b| std::str::from_utf8(b).expect("ascii");
+        of_request(line.as_bytes(), host.map(str::as_bytes)).map(|a| (text(a.host), text(a.whole)))
+    }
+
+    #[test]
+    fn host_header() {
+        let line = "GET / HTTP/1.1";
+        for (given, name) in [
+            ("a.com", "a.com"),
+            ("a.com:80", "a.com"),
+            ("A.com.", "A.com."),
+            ("a.com:", "a.com"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("127.0.0.1:8080", "127.0.0.1"),
+            ("a_b", "a_b"),
+        ] {
+            assert_eq!(host(line, Some(given)), Some((name, given)), "{given}");
+        }
+        for bad in [
+            "",
+            ".",
+            ":80",
+            "a.com:notaport",
+            "a.com:80junk",
+            "a.com:65536",
+            "a.com:80:80",
+            "a b",
+            "[::1",
+            "[::1]x",
+            "[zz]",
+            "a.com/x",
+            "user@a.com",
+            "a.com:-1",
+            "a\u{e9}",
+        ] {
+            assert_eq!(host(line, Some(bad)), None, "{bad}");
+        }
+        assert_eq!(host(line, None), None);
+    }
+
+    #[test]
+    fn absolute_form_counts_more_than_host() {
+        assert_eq!(
+            host("GET http://a.com:81/x HTTP/1.1", Some("b.com")),
+            Some(("a.com", "a.com:81"))
+        );
+        assert_eq!(
+            host("GET http://a.com?x HTTP/1.1", None),
+            Some(("a.com", "a.com"))
+        );
+        assert_eq!(
+            host("GET http://a.com HTTP/1.1", Some("!")),
+            Some(("a.com", "a.com"))
+        );
+        assert_eq!(host("GET http://a.com:x/ HTTP/1.1", Some("b.com")), None);
+        assert_eq!(
+            host("GET /http://a.com/ HTTP/1.1", Some("b.com")),
+            Some(("b.com", "b.com"))
+        );
+        assert_eq!(
+            host("OPTIONS * HTTP/1.1", Some("b.com")),
+            Some(("b.com", "b.com"))
+        );
+    }
+}

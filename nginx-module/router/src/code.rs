@@ -1,0 +1,112 @@
+//! The error and offline signifiers: Heroku's published codes, so that whoever
+//! knows those knows these.
+
+use dynomesh_proto::v1::Refusal;
+
+/// Why a request was not served as its app would have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "see `title`")]
+pub enum Code {
+    /// No app has this domain: the only one without a number.
+    NoApp,
+    H10,
+    H11,
+    H12,
+    H13,
+    H14,
+    H15,
+    H17,
+    H18,
+    H19,
+    H20,
+    H21,
+    H22,
+    H26,
+    H27,
+    H34,
+    H80,
+    H81,
+    H99,
+}
+
+impl Code {
+    /// As in the header `X-Mesh-Error` and the access log. A domain without an
+    /// app has no number; it is called by its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoApp => "no-app",
+            Self::H10 => "H10",
+            Self::H11 => "H11",
+            Self::H12 => "H12",
+            Self::H13 => "H13",
+            Self::H14 => "H14",
+            Self::H15 => "H15",
+            Self::H17 => "H17",
+            Self::H18 => "H18",
+            Self::H19 => "H19",
+            Self::H20 => "H20",
+            Self::H21 => "H21",
+            Self::H22 => "H22",
+            Self::H26 => "H26",
+            Self::H27 => "H27",
+            Self::H34 => "H34",
+            Self::H80 => "H80",
+            Self::H81 => "H81",
+            Self::H99 => "H99",
+        }
+    }
+
+    /// HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::NoApp => 404,
+            Self::H26 => 400,
+            Self::H27 => 499,
+            _ => 503,
+        }
+    }
+
+    /// What the client is told.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::NoApp => "There is no app at this address",
+            Self::H10 => "The app has crashed",
+            Self::H11 => "The app is overloaded: too many requests are waiting",
+            Self::H12 => "The app gave no response in time",
+            Self::H13 => "The app closed the connection without a response",
+            Self::H14 => "The app is not running",
+            Self::H15 => "The app's response came to a halt",
+            Self::H17 => "The app's response was not understood",
+            Self::H18 => "The app broke off its response",
+            Self::H19 => "The app could not be connected to in time",
+            Self::H20 => "The app did not start in time",
+            Self::H21 => "The app refused the connection",
+            Self::H22 => "The app has too many requests",
+            Self::H26 => "The request is malformed: it has no usable Host",
+            Self::H27 => "The client went away",
+            Self::H34 => "The app can't be reached at the moment",
+            Self::H80 => "The app is in maintenance",
+            Self::H81 => "The app has not been released yet",
+            Self::H99 => "The platform has a problem; it is not the app's fault",
+        }
+    }
+}
+
+/// What a refusal by the sidecar means for HTTP. `before` is what happened to
+/// the request at the dynos that it tried.
+pub fn of_refusal(refusal: Refusal, before: Option<Code>) -> Code {
+    match refusal {
+        Refusal::UnknownName => Code::NoApp,
+        Refusal::Maintenance => Code::H80,
+        // Too deep a backlog, whether it is counted or felt.
+        Refusal::QueueFull | Refusal::QueueTimeout => Code::H11,
+        Refusal::TooManyRequests => Code::H22,
+        Refusal::NoDynos => Code::H14,
+        Refusal::NeverReleased => Code::H81,
+        Refusal::Crashed => Code::H10,
+        Refusal::BootTimeout => Code::H20,
+        Refusal::Quarantined => Code::H34,
+        Refusal::NoOtherDyno => before.unwrap_or(Code::H34),
+        Refusal::Overloaded | Refusal::Unspecified => Code::H99,
+    }
+}

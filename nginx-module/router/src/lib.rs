@@ -1,0 +1,13 @@
+//! A router's half of the mesh, without Nginx: which requests ask, which leases
+//! are held, what a name in a request means, what a client is told.
+//!
+//! Everything here is plain functions and values, so that it is tested without
+//! linking Nginx, and a simulated router is the same code as the real one.
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod code;
+pub mod ending;
+pub mod failure;
+pub mod page;
+pub mod session;

@@ -1,0 +1,418 @@
+//! What a router has asked and holds, whether its sidecar is in reach or not.
+//!
+//! Sans-IO: it is told what happens to requests and to the link, and keeps the
+//! messages to send. The rules that make loads exact are here: each ask ends in
+//! one answer, one cancel or one expiry; each lease in one checkin; and after a
+//! break the hello says what is held *now*, then every request that still waits
+//! asks again in the order of arrival.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use dynomesh_proto::{
+    PROTOCOL,
+    v1::{
+        Answer, Ask, Cancel, Checkin, Held, Hello, Outcome, Route, RouterMessage, SidecarMessage,
+        answer, router_message::Kind, sidecar_message,
+    },
+};
+
+/// Milliseconds on the router's clock.
+pub type Millis = u64;
+
+/// Messages that may wait to be sent. A link that lets so many pile up is as
+/// good as broken; it is made anew, and the hello replaces them all.
+const MAX_OUTBOX: usize = 100_000;
+
+/// Who this router is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The host, for people.
+    pub node: String,
+    /// Random, for the life of the worker.
+    pub worker: u64,
+    /// Process id.
+    pub pid: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Since when.
+    Down(Millis),
+    /// Hello was said and nothing came back yet; the sidecar is out of reach
+    /// since then. (A process that hangs still accepts connections.)
+    Greeting(Millis),
+    Up,
+}
+
+impl Link {
+    fn down_since(self) -> Option<Millis> {
+        match self {
+            Self::Down(since) | Self::Greeting(since) => Some(since),
+            Self::Up => None,
+        }
+    }
+}
+
+/// One request that waits for its answer. `T` is the caller's own name for it.
+#[derive(Debug)]
+struct Pending<T> {
+    token: T,
+    name: String,
+    tried: Vec<Arc<str>>,
+    arrived: Millis,
+    asked: Millis,
+}
+
+/// A request to be told something.
+#[derive(Debug, PartialEq)]
+pub enum Delivery<T> {
+    /// The sidecar's answer.
+    Answer(T, Arc<Answer>),
+    /// The sidecar was out of reach for too long.
+    Expired(T),
+}
+
+/// The router's side of `Router.Session`.
+#[derive(Debug)]
+pub struct Session<T> {
+    identity: Identity,
+    outage: Duration,
+    link: Link,
+    /// Links so far.
+    links: u64,
+    /// Never zero, never used twice.
+    last_ask: u64,
+    pending: HashMap<u64, Pending<T>>,
+    /// The answers that gave a lease, by ask.
+    held: HashMap<u64, Arc<Answer>>,
+    outbox: VecDeque<RouterMessage>,
+}
+
+impl<T: Clone> Session<T> {
+    /// A session that has no link yet. A request may wait for `outage` without
+    /// one.
+    pub fn new(identity: Identity, outage: Duration, now: Millis) -> Self {
+        Self {
+            identity,
+            outage,
+            link: Link::Down(now),
+            links: 0,
+            last_ask: 0,
+            pending: HashMap::new(),
+            held: HashMap::new(),
+            outbox: VecDeque::new(),
+        }
+    }
+
+    /// A request wants a dyno for `name`. It arrived at `arrived`; `tried` are
+    /// the instances that failed it. Returns the number of the ask.
+    pub fn ask(
+        &mut self,
+        token: T,
+        name: String,
+        tried: Vec<Arc<str>>,
+        arrived: Millis,
+        now: Millis,
+    ) -> u64 {
+        self.last_ask += 1;
+        let ask = self.last_ask;
+        let pending = Pending {
+            token,
+            name,
+            tried,
+            arrived,
+            asked: now,
+        };
+        if self.can_send() {
+            self.outbox.push_back(pending.message(ask, now));
+        }
+        self.pending.insert(ask, pending);
+        ask
+    }
+
+    /// The request is gone, or does not want its lease: whichever of the two it
+    /// has is given back.
+    pub fn cancel(&mut self, ask: u64) {
+        let known = self.pending.remove(&ask).is_some() | self.held.remove(&ask).is_some();
+        if known {
+            self.send(Kind::Cancel(Cancel { ask }));
+        }
+    }
+
+    /// The lease ends.
+    pub fn checkin(&mut self, ask: u64, outcome: Outcome) {
+        if self.held.remove(&ask).is_some() {
+            self.send(Kind::Checkin(Checkin {
+                ask,
+                outcome: outcome.into(),
+            }));
+        }
+    }
+
+    fn send(&mut self, kind: Kind) {
+        if self.can_send() {
+            self.outbox.push_back(RouterMessage { kind: Some(kind) });
+        }
+    }
+
+    fn can_send(&self) -> bool {
+        !matches!(self.link, Link::Down(_))
+    }
+
+    /// There is a connection: hello, then every request that waits.
+    pub fn connected(&mut self, now: Millis) {
+        self.link = Link::Greeting(self.link.down_since().unwrap_or(now));
+        self.links += 1;
+        self.outbox.clear();
+        let held = self.held.iter().filter_map(|(ask, answer)| {
+            let instance = route(answer)?.instance.clone();
+            Some(Held {
+                ask: *ask,
+                instance,
+            })
+        });
+        let hello = Hello {
+            protocol: PROTOCOL,
+            node: self.identity.node.clone(),
+            worker: self.identity.worker,
+            pid: self.identity.pid,
+            link: self.links,
+            held: held.collect(),
+        };
+        self.send(Kind::Hello(hello));
+        let mut waiting: Vec<_> = self.pending.iter().collect();
+        waiting.sort_by_key(|(ask, pending)| (pending.arrived, **ask));
+        self.outbox.extend(
+            waiting
+                .into_iter()
+                .map(|(ask, pending)| pending.message(*ask, now)),
+        );
+    }
+
+    /// The link broke, or could not be made.
+    pub fn disconnected(&mut self, now: Millis) {
+        self.link = Link::Down(self.link.down_since().unwrap_or(now));
+        self.outbox.clear();
+    }
+
+    /// Whether the sidecar is there.
+    pub fn is_connected(&self) -> bool {
+        self.link == Link::Up
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<RouterMessage> {
+        self.outbox.pop_front()
+    }
+
+    /// There is something to send.
+    pub fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// So much waits to be sent that the link must be stuck.
+    pub fn is_stuck(&self) -> bool {
+        self.outbox.len() > MAX_OUTBOX
+    }
+
+    /// A message came. An answer that nobody waits for any more is dropped: its
+    /// request was cancelled, which gives the lease back.
+    pub fn receive(&mut self, message: SidecarMessage) -> Option<Delivery<T>> {
+        self.link = Link::Up;
+        let Some(sidecar_message::Kind::Answer(answer)) = message.kind else {
+            return None;
+        };
+        let pending = self.pending.remove(&answer.ask)?;
+        let answer = Arc::new(answer);
+        if route(&answer).is_some() {
+            self.held.insert(answer.ask, Arc::clone(&answer));
+        }
+        Some(Delivery::Answer(pending.token, answer))
+    }
+
+    /// When the first request has waited too long for a link; `None` while there
+    /// is one.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        let since = self.link.down_since()?;
+        self.pending.values().map(|p| self.expiry(p, since)).min()
+    }
+
+    /// A request that has waited too long for a link, taken out.
+    pub fn poll_expired(&mut self, now: Millis) -> Option<Delivery<T>> {
+        let since = self.link.down_since()?;
+        let (ask, _) = self
+            .pending
+            .iter()
+            .find(|(_, p)| self.expiry(p, since) <= now)?;
+        let ask = *ask;
+        let pending = self.pending.remove(&ask)?;
+        // The sidecar may have the ask, and grant it when it comes back.
+        self.send(Kind::Cancel(Cancel { ask }));
+        Some(Delivery::Expired(pending.token))
+    }
+
+    fn expiry(&self, pending: &Pending<T>, down_since: Millis) -> Millis {
+        let outage = u64::try_from(self.outage.as_millis()).unwrap_or(u64::MAX);
+        pending.asked.max(down_since).saturating_add(outage)
+    }
+
+    /// A name for a lease that is unique in the mesh, for logs.
+    pub fn lease_name(&self, ask: u64) -> String {
+        format!("{:016x}-{ask}", self.identity.worker)
+    }
+
+    /// Requests waiting and leases held.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.pending.len(), self.held.len())
+    }
+}
+
+/// The route in an answer, if it is one.
+pub fn route(answer: &Answer) -> Option<&Route> {
+    match &answer.result {
+        Some(answer::Result::Route(route)) => Some(route),
+        _ => None,
+    }
+}
+
+impl<T> Pending<T> {
+    fn message(&self, ask: u64, now: Millis) -> RouterMessage {
+        RouterMessage {
+            kind: Some(Kind::Ask(Ask {
+                ask,
+                name: self.name.clone(),
+                waited_ms: u32::try_from(now.saturating_sub(self.arrived)).unwrap_or(u32::MAX),
+                tried: self.tried.iter().map(|t| t.to_string()).collect(),
+            })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session<u32> {
+        let identity = Identity {
+            node: "n".into(),
+            worker: 7,
+            pid: 1,
+        };
+        Session::new(identity, Duration::from_secs(5), 0)
+    }
+
+    fn drain(session: &mut Session<u32>) -> Vec<Kind> {
+        std::iter::from_fn(|| session.poll_transmit())
+            .filter_map(|m| m.kind)
+            .collect()
+    }
+
+    fn route(ask: u64) -> SidecarMessage {
+        let route = Route {
+            instance: format!("i{ask}"),
+            ..Route::default()
+        };
+        let result = Some(answer::Result::Route(route));
+        let answer = Answer {
+            ask,
+            result,
+            ..Answer::default()
+        };
+        SidecarMessage {
+            kind: Some(sidecar_message::Kind::Answer(answer)),
+        }
+    }
+
+    fn welcome(s: &mut Session<u32>) {
+        let kind = Some(sidecar_message::Kind::Welcome(Default::default()));
+        assert_eq!(s.receive(SidecarMessage { kind }), None);
+    }
+
+    #[test]
+    fn a_sidecar_that_says_nothing_is_out_of_reach() {
+        let mut s = session();
+        s.ask(1, "a".into(), vec![], 0, 0);
+        s.connected(700);
+        s.disconnected(1_400);
+        s.connected(1_500);
+        assert_eq!(s.poll_timeout(), Some(5_000));
+        drain(&mut s);
+        assert_eq!(s.poll_expired(5_000), Some(Delivery::Expired(1)));
+        assert!(
+            matches!(drain(&mut s)[..], [Kind::Cancel(_)]),
+            "it had been asked"
+        );
+        welcome(&mut s);
+        s.ask(2, "a".into(), vec![], 1_600, 1_600);
+        assert_eq!(s.poll_timeout(), None);
+        s.disconnected(2_000);
+        assert_eq!(s.poll_timeout(), Some(7_000));
+    }
+
+    #[test]
+    fn asks_wait_for_the_link_and_keep_their_order() {
+        let mut s = session();
+        let late = s.ask(1, "a".into(), vec![], 20, 20);
+        let early = s.ask(2, "a".into(), vec![], 10, 30);
+        assert!(!s.wants_transmit());
+        s.connected(40);
+        let sent = drain(&mut s);
+        assert!(matches!(&sent[0], Kind::Hello(h) if h.held.is_empty()));
+        assert!(matches!(&sent[1], Kind::Ask(a) if a.ask == early && a.waited_ms == 30));
+        assert!(matches!(&sent[2], Kind::Ask(a) if a.ask == late && a.waited_ms == 20));
+    }
+
+    #[test]
+    fn hello_says_what_is_held_now() {
+        let mut s = session();
+        s.connected(0);
+        let (a, b) = (
+            s.ask(1, "a".into(), vec![], 0, 0),
+            s.ask(2, "a".into(), vec![], 0, 0),
+        );
+        assert!(s.receive(route(a)).is_some() && s.receive(route(b)).is_some());
+        s.disconnected(10);
+        s.checkin(a, Outcome::Done);
+        s.connected(20);
+        let sent = drain(&mut s);
+        assert_eq!(sent.len(), 1);
+        assert!(matches!(&sent[0], Kind::Hello(h) if h.held.len() == 1 && h.held[0].ask == b));
+    }
+
+    #[test]
+    fn a_late_answer_is_given_back_by_the_cancel() {
+        let mut s = session();
+        s.connected(0);
+        let a = s.ask(1, "a".into(), vec![], 0, 0);
+        s.cancel(a);
+        assert_eq!(s.receive(route(a)), None);
+        assert!(matches!(
+            drain(&mut s)[..],
+            [Kind::Hello(_), Kind::Ask(_), Kind::Cancel(_)]
+        ));
+        assert_eq!(s.counts(), (0, 0));
+        s.checkin(a, Outcome::Done);
+        assert!(!s.wants_transmit(), "one end for each lease");
+    }
+
+    #[test]
+    fn an_outage_has_an_end() {
+        let mut s = session();
+        s.connected(0);
+        welcome(&mut s);
+        s.ask(1, "a".into(), vec![], 0, 0);
+        assert_eq!(s.poll_timeout(), None);
+        s.disconnected(1_000);
+        s.ask(2, "a".into(), vec![], 2_000, 2_000);
+        assert_eq!(s.poll_timeout(), Some(6_000));
+        assert_eq!(s.poll_expired(5_999), None);
+        assert_eq!(s.poll_expired(6_000), Some(Delivery::Expired(1)));
+        assert_eq!(s.poll_expired(6_000), None);
+        assert_eq!(s.poll_expired(7_000), Some(Delivery::Expired(2)));
+        assert_eq!(s.poll_timeout(), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! One request's way to a dyno: what is known of it from the moment that Nginx
+//! wants a server for it until the access log.
+
+use std::{ffi::c_void, ptr, sync::Arc};
+
+use dynomesh_proto::v1::{Answer, Refusal, Route, answer};
+use ngx::ffi::{
+    ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_uint_t,
+};
+use router::{
+    code::{self, Code},
+    page::Page,
+    session::{self, Delivery},
+};
+
+use crate::{guard::guard_or, module, park, worker};
+
+/// How a request is known to the session: its checkout, which takes itself out
+/// of the session before it goes.
+pub(crate) type Token = *mut Checkout;
+
+pub(crate) type ProcessHeader = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// Where the request is on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Between two attempts, or at its end.
+    #[default]
+    Idle,
+    /// Parked, until the answer to this ask.
+    Asking(u64),
+    /// The answer is there, Nginx is about to fetch it.
+    Routed(u64),
+    /// With a dyno.
+    Leased(u64),
+}
+
+/// The body of an error, on its way out.
+#[derive(Default)]
+pub(crate) enum Body {
+    /// The response is somebody else's.
+    #[default]
+    Foreign,
+    /// To be sent in place of what comes.
+    Ready(Page),
+    /// Sent; the rest of what comes is dropped.
+    Sent,
+}
+
+pub(crate) struct Checkout {
+    pub(crate) request: *mut ngx_http_request_t,
+    /// Lower case, no port.
+    pub(crate) name: String,
+    pub(crate) arrived: u64,
+    pub(crate) stage: Stage,
+    pub(crate) tried: Vec<Arc<str>>,
+    /// The last one.
+    pub(crate) answer: Option<Arc<Answer>>,
+    /// What went wrong, unless a later attempt went well.
+    pub(crate) code: Option<Code>,
+    pub(crate) body: Body,
+    /// While it waits.
+    pub(crate) parked: Option<Box<park::Parked>>,
+    /// As configured; changed for a while in this request's copy.
+    pub(crate) connect_timeout: ngx_msec_t,
+    pub(crate) next_upstream: ngx_uint_t,
+    /// What looks at a response's header after we did.
+    pub(crate) process_header: Option<ProcessHeader>,
+}
+
+impl Checkout {
+    /// A new one, which lives as long as the request. `None`: no memory.
+    ///
+    /// # Safety
+    /// `r` is a live request.
+    pub(crate) unsafe fn attach(r: *mut ngx_http_request_t, name: String) -> Option<Token> {
+        // SAFETY: Nginx's pool calls `detach` when the request ends.
+        unsafe {
+            let cleanup = ngx_pool_cleanup_add((*r).pool, 0);
+            if cleanup.is_null() {
+                return None;
+            }
+            let checkout = Box::into_raw(Box::new(Self {
+                request: r,
+                name,
+                arrived: worker::now(),
+                stage: Stage::Idle,
+                tried: Vec::new(),
+                answer: None,
+                code: None,
+                body: Body::Foreign,
+                parked: None,
+                connect_timeout: 0,
+                next_upstream: 0,
+                process_header: None,
+            }));
+            (*cleanup).handler = Some(detach);
+            (*cleanup).data = checkout.cast();
+            *(*r).ctx.add(module::this().ctx_index) = checkout.cast();
+            Some(checkout)
+        }
+    }
+
+    /// The request's latest checkout. An internal redirect forgets a request's
+    /// contexts; its pool does not.
+    ///
+    /// # Safety
+    /// `r` is a live request; the result is used only while nothing else uses it.
+    pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Self> {
+        // SAFETY: contexts and cleanups with our handler hold checkouts only.
+        unsafe {
+            let context = (*(*r).ctx.add(module::this().ctx_index)).cast::<Self>();
+            if !context.is_null() {
+                return context.as_mut();
+            }
+            let mut cleanup: *mut ngx_pool_cleanup_t = (*(*r).pool).cleanup;
+            while let Some(here) = cleanup.as_ref() {
+                if here
+                    .handler
+                    .is_some_and(|h| ptr::fn_addr_eq(h, detach as Cleanup))
+                {
+                    let checkout = here.data.cast::<Self>();
+                    if (*checkout).request == r {
+                        return checkout.as_mut();
+                    }
+                }
+                cleanup = here.next;
+            }
+        }
+        None
+    }
+
+    /// Asks for a dyno.
+    pub(crate) fn ask(&mut self) {
+        let token: Token = self;
+        let ask = worker::get().session(|session| {
+            session.ask(
+                token,
+                self.name.clone(),
+                self.tried.clone(),
+                self.arrived,
+                worker::now(),
+            )
+        });
+        self.stage = Stage::Asking(ask);
+    }
+
+    /// The dyno that the last answer gave.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.answer.as_deref().and_then(session::route)
+    }
+
+    /// This request shall not come to the last answer's dyno again.
+    pub(crate) fn shun(&mut self) {
+        if let Some(instance) = self.route().map(|route| route.instance.as_str().into()) {
+            self.tried.push(instance);
+        }
+    }
+
+    /// Gives back whatever it has, when it was not used.
+    pub(crate) fn give_up(&mut self) {
+        match std::mem::take(&mut self.stage) {
+            Stage::Idle => {}
+            Stage::Asking(ask) | Stage::Routed(ask) | Stage::Leased(ask) => {
+                worker::get().session(|s| s.cancel(ask));
+            }
+        }
+    }
+}
+
+type Cleanup = unsafe extern "C" fn(*mut c_void);
+
+unsafe extern "C" fn detach(data: *mut c_void) {
+    guard_or((), || {
+        // SAFETY: `attach` made it, and the pool calls this once.
+        let mut checkout = unsafe { Box::from_raw(data.cast::<Checkout>()) };
+        // Nginx frees every peer that it got; this is for what should not be.
+        checkout.give_up();
+    });
+}
+
+/// A request is told something. Nginx may end the request in here.
+pub(crate) fn deliver(delivery: Delivery<Token>) {
+    match delivery {
+        // SAFETY: a checkout leaves the session before it goes.
+        Delivery::Expired(token) => unsafe {
+            (*token).stage = Stage::Idle;
+            park::refuse(token, Code::H99);
+        },
+        // SAFETY: as above.
+        Delivery::Answer(token, answer) => unsafe { deliver_answer(token, answer) },
+    }
+}
+
+unsafe fn deliver_answer(token: Token, answer: Arc<Answer>) {
+    // SAFETY: see `deliver`.
+    let checkout = unsafe { &mut *token };
+    let ask = answer.ask;
+    let refusal = match answer.result {
+        Some(answer::Result::Route(_)) => None,
+        Some(answer::Result::Refusal(n)) => Some(Refusal::try_from(n).unwrap_or_default()),
+        None => Some(Refusal::Unspecified),
+    };
+    checkout.answer = Some(answer);
+    match refusal {
+        None => {
+            checkout.stage = Stage::Routed(ask);
+            // SAFETY: it is parked: it asked.
+            unsafe { park::resume(token) };
+        }
+        Some(refusal) => {
+            checkout.stage = Stage::Idle;
+            let code = code::of_refusal(refusal, checkout.code);
+            // SAFETY: as above.
+            unsafe { park::refuse(token, code) };
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `X-Mesh-*` is the mesh's own: from a client or from an app it is stripped,
+//! never believed.
+
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_request_t, ngx_int_t, ngx_list_part_t,
+    ngx_list_t, ngx_palloc, ngx_str_t, ngx_table_elt_t,
+};
+
+use crate::{conf, guard::guard, request};
+
+const PREFIX: &[u8] = b"x-mesh-";
+
+fn is_ours(key: &[u8]) -> bool {
+    key.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Has every request looked at as soon as its header is read.
+pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: called by Nginx at the end of the http block.
+    unsafe {
+        if !conf::of_reading(cf).used.get() {
+            return NGX_OK as ngx_int_t;
+        }
+        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let index = (*ptr::addr_of!(ngx_http_core_module)).ctx_index;
+        let core = (*(*http).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
+        let phase = &mut (*core).phases[ngx_http_phases_NGX_HTTP_POST_READ_PHASE as usize];
+        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
+        if place.is_null() {
+            return NGX_ERROR as ngx_int_t;
+        }
+        *place = Some(strip_in);
+        NGX_OK as ngx_int_t
+    }
+}
+
+/// Strips a request.
+unsafe extern "C" fn strip_in(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: Nginx calls it with a live request.
+    guard(|| unsafe {
+        let list = &mut (*r).headers_in.headers;
+        let found = parts(list).any(|part| {
+            request::elements(&*part)
+                .iter()
+                .any(|h| is_ours(request::bytes(h.key)))
+        });
+        if found && strip(r, list).is_none() {
+            return NGX_ERROR as ngx_int_t;
+        }
+        NGX_DECLINED as ngx_int_t
+    })
+}
+
+unsafe fn parts(list: &mut ngx_list_t) -> impl Iterator<Item = *mut ngx_list_part_t> {
+    let mut next = &raw mut list.part;
+    std::iter::from_fn(move || {
+        // SAFETY: parts of one list of Nginx's, ended by null.
+        let here = unsafe { next.as_mut() }?;
+        next = here.next;
+        Some(here as *mut _)
+    })
+}
+
+/// Nginx has pointers to single headers, so none may move: the list is cut into
+/// parts around those to be left out. The last part is a new one, since Nginx
+/// counts on its room.
+unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()> {
+    // SAFETY: parts and their elements live in the request's pool, as does what
+    // is allocated here.
+    unsafe {
+        let mut runs: Vec<(*mut ngx_table_elt_t, usize)> = Vec::new();
+        for part in parts(list) {
+            let headers = request::elements(&*part);
+            for run in headers.split_mut(|h| is_ours(request::bytes(h.key))) {
+                if !run.is_empty() {
+                    runs.push((run.as_mut_ptr(), run.len()));
+                }
+            }
+        }
+        let room = ngx_palloc((*r).pool, list.nalloc * list.size).cast::<ngx_table_elt_t>();
+        if room.is_null() {
+            return None;
+        }
+        runs.push((room, 0));
+        let mut part = &raw mut list.part;
+        let last = runs.len() - 1;
+        for (i, (elements, count)) in runs.into_iter().enumerate() {
+            (*part).elts = elements.cast();
+            (*part).nelts = count;
+            (*part).next = ptr::null_mut();
+            if i < last {
+                let size = size_of::<ngx_list_part_t>();
+                let next = ngx_palloc((*r).pool, size).cast::<ngx_list_part_t>();
+                if next.is_null() {
+                    return None;
+                }
+                (*part).next = next;
+                part = next;
+            }
+        }
+        list.last = part;
+        Some(())
+    }
+}
+
+/// Hides what a response has in the mesh's name: Nginx sends no header whose
+/// hash is zero.
+pub(crate) unsafe fn hide_out(r: *mut ngx_http_request_t) {
+    // SAFETY: the caller has a live request.
+    unsafe {
+        for part in parts(&mut (*r).headers_out.headers) {
+            for header in request::elements(&*part) {
+                if is_ours(request::bytes(header.key)) {
+                    header.hash = 0;
+                    header.value = ngx_str_t::default();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The link to the sidecar: one HTTP/2 connection, one gRPC stream, made again
+//! whenever it breaks.
+
+use std::{
+    future::Future,
+    io,
+    path::PathBuf,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use dynomesh_proto::{
+    MAX_MESSAGE,
+    v1::{RouterMessage, router_client::RouterClient},
+};
+use futures_core::Stream;
+use futures_util::future::{Either, select};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+    rt::{Executor, Sleep, Timer},
+};
+use ngx::async_::sleep;
+use tonic::body::Body;
+
+use crate::{executor, log, socket::Socket, worker};
+
+/// First pause before a new attempt; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// A sidecar that answers no ping is found out after both of these: under 1 s.
+const PING_INTERVAL: Duration = Duration::from_millis(300);
+const PING_TIMEOUT: Duration = Duration::from_millis(400);
+/// More bytes may be under way than a burst of answers takes.
+const WINDOW: u32 = 4 << 20;
+
+/// Keeps a link up for as long as the worker runs.
+pub(crate) async fn run(path: PathBuf) {
+    let mut pause = FIRST_PAUSE;
+    let mut reported = false;
+    loop {
+        let began = Instant::now();
+        let result = serve(&path, &mut reported).await;
+        let worker = worker::get();
+        worker.disconnected();
+        if worker.is_stopping() {
+            return;
+        }
+        if began.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        if !reported {
+            reported = true;
+            let reason = result
+                .err()
+                .unwrap_or_else(|| "it closed the session".into());
+            let path = path.display();
+            log::error(&format!("sidecar at unix:{path} is out of reach: {reason}"));
+        }
+        sleep(pause).await;
+        worker.expire();
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// One link, from connect to break.
+async fn serve(path: &std::path::Path, reported: &mut bool) -> Result<(), Failure> {
+    let socket = Socket::connect(path)?;
+    let fd = socket.fd();
+    let (sender, connection) = Builder::new(Spawner)
+        .timer(Clock)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .handshake::<_, Body>(socket)
+        .await?;
+    // Ends with this function, whatever it waits for.
+    let _connection = executor::spawn(async move {
+        if let Err(error) = connection.await {
+            log::notice(&format!("link to the sidecar ended: {error}"));
+        }
+    });
+    let origin = http::Uri::from_static("http://sidecar");
+    let mut client =
+        RouterClient::with_origin(Sender(sender), origin).max_decoding_message_size(MAX_MESSAGE);
+    let worker = worker::get();
+    let serial = worker.connected(fd);
+    let greeting = async {
+        let mut answers = client.session(Outgoing { serial }).await?.into_inner();
+        let welcome = answers.message().await?;
+        Ok::<_, tonic::Status>((answers, welcome))
+    };
+    let (mut answers, welcome) = expiring(greeting).await?;
+    worker.receive(welcome.ok_or("it closed the session at once")?);
+    if std::mem::take(reported) {
+        log::notice("sidecar is in reach again");
+    }
+    while let Some(message) = answers.message().await? {
+        worker.receive(message);
+    }
+    Ok(())
+}
+
+/// While this is awaited, requests that wait too long are answered.
+async fn expiring<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match select(future.as_mut(), pin!(sleep(LONGEST_PAUSE))).await {
+            Either::Left((output, _)) => return output,
+            Either::Right(_) => worker::get().expire(),
+        }
+    }
+}
+
+/// What the worker has to say, polled by HTTP/2 whenever it can send.
+struct Outgoing {
+    /// Of which link: a later one has taken over the messages.
+    serial: u64,
+}
+
+impl Stream for Outgoing {
+    type Item = RouterMessage;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RouterMessage>> {
+        worker::get().poll_transmit(self.serial, cx)
+    }
+}
+
+/// hyper's connection as a tower service, which tonic's clients are made of.
+struct Sender(SendRequest<Body>);
+
+impl tower_service::Service<http::Request<Body>> for Sender {
+    type Response = http::Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+/// Tasks that hyper needs run on Nginx's loop, too.
+#[derive(Clone)]
+struct Spawner;
+
+impl<F: Future<Output: 'static> + 'static> Executor<F> for Spawner {
+    fn execute(&self, future: F) {
+        executor::spawn(future).detach();
+    }
+}
+
+/// Nginx's timers, for pings.
+struct Clock;
+
+impl Timer for Clock {
+    fn sleep(&self, span: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap(sleep(span)))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+struct Nap(ngx::async_::Sleep);
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: the field is never moved out of its pinned place.
+        unsafe { self.map_unchecked_mut(|nap| &mut nap.0) }.poll(cx)
+    }
+}
+
+impl Sleep for Nap {}
+
+/// Waits until the last messages can leave, when the loop does not turn any more.
+pub(crate) fn wait_writable(fd: i32, span: Duration) -> io::Result<()> {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one valid entry.
+    match unsafe { libc::poll(&raw mut poll, 1, span.as_millis() as libc::c_int) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

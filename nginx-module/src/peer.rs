@@ -1,0 +1,235 @@
+//! Nginx wants a server for a request: the callbacks of an upstream.
+
+use std::{ffi::c_void, mem, ptr};
+
+use dynomesh_proto::v1::Route;
+use ngx::ffi::{
+    NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_TIMEOUT,
+    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t, ngx_http_upstream_conf_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_pcalloc, ngx_peer_connection_t,
+    ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+};
+use router::{code::Code, failure};
+
+use crate::{
+    attempt,
+    checkout::{Checkout, Stage},
+    guard::{guard, guard_or},
+    linger, park, request, worker,
+};
+
+/// Dynos that one request may try. Nginx lowers it by `proxy_next_upstream_tries`.
+const MAX_TRIES: usize = 16;
+
+/// A request comes to an upstream with `mesh`.
+pub(crate) unsafe extern "C" fn init(
+    r: *mut ngx_http_request_t,
+    _: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: Nginx passes a live request with its upstream.
+    guard(|| unsafe { prepare(r) }.unwrap_or(NGX_ERROR as ngx_int_t))
+}
+
+unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let authority = request::authority(r);
+        let host = authority.map_or(&[][..], |authority| authority.host);
+        let name = String::from_utf8_lossy(host).to_ascii_lowercase();
+        let checkout = Checkout::attach(r, name)?;
+        if authority.is_none() {
+            // Nginx makes a 500 of the error, the header filter what it is.
+            (*checkout).code = Some(Code::H26);
+            return None;
+        }
+        own_conf(r, checkout)?;
+        let peer = &mut (*(*r).upstream).peer;
+        peer.data = checkout.cast();
+        peer.get = Some(get);
+        peer.free = Some(free);
+        peer.tries = MAX_TRIES;
+        Some(NGX_OK as ngx_int_t)
+    }
+}
+
+/// A copy of the upstream's configuration for this request: how long to wait and
+/// what to try again differ from one stage to the next.
+unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: *mut Checkout) -> Option<()> {
+    // SAFETY: as the caller says; the copy lives as long as the request.
+    unsafe {
+        let upstream = (*r).upstream;
+        let size = mem::size_of::<ngx_http_upstream_conf_t>();
+        let own = ngx_palloc((*r).pool, size).cast::<ngx_http_upstream_conf_t>();
+        if own.is_null() {
+            return None;
+        }
+        ptr::copy_nonoverlapping((*upstream).conf, own, 1);
+        (*upstream).conf = own;
+        (*checkout).connect_timeout = (*own).connect_timeout;
+        (*checkout).next_upstream = (*own).next_upstream;
+        // An app must not reach another location, which may be internal or
+        // another tenant's.
+        (*own).ignore_headers |= NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT as ngx_uint_t;
+        Some(())
+    }
+}
+
+/// Nginx wants to connect. The first time for each attempt the request is
+/// parked; when its answer is there, `park::resume` makes Nginx ask again.
+unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    // SAFETY: Nginx passes what `prepare` gave it.
+    guard(|| unsafe {
+        let checkout = &mut *data.cast::<Checkout>();
+        let peer = &mut *peer;
+        peer.connection = ptr::null_mut();
+        peer.set_cached(0);
+        match mem::take(&mut checkout.stage) {
+            Stage::Routed(ask) => {
+                checkout.stage = Stage::Leased(ask);
+                let pool = (*checkout.request).pool;
+                let address = checkout
+                    .route()
+                    .and_then(|route| address(peer, pool, route));
+                if address.is_none() {
+                    checkout.give_up();
+                    return NGX_ERROR as ngx_int_t;
+                }
+                NGX_OK as ngx_int_t
+            }
+            stage => {
+                checkout.stage = stage;
+                checkout.give_up();
+                checkout.ask();
+                park::park(checkout, peer);
+                NGX_AGAIN as ngx_int_t
+            }
+        }
+    })
+}
+
+/// Points the peer to the dyno. The name is made anew for each attempt: the
+/// states of earlier ones, in the access log, keep theirs.
+unsafe fn address(
+    peer: &mut ngx_peer_connection_t,
+    pool: *mut ngx_pool_t,
+    route: &Route,
+) -> Option<()> {
+    // SAFETY: the pool is the request's; what is copied fits what was allocated.
+    unsafe {
+        let (address, length) = match route.address.strip_prefix("unix:") {
+            Some(path) => {
+                let mut unix: libc::sockaddr_un = mem::zeroed();
+                unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+                if path.len() >= unix.sun_path.len() {
+                    return None;
+                }
+                for (to, from) in unix.sun_path.iter_mut().zip(path.bytes()) {
+                    *to = from as libc::c_char;
+                }
+                keep(pool, unix)?
+            }
+            None => match route.address.parse().ok()? {
+                std::net::SocketAddr::V4(v4) => {
+                    let mut inet: libc::sockaddr_in = mem::zeroed();
+                    inet.sin_family = libc::AF_INET as libc::sa_family_t;
+                    inet.sin_port = v4.port().to_be();
+                    inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                    keep(pool, inet)?
+                }
+                std::net::SocketAddr::V6(v6) => {
+                    let mut inet: libc::sockaddr_in6 = mem::zeroed();
+                    inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                    inet.sin6_port = v6.port().to_be();
+                    inet.sin6_addr.s6_addr = v6.ip().octets();
+                    inet.sin6_scope_id = v6.scope_id();
+                    keep(pool, inet)?
+                }
+            },
+        };
+        peer.sockaddr = address;
+        peer.socklen = length;
+        peer.name = name(pool, &route.address)?;
+        Some(())
+    }
+}
+
+unsafe fn keep<T>(pool: *mut ngx_pool_t, value: T) -> Option<(*mut sockaddr, socklen_t)> {
+    // SAFETY: Nginx's allocations are aligned for any socket address.
+    unsafe {
+        let place = ngx_pcalloc(pool, mem::size_of::<T>()).cast::<T>();
+        if place.is_null() {
+            return None;
+        }
+        place.write(value);
+        Some((place.cast(), mem::size_of::<T>() as socklen_t))
+    }
+}
+
+/// A string of Nginx's in the pool.
+pub(crate) unsafe fn name(pool: *mut ngx_pool_t, text: &str) -> Option<*mut ngx_str_t> {
+    // SAFETY: the pool is the caller's.
+    unsafe {
+        let name = ngx_pcalloc(pool, mem::size_of::<ngx_str_t>()).cast::<ngx_str_t>();
+        if name.is_null() {
+            return None;
+        }
+        *name = ngx_str_t::from_bytes(pool, text.as_bytes())?;
+        Some(name)
+    }
+}
+
+/// Nginx is done with an attempt, well or not.
+unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+    // SAFETY: Nginx passes what `prepare` gave it.
+    guard_or((), || unsafe {
+        let checkout = &mut *data.cast::<Checkout>();
+        let peer = &mut *peer;
+        match mem::take(&mut checkout.stage) {
+            Stage::Leased(ask) => settle(checkout, peer, ask, state),
+            stage => {
+                if matches!(stage, Stage::Asking(_)) {
+                    park::leave(checkout, peer);
+                    checkout.code = Some(Code::H27);
+                }
+                checkout.stage = stage;
+                checkout.give_up();
+            }
+        }
+    });
+}
+
+/// The attempt's end: what it came to, what may be tried, and when the dyno is
+/// free again.
+unsafe fn settle(
+    checkout: &mut Checkout,
+    peer: &mut ngx_peer_connection_t,
+    ask: u64,
+    state: ngx_uint_t,
+) {
+    // SAFETY: the request lives while its peer is freed.
+    let attempt = unsafe { attempt::observe(checkout.request, peer, state) };
+    let verdict = failure::judge(attempt);
+    checkout.code = verdict.code;
+    if verdict.blames_dyno {
+        checkout.shun();
+    }
+    if attempt.failed {
+        peer.tries = peer.tries.saturating_sub(1);
+        // Nginx decides after this whether it tries again. Before a byte was
+        // sent, or when only a kept connection was stale, it always may.
+        let harmless = verdict.retry_is_safe || !verdict.blames_dyno;
+        let may = (NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT) as ngx_uint_t;
+        // SAFETY: this request's own copy.
+        unsafe {
+            (*(*(*checkout.request).upstream).conf).next_upstream =
+                checkout.next_upstream | if harmless { may } else { 0 };
+        }
+    }
+    let limited = checkout.route().is_some_and(|route| route.limited);
+    if verdict.dyno_busy && limited && attempt.request_sent && !peer.connection.is_null() {
+        // SAFETY: the connection is open, and Nginx forgets it here.
+        unsafe { linger::adopt(checkout.request, peer, ask) };
+    } else {
+        worker::get().session(|s| s.checkin(ask, verdict.outcome));
+    }
+}

@@ -1,0 +1,84 @@
+//! Reading what Nginx knows of a request.
+
+use ngx::ffi::{
+    ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t,
+};
+use router::authority::{self, Authority};
+
+/// Bytes of a string of Nginx's.
+///
+/// # Safety
+/// The string points to memory that lives for `'a`.
+pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
+    if text.len == 0 || text.data.is_null() {
+        return &[];
+    }
+    // SAFETY: see above.
+    unsafe { std::slice::from_raw_parts(text.data, text.len) }
+}
+
+/// Which name the request is for.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn authority<'a>(r: *mut ngx_http_request_t) -> Option<Authority<'a>> {
+    // SAFETY: the request and its headers live as long as its pool.
+    unsafe {
+        let host = (*r)
+            .headers_in
+            .host
+            .as_ref()
+            .map(|header| bytes(header.value));
+        authority::of_request(bytes((*r).request_line), host)
+    }
+}
+
+/// The first header of the request with this (lower case) name.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn header_in<'a>(r: *mut ngx_http_request_t, name: &[u8]) -> Option<&'a [u8]> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let mut part: *const ngx_list_part_t = &raw const (*r).headers_in.headers.part;
+        while let Some(here) = part.as_ref() {
+            for header in elements(here) {
+                if bytes(header.key).eq_ignore_ascii_case(name) {
+                    return Some(bytes(header.value));
+                }
+            }
+            part = here.next;
+        }
+    }
+    None
+}
+
+/// The headers in one part of a list of Nginx's.
+///
+/// # Safety
+/// The part is one of a list of headers.
+pub(crate) unsafe fn elements<'a>(part: &ngx_list_part_t) -> &'a mut [ngx_table_elt_t] {
+    if part.nelts == 0 {
+        return &mut [];
+    }
+    // SAFETY: see above.
+    unsafe { std::slice::from_raw_parts_mut(part.elts.cast(), part.nelts) }
+}
+
+/// The upstream side speaks HTTP/1, so what comes begins with a status line.
+///
+/// # Safety
+/// `u` is the upstream of a live request.
+pub(crate) unsafe fn is_http1(u: *const ngx_http_upstream_t) -> bool {
+    // SAFETY: set by the handler before any peer is asked for.
+    unsafe { bytes((*u).schema) }.starts_with(b"http")
+}
+
+/// Nginx itself refused the request before it had a usable Host.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn is_hostless(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { (*r).headers_out.status == 400 && (*r).headers_in.server.len == 0 }
+}

@@ -1,0 +1,138 @@
+//! The variables, for the access log and for what is passed on.
+
+use dynomesh_proto::v1::Answer;
+use ngx::{
+    ffi::{
+        NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
+        ngx_http_request_t, ngx_int_t, ngx_str_t, ngx_uint_t, ngx_variable_value_t,
+    },
+    ngx_string,
+};
+use router::{code::Code, session::route};
+
+use crate::{checkout::Checkout, guard::guard, request, worker};
+
+type Value = fn(&Answer) -> String;
+
+/// Name and meaning; `$mesh_error` and `$mesh_host` are below.
+const OF_ANSWER: [(ngx_str_t, Value); 6] = [
+    (ngx_string!("mesh_app"), |a| a.app.clone()),
+    (ngx_string!("mesh_dyno"), |a| {
+        route(a).map(|r| r.dyno.clone()).unwrap_or_default()
+    }),
+    (ngx_string!("mesh_lease"), |a| {
+        route(a).map(|_| lease(a.ask)).unwrap_or_default()
+    }),
+    (ngx_string!("mesh_queue_wait"), |a| {
+        a.queue_wait_ms.to_string()
+    }),
+    (ngx_string!("mesh_queue_depth"), |a| {
+        a.queue_depth.to_string()
+    }),
+    (ngx_string!("mesh_dynos_in_use"), |a| {
+        a.dynos_in_use.to_string()
+    }),
+];
+
+fn lease(ask: u64) -> String {
+    worker::get().session(|session| session.lease_name(ask))
+}
+
+/// Makes the variables known.
+pub(crate) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
+    let of_answer = OF_ANSWER
+        .iter()
+        .enumerate()
+        .map(|(i, (name, _))| (*name, of_answer as Get, i));
+    let others = [
+        (ngx_string!("mesh_error"), error as Get, 0),
+        (ngx_string!("mesh_host"), host as Get, 0),
+    ];
+    for (mut name, get, data) in of_answer.chain(others) {
+        let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
+        // SAFETY: called by Nginx as it begins an http block.
+        unsafe {
+            let variable = ngx_http_add_variable(cf, &raw mut name, flags);
+            if variable.is_null() {
+                return NGX_ERROR as ngx_int_t;
+            }
+            (*variable).get_handler = Some(get);
+            (*variable).data = data;
+        }
+    }
+    NGX_OK as ngx_int_t
+}
+
+type Get =
+    unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_variable_value_t, usize) -> ngx_int_t;
+
+unsafe extern "C" fn of_answer(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    index: usize,
+) -> ngx_int_t {
+    // SAFETY: Nginx passes a live request and a place for the value.
+    guard(|| unsafe {
+        let answer = Checkout::of(r).and_then(|checkout| checkout.answer.as_deref());
+        let text = answer
+            .map(OF_ANSWER[index].1)
+            .filter(|text| !text.is_empty());
+        set(r, value, text.as_deref().map(str::as_bytes))
+    })
+}
+
+/// The code of what went wrong.
+unsafe extern "C" fn error(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        let code = match Checkout::of(r) {
+            Some(checkout) => checkout.code,
+            None => request::is_hostless(r).then_some(Code::H26),
+        };
+        set(r, value, code.map(|code| code.name().as_bytes()))
+    })
+}
+
+/// The Host that the client meant, with its port.
+unsafe extern "C" fn host(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        set(
+            r,
+            value,
+            request::authority(r).map(|authority| authority.whole),
+        )
+    })
+}
+
+unsafe fn set(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    text: Option<&[u8]>,
+) -> ngx_int_t {
+    // SAFETY: as above; the text is copied to the request's pool.
+    unsafe {
+        let value = &mut *value;
+        let Some(text) = text else {
+            value.set_not_found(1);
+            return NGX_OK as ngx_int_t;
+        };
+        let Some(text) = ngx_str_t::from_bytes((*r).pool, text) else {
+            return NGX_ERROR as ngx_int_t;
+        };
+        value.set_len(text.len as _);
+        value.data = text.data;
+        value.set_valid(1);
+        value.set_no_cacheable(0);
+        value.set_not_found(0);
+        NGX_OK as ngx_int_t
+    }
+}

@@ -1,0 +1,187 @@
+//! The state of one worker process.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::BTreeSet,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use async_task::Task;
+use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
+use ngx::ffi::{ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_int_t, ngx_pid};
+use router::session::{Identity, Session};
+
+use crate::{
+    checkout::{self, Token},
+    conf, executor, linger, link, log,
+    park::Parked,
+};
+
+thread_local! {
+    /// A worker has one thread that Nginx calls modules on.
+    static WORKER: OnceCell<&'static Worker> = const { OnceCell::new() };
+}
+
+/// One for each worker process, from its start to its end.
+pub(crate) struct Worker {
+    /// Never borrowed while Nginx is called: it may come back.
+    session: RefCell<Session<Token>>,
+    /// Counts links; see `poll_transmit`.
+    serial: Cell<u64>,
+    /// Of the link's socket.
+    fd: Cell<i32>,
+    sender: RefCell<Option<Waker>>,
+    stopping: Cell<bool>,
+    link: RefCell<Option<Task<()>>>,
+    /// How long the rest of a response is waited for.
+    pub(crate) linger_timeout: Duration,
+    /// Ready to be waited with.
+    #[allow(clippy::vec_box, reason = "Nginx points to them")]
+    pub(crate) parked: RefCell<Vec<Box<Parked>>>,
+    /// Connections to dynos whose client has left.
+    pub(crate) lingering: RefCell<BTreeSet<*mut ngx_connection_t>>,
+}
+
+/// The worker of this process.
+pub(crate) fn get() -> &'static Worker {
+    WORKER.with(|worker| {
+        *worker
+            .get()
+            .expect("requests come after the start of the process")
+    })
+}
+
+fn try_get() -> Option<&'static Worker> {
+    WORKER.with(|worker| worker.get().copied())
+}
+
+/// Starts the link, if the configuration has a mesh upstream.
+pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: the caller passes the cycle of this process.
+    let Some(conf) = (unsafe { conf::of_cycle(cycle) }) else {
+        return 0;
+    };
+    if !conf.used.get() {
+        return 0;
+    }
+    let identity = Identity {
+        node: conf::hostname(),
+        worker: rand::random::<u64>().max(1),
+        // SAFETY: a plain global.
+        pid: unsafe { ngx_pid } as u32,
+    };
+    let worker: &'static Worker = Box::leak(Box::new(Worker {
+        session: RefCell::new(Session::new(identity, conf.outage_timeout(), now())),
+        serial: Cell::new(0),
+        fd: Cell::new(-1),
+        sender: RefCell::new(None),
+        stopping: Cell::new(false),
+        link: RefCell::new(None),
+        linger_timeout: conf.linger_timeout(),
+        parked: RefCell::default(),
+        lingering: RefCell::new(BTreeSet::new()),
+    }));
+    WORKER.with(|cell| _ = cell.set(worker));
+    *worker.link.borrow_mut() = Some(executor::spawn(link::run(conf.sidecar())));
+    // Nginx looks at posted events after it has waited for others; there may be
+    // none for long.
+    executor::run();
+    0
+}
+
+/// Sends what is left to say, ends the session and closes every connection.
+pub(crate) fn stop() {
+    let Some(worker) = try_get() else { return };
+    worker.stopping.set(true);
+    linger::close_all(worker);
+    worker.wake_sender();
+    executor::run();
+    let fd = worker.fd.get();
+    if fd >= 0 && link::wait_writable(fd, Duration::from_millis(200)).is_err() {
+        log::notice("the last messages to the sidecar may be lost");
+    }
+    executor::run();
+    // Dropping a task only schedules its end.
+    drop(worker.link.borrow_mut().take());
+    executor::run();
+}
+
+/// Milliseconds on Nginx's clock.
+pub(crate) fn now() -> u64 {
+    // SAFETY: a plain global, written by this thread.
+    unsafe { ngx_current_msec as u64 }
+}
+
+impl Worker {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Something for the session to do; what it wants to say is sent at the end
+    /// of this turn of the loop, together with everything else.
+    pub(crate) fn session<R>(&self, act: impl FnOnce(&mut Session<Token>) -> R) -> R {
+        let result = act(&mut self.session.borrow_mut());
+        if self.session.borrow().wants_transmit() {
+            self.wake_sender();
+        }
+        result
+    }
+
+    fn wake_sender(&self) {
+        if let Some(waker) = self.sender.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// A new link: gives its serial number.
+    pub(crate) fn connected(&self, fd: i32) -> u64 {
+        self.serial.set(self.serial.get() + 1);
+        self.fd.set(fd);
+        self.session.borrow_mut().connected(now());
+        self.serial.get()
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.serial.set(self.serial.get() + 1);
+        self.fd.set(-1);
+        self.session.borrow_mut().disconnected(now());
+    }
+
+    pub(crate) fn poll_transmit(
+        &self,
+        serial: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<RouterMessage>> {
+        let mut session = self.session.borrow_mut();
+        if serial != self.serial.get() || session.is_stuck() {
+            return Poll::Ready(None);
+        }
+        match session.poll_transmit() {
+            Some(message) => Poll::Ready(Some(message)),
+            None if self.stopping.get() => Poll::Ready(None),
+            None => {
+                *self.sender.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn receive(&self, message: SidecarMessage) {
+        let delivery = self.session.borrow_mut().receive(message);
+        if let Some(delivery) = delivery {
+            checkout::deliver(delivery);
+        }
+    }
+
+    /// Answers requests that have waited too long for a link.
+    pub(crate) fn expire(&self) {
+        loop {
+            let delivery = self.session.borrow_mut().poll_expired(now());
+            match delivery {
+                Some(delivery) => checkout::deliver(delivery),
+                None => return,
+            }
+        }
+    }
+}
