@@ -1,0 +1,74 @@
+# run · test · check · bench: the only commands a newcomer needs.
+#
+# Everything is installed and built by these; `make deps` is the only part that
+# needs root (or sudo), and does nothing when all is there.
+
+CARGO ?= cargo
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# Nginx's headers, configured as the distribution's binary was.
+HEADERS := $(CARGO_TARGET_DIR)/nginx
+export NGINX_SOURCE_DIR := $(HEADERS)
+export NGINX_BUILD_DIR := $(HEADERS)/objs
+
+# What is built tells nothing of the machine it was built on.
+CARGO_HOME ?= $(HOME)/.cargo
+export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(CURDIR)=dynomesh
+
+# For what works on every request, optimised as a whole; it takes a minute more.
+SHIPPED := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+
+MODULE_DIR := $(CARGO_TARGET_DIR)/module
+VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
+
+.PHONY: run test check bench build deps headers module programs vendored fmt clean soak conformance
+
+run: build
+	@scripts/run
+
+test: build vendored
+	@scripts/test
+
+check: deps headers
+	@scripts/check
+
+# BENCH_ARGS=--quick for less than a minute.
+bench: build
+	@scripts/bench $(BENCH_ARGS)
+
+# ---------------------------------------------------------------------------
+
+build: module programs
+
+programs: deps
+	$(CARGO) build --release --locked -p meshd -p meshctl -p e2e
+
+# In a folder of its own: what the programs need of shared crates would make the
+# module larger.
+module: headers
+	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --target-dir $(MODULE_DIR)
+
+# The same module for, and with, the newer Nginx whose source a crate bundles.
+vendored: deps
+	@scripts/vendored $(VENDORED_DIR)
+
+headers: deps $(NGINX_BUILD_DIR)/ngx_auto_config.h
+
+$(NGINX_BUILD_DIR)/ngx_auto_config.h: /usr/share/nginx/src/conf_flags
+	@scripts/headers $(HEADERS)
+
+/usr/share/nginx/src/conf_flags: deps
+
+deps:
+	@scripts/deps
+
+fmt:
+	$(CARGO) fmt --all
+
+# Nginx's own tests on proxying, with the module loaded. Give the folder of a
+# checkout of them: make conformance NGINX_TESTS=../nginx-tests
+conformance: module
+	@scripts/conformance $(NGINX_TESTS)
+
+clean:
+	rm -rf $(CARGO_TARGET_DIR) .run

@@ -1,0 +1,279 @@
+//! Parts that die, hang or are replaced, under load.
+
+use std::time::{Duration, Instant};
+
+use e2e::{
+    App, Dyno, Mesh,
+    harness::{Signal, run, wait},
+    load::{Load, Options},
+};
+
+fn load(mesh: &Mesh, app: &App) -> Load {
+    Load::start(Options {
+        connections: 16,
+        targets: vec!["/".to_owned(), "/sleep/2".to_owned()],
+        ..Options::new(mesh.nginx.address, &app.host())
+    })
+}
+
+async fn no_double_bookings(dynos: &[Dyno]) {
+    for dyno in dynos {
+        assert_eq!(dyno.figures().await.double_bookings, 0, "{}", dyno.name);
+    }
+}
+
+async fn loads_are_zero(mesh: &Mesh, app: &App) {
+    mesh.control().until_idle().await;
+    let status = app.status().await;
+    assert!(status.dynos.iter().all(|dyno| dyno.load == 0), "{status:?}");
+}
+
+#[test]
+fn the_sidecar_is_killed_under_load() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(6).await;
+        let load = load(&mesh, &app);
+        for _ in 0..3 {
+            load.more(500).await;
+            mesh.kill_meshd().await;
+            mesh.start_meshd().await;
+        }
+        load.more(500).await;
+        let report = load.stop().await;
+        assert_eq!(report.failures(), 0, "{report:?}");
+        assert_eq!(report.stale, 0, "{report:?}");
+        // The leases of before the restart were counted after it.
+        no_double_bookings(&dynos).await;
+        loads_are_zero(&mesh, &app).await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn the_sidecar_is_restarted_under_load() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(6).await;
+        let load = load(&mesh, &app);
+        for _ in 0..3 {
+            load.more(500).await;
+            mesh.stop_meshd().await;
+            mesh.start_meshd().await;
+        }
+        load.more(500).await;
+        let report = load.stop().await;
+        assert_eq!(report.failures(), 0, "{report:?}");
+        no_double_bookings(&dynos).await;
+        loads_are_zero(&mesh, &app).await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_request_that_is_served_survives_the_sidecar() {
+    run(async {
+        let mut mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        let mut held = mesh
+            .request("GET", &app.host(), "/hold")
+            .start()
+            .await
+            .unwrap();
+        dyno.until_now(1).await;
+        let mut waiting = mesh.request("GET", &app.host(), "/").start().await.unwrap();
+        app.until_load(1, 1).await;
+        mesh.kill_meshd().await;
+        mesh.start_meshd().await;
+        // The new sidecar learns from the worker what is held, and who waits.
+        app.until_load(1, 1).await;
+        assert_eq!(dyno.figures().await.total, 1);
+        dyno.release().await;
+        assert_eq!(held.response().await.unwrap().status(), 200);
+        assert_eq!(waiting.response().await.unwrap().status(), 200);
+        assert_eq!(dyno.figures().await.double_bookings, 0);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn each_worker_says_hello_before_its_first_request() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(3).start().await;
+        mesh.until_sessions(3).await;
+        mesh.kill_meshd().await;
+        mesh.start_meshd().await;
+        mesh.until_sessions(3).await;
+        mesh.finish().await;
+    });
+}
+
+/// Asks until the answer is H99, and returns how long that one took.
+async fn until_h99(mesh: &Mesh, app: &App) -> Duration {
+    wait::some(Duration::from_secs(10), "H99", async || {
+        let start = Instant::now();
+        let answer = mesh.get(&app.host(), "/").await;
+        (answer.header("x-mesh-error") == Some("H99")).then(|| {
+            assert_eq!(answer.status(), 503);
+            start.elapsed()
+        })
+    })
+    .await
+}
+
+#[test]
+fn a_long_outage() {
+    run(async {
+        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+        mesh.kill_meshd().await;
+        let took = until_h99(&mesh, &app).await;
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        let request = mesh.request("GET", &app.host(), "/").id("outage");
+        assert_eq!(request.send().await.status(), 503);
+        assert_eq!(mesh.logged("outage").await.error, "H99");
+
+        mesh.start_meshd().await;
+        wait::until("it is served again", async || {
+            mesh.get(&app.host(), "/").await.status() == 200
+        })
+        .await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_sidecar_that_hangs_is_noticed() {
+    run(async {
+        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+        mesh.signal_meshd(Signal::STOP);
+        let took = until_h99(&mesh, &app).await;
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        mesh.signal_meshd(Signal::CONT);
+        wait::until("it is served again", async || {
+            mesh.get(&app.host(), "/").await.status() == 200
+        })
+        .await;
+        loads_are_zero(&mesh, &app).await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_short_hang_costs_nothing() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(6).await;
+        let load = load(&mesh, &app);
+        load.more(300).await;
+        mesh.signal_meshd(Signal::STOP);
+        // A pause is the point here: nobody can be asked meanwhile.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        mesh.signal_meshd(Signal::CONT);
+        load.more(300).await;
+        let report = load.stop().await;
+        assert_eq!(report.failures(), 0, "{report:?}");
+        no_double_bookings(&dynos).await;
+        loads_are_zero(&mesh, &app).await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_killed_worker_holds_nothing() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(3).await;
+        let mut conns = Vec::new();
+        for _ in 0..5 {
+            let request = mesh.request("GET", &app.host(), "/hold");
+            conns.push(request.start().await.unwrap());
+        }
+        app.until_load(3, 2).await;
+        for dyno in &dynos {
+            dyno.until_now(1).await;
+        }
+        let start = Instant::now();
+        for worker in mesh.nginx.workers() {
+            mesh.nginx.kill_worker(worker);
+        }
+        app.until_load(0, 0).await;
+        let took = start.elapsed();
+        assert!(took < Duration::from_millis(1_500), "{took:?}");
+        for dyno in &dynos {
+            dyno.release().await;
+            dyno.until_now(0).await;
+        }
+        wait::until("a new worker serves", async || {
+            let answer = mesh.request("GET", &app.host(), "/").try_send().await;
+            answer.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+        mesh.finish_with_alerts(&["exited on signal 9"]).await;
+    });
+}
+
+#[test]
+fn nginx_reloads_under_load() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(6).await;
+        let load = load(&mesh, &app);
+        for _ in 0..5 {
+            load.more(300).await;
+            mesh.nginx.reload().await;
+        }
+        load.more(300).await;
+        let report = load.stop().await;
+        assert_eq!(report.failures(), 0, "{report:?}");
+        no_double_bookings(&dynos).await;
+        loads_are_zero(&mesh, &app).await;
+        mesh.until_sessions(2).await;
+        let counters = app.status().await.counters.unwrap();
+        assert_eq!(counters.refused, 0);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_reload_lets_requests_finish() {
+    run(async {
+        let mut mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        let mut held = mesh
+            .request("GET", &app.host(), "/hold")
+            .start()
+            .await
+            .unwrap();
+        dyno.until_now(1).await;
+        let mut waiting = mesh.request("GET", &app.host(), "/").start().await.unwrap();
+        app.until_load(1, 1).await;
+        mesh.nginx.signal_reload();
+        wait::until("the old worker takes no connections", async || {
+            mesh.error_log().contains("gracefully shutting down")
+        })
+        .await;
+        assert_eq!(mesh.nginx.workers().len(), 2, "the old one stays");
+        let mut new = mesh.request("GET", &app.host(), "/").start().await.unwrap();
+        app.until_load(1, 2).await;
+        dyno.release().await;
+        for conn in [&mut held, &mut waiting, &mut new] {
+            assert_eq!(conn.response().await.unwrap().status(), 200);
+        }
+        assert_eq!(dyno.figures().await.double_bookings, 0);
+        mesh.until_sessions(1).await;
+        mesh.finish().await;
+    });
+}

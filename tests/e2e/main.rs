@@ -1,0 +1,20 @@
+//! The whole mesh, end to end: real `meshd`, stock Nginx with the module, real dynos.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
+
+mod cli;
+mod config;
+mod echo;
+mod example;
+mod faults;
+mod framing;
+mod hosts;
+mod instruments;
+mod leaving;
+mod protocols;
+mod queue;
+mod refusals;
+mod responses;
+mod retry;
+mod routing;
+mod subrequests;
+mod upstream_errors;

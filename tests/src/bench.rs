@@ -1,0 +1,107 @@
+//! What the mesh costs and what it can do, measured: the program `mesh-bench`.
+//!
+//! What is compared runs on the same machine in the same run, in turns, so that
+//! whatever else the machine does falls on both sides; a ratio is taken within
+//! each turn. What counts is the median of the turns, and the spread says how far
+//! to trust it.
+//!
+//! - `cost`: beside plain Nginx (and HAProxy), with nothing to wait for.
+//! - `queue`: 200 clients for 8 dynos that take one request at a time.
+//! - `core`: the crate `mesh` alone.
+//! - `scale`: 50,000 apps: loading, restarting, memory.
+//! - `churn`: 10,000 changes a second while requests go on.
+
+mod backend;
+mod changes;
+mod churn;
+mod conf;
+mod core;
+mod cost;
+mod cpu;
+mod dynos;
+mod haproxy;
+mod nginx;
+mod order;
+mod plan;
+mod ports;
+mod queue;
+mod readable;
+mod report;
+mod sample;
+mod scale;
+mod shot;
+mod sidecar;
+mod timer;
+mod trial;
+mod unit;
+
+use clap::ValueEnum;
+
+pub use plan::Plan;
+pub use report::Report;
+
+/// Why something could not be measured.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Beside plain Nginx and HAProxy.
+    Cost,
+    /// Few dynos, many clients.
+    Queue,
+    /// The crate `mesh` alone.
+    Core,
+    /// 50,000 apps.
+    Scale,
+    /// Changes while requests go on.
+    Churn,
+}
+
+impl Part {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 5] = [
+        Self::Cost,
+        Self::Queue,
+        Self::Core,
+        Self::Scale,
+        Self::Churn,
+    ];
+}
+
+/// Measures these parts.
+pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
+    let mut report = Report::default();
+    if let Some(note) = busy() {
+        report.note(note);
+    }
+    for part in parts {
+        match part {
+            Part::Cost => cost::measure(plan, &mut report).await?,
+            Part::Queue => queue::measure(plan, &mut report).await?,
+            Part::Core => core::measure(plan, &mut report).await?,
+            Part::Scale => scale::measure(plan, &mut report).await?,
+            Part::Churn => churn::measure(plan, &mut report).await?,
+        }
+    }
+    Ok(report)
+}
+
+/// What else the machine did just before, if it was much.
+fn busy() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split(' ').next()?.parse().ok()?;
+    let cores = std::thread::available_parallelism().ok()?;
+    (load > 0.5)
+        .then(|| format!("the machine was busy before this run: load {load} on {cores} cores"))
+}
+
+/// Says on standard error what is being done.
+fn progress(what: &str) {
+    eprintln!("bench: {what}");
+}
+
+/// A directory for one part, gone with it.
+fn directory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("mesh-bench-").tempdir()
+}

@@ -1,0 +1,56 @@
+//! A descriptor that is watched for reading, and for nothing else.
+//!
+//! The runtime's own sockets are watched for writing too. A unix socket becomes
+//! writable whenever the other side has read, and would take its place among the
+//! sockets that are ready then, not when a request comes.
+
+use std::{io, os::fd::OwnedFd};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+#[derive(Debug)]
+pub(super) struct Readable(AsyncFd<OwnedFd>);
+
+impl Readable {
+    /// The descriptor does not block.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        // SAFETY: the descriptor is owned by what is made here, which neither
+        // closes nor replaces it before it goes.
+        Ok(Self(unsafe {
+            AsyncFd::register_with_interest(fd, Interest::READABLE)?
+        }))
+    }
+
+    pub(super) fn fd(&self) -> &OwnedFd {
+        self.0.get_ref()
+    }
+
+    /// What is there now. `None`: nothing, and when there is something it is an
+    /// event of its own.
+    pub(super) fn try_read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+        match rustix::io::read(self.fd(), bytes) {
+            Ok(read) => Ok(Some(read)),
+            Err(rustix::io::Errno::AGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until there is something.
+    pub(super) async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            match self.try_read(bytes)? {
+                Some(read) => return Ok(read),
+                None => ready.clear_ready(),
+            }
+        }
+    }
+
+    /// Writes what is so short that it always fits.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        match rustix::io::write(self.fd(), bytes)? == bytes.len() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+}

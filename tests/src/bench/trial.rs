@@ -1,0 +1,45 @@
+//! One load on one queue, and the dynos' books of it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{
+    Failure,
+    dynos::{Done, Dynos},
+    order::Start,
+    shot::{Shot, shoot},
+};
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub(super) shot: Shot,
+    pub(super) double_bookings: u64,
+    /// The part of the time that the dynos were at work, in percent.
+    pub(super) busy: f64,
+    /// The number of the first of `starts`.
+    pub(super) first: usize,
+    pub(super) starts: Vec<Start>,
+}
+
+impl Trial {
+    pub(super) async fn run(
+        address: SocketAddr,
+        host: &str,
+        clients: usize,
+        duration: Duration,
+        dynos: &Dynos,
+    ) -> Result<Self, Failure> {
+        let before = dynos.done();
+        let shot = shoot(address, host, clients, duration).await?;
+        let after = dynos.done();
+        let seconds = |done: &Done| done.worked.as_secs_f64();
+        let worked = seconds(&after) - seconds(&before);
+        Ok(Self {
+            double_bookings: after.double_bookings - before.double_bookings,
+            busy: worked / dynos.paths.len() as f64 / shot.seconds * 100.0,
+            first: before.starts,
+            starts: dynos.starts_since(&before),
+            shot,
+        })
+    }
+}

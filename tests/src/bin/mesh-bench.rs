@@ -1,0 +1,60 @@
+//! Measures the mesh and says whether the targets are met. See `e2e::bench`.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use e2e::bench::{self, Failure, Part, Plan, Report};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Measures the mesh: prints a table, and whether each target is met.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Less than a minute instead of about five; the figures are rough
+    #[arg(long)]
+    quick: bool,
+    /// Only these parts
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Write the figures to this file too, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Exit with 0 although a target is missed
+    #[arg(long)]
+    report_only: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).await {
+        Ok(report) if report.met() || args.report_only => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<Report, Failure> {
+    let plan = match args.quick {
+        true => Plan::quick(),
+        false => Plan::full(),
+    };
+    let parts = match args.only.as_slice() {
+        [] => &Part::ALL,
+        some => some,
+    };
+    // Whichever ends this, every program that was started is dropped with it.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let report = tokio::select! {
+        report = bench::run(parts, &plan) => report?,
+        _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
+        _ = terminated.recv() => return Err("terminated".into()),
+    };
+    print!("{}", report.table());
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_string_pretty(&report)?)?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,40 @@
+//! Starts a mesh, lets a test do what it wants with it, and ends it.
+//!
+//! ```ignore
+//! let mesh = Mesh::start().await;
+//! let shop = mesh.app("shop").await;          // answers to shop.test
+//! let dyno = shop.dyno("web.1").await;        // a process, registered as up
+//! let answer = mesh.get("shop.test", "/").await;
+//! mesh.finish().await;                        // nothing left over, clean logs
+//! ```
+//!
+//! Each mesh has its own directory, sockets and ports, so tests run side by side.
+
+mod access;
+mod app;
+mod config;
+mod control;
+mod ctl;
+mod dyno;
+mod example;
+mod mesh;
+mod nginx;
+pub mod paths;
+mod process;
+mod refuse;
+mod run;
+mod spawner;
+pub mod wait;
+
+pub use access::Entry;
+pub use app::App;
+pub use config::Config;
+pub use control::Control;
+pub use ctl::Outcome;
+pub use dyno::{Dyno, Program};
+pub use mesh::{Builder, Mesh};
+pub use nginx::{Nginx, test_config};
+pub use process::Process;
+pub use refuse::{BlackHole, ClosedPort, black_hole, closed_port};
+pub use run::{run, run_within};
+pub use rustix::process::Signal;

@@ -1,0 +1,145 @@
+//! Stock Nginx with the module.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Config, config, paths, process::Process, wait};
+
+/// A master and its workers.
+#[derive(Debug)]
+pub struct Nginx {
+    process: Process,
+    /// Where it speaks HTTP/1.
+    pub address: SocketAddr,
+    /// Where it speaks HTTP/2.
+    pub http2_address: SocketAddr,
+}
+
+impl Nginx {
+    /// Starts it on free ports, and waits until it listens.
+    pub(super) async fn start(dir: &Path, router_socket: &Path, config: &Config) -> Self {
+        // A port that is free now may be taken a moment later: then try others.
+        for _ in 0..8 {
+            let ports = free_ports();
+            fs::write(conf(dir), config.text(dir, router_socket, ports))
+                .expect("the mesh's directory can be written to");
+            if let Some(process) = start(dir).await {
+                let [address, http2_address] =
+                    ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+                return Self {
+                    process,
+                    address,
+                    http2_address,
+                };
+            }
+        }
+        panic!("nginx found no free port");
+    }
+
+    /// The processes that serve. One that is on its way out counts until it is gone.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        let master = self.process.pid();
+        let path = format!("/proc/{master}/task/{master}/children");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
+    /// Kills one of its workers, which the master replaces.
+    pub fn kill_worker(&self, worker: u32) {
+        assert!(self.workers().contains(&worker), "not a worker of this");
+        let pid = i32::try_from(worker).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("an id of a process"), Signal::KILL)
+            .expect("a worker of this nginx exists");
+    }
+
+    /// Tells it to reload. The old workers stay until their requests have ended.
+    pub fn signal_reload(&mut self) {
+        self.process.signal(Signal::HUP);
+    }
+
+    /// Reloads, and waits until every worker is a new one.
+    pub async fn reload(&mut self) {
+        let old = self.workers();
+        self.signal_reload();
+        wait::until("every worker is a new one", async || {
+            let now = self.workers();
+            !now.is_empty() && now.iter().all(|worker| !old.contains(worker))
+        })
+        .await;
+    }
+
+    /// Lets it finish what it does, and waits for its end.
+    pub(super) async fn quit(&mut self) {
+        self.process.signal(Signal::QUIT);
+        let status = self.process.wait().await;
+        assert!(status.success(), "nginx ended with {status}");
+    }
+}
+
+/// What `nginx -t` says about a configuration: whether it is good, and the words.
+#[must_use]
+pub fn test_config(dir: &Path, http: &str) -> (bool, String) {
+    let text = format!(
+        "{}\nhttp {{\n{}\n{http}\n}}\n",
+        config::preamble(dir),
+        config::http_preamble(dir)
+    );
+    fs::write(conf(dir), text).expect("the test's directory can be written to");
+    let output = command(dir).arg("-t").output().expect("nginx can be run");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), words)
+}
+
+fn conf(dir: &Path) -> PathBuf {
+    dir.join("nginx.conf")
+}
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(paths::nginx());
+    command.arg("-p").arg(dir).arg("-c").arg(conf(dir));
+    command
+}
+
+/// `None`: a port was taken.
+async fn start(dir: &Path) -> Option<Process> {
+    let log = dir.join("error.log");
+    let stderr = fs::File::create(dir.join("nginx.stderr")).expect("the directory is there");
+    let mut command = command(dir);
+    command.arg("-e").arg(&log).stderr(stderr);
+    // Not KILL: the master has to end its workers.
+    let mut process = Process::start(command, Signal::TERM).expect("nginx can be run");
+    let pid_file = dir.join("nginx.pid");
+    let own = format!("{}\n", process.pid());
+    wait::some(wait::LIMIT, "nginx listens", async || {
+        if let Some(status) = process.exited() {
+            let words = fs::read_to_string(&log).unwrap_or_default();
+            let taken = words.contains("Address already in use");
+            assert!(taken, "nginx ended with {status}: {words}");
+            return Some(false);
+        }
+        // It writes the file when it has its ports.
+        (fs::read_to_string(&pid_file).ok()? == own).then_some(true)
+    })
+    .await
+    .then_some(process)
+}
+
+fn free_ports() -> [u16; 2] {
+    // Both at once, or they could be the same.
+    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    listeners.map(|listener| {
+        listener
+            .and_then(|listener| listener.local_addr())
+            .expect("a port is free")
+            .port()
+    })
+}

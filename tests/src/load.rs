@@ -1,0 +1,156 @@
+//! Many clients at once, each a keep-alive connection that asks again as soon as
+//! it has its answer; optionally they hang up at random.
+
+mod client;
+mod report;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+pub use report::Report;
+use report::Tally;
+
+/// What to ask, and how much of it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The value of `Host`.
+    pub host: String,
+    /// Asked for in turn by each connection.
+    pub targets: Vec<String>,
+    /// Connections at once.
+    pub connections: usize,
+    /// Stop after this many requests in all.
+    pub requests: Option<u64>,
+    /// Stop after this time.
+    pub duration: Option<Duration>,
+    /// Hang up after a random time up to this, instead of waiting for the answer.
+    pub abort_within: Option<Duration>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How long a request may take.
+    pub timeout: Duration,
+}
+
+impl Options {
+    /// One connection that asks for `/`, until it is stopped.
+    #[must_use]
+    pub fn new(address: SocketAddr, host: &str) -> Self {
+        Self {
+            address,
+            host: host.to_owned(),
+            targets: vec!["/".to_owned()],
+            connections: 1,
+            requests: None,
+            duration: None,
+            abort_within: None,
+            seed: 1,
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    /// Requests begun.
+    begun: AtomicU64,
+    /// Requests that ended, in whatever way.
+    ended: AtomicU64,
+    stop: AtomicBool,
+    started: Instant,
+}
+
+impl Shared {
+    /// The number of the next request, unless it is time to stop.
+    fn next(&self) -> Option<u64> {
+        let over = self.stop.load(Ordering::Relaxed)
+            || self
+                .options
+                .duration
+                .is_some_and(|limit| self.started.elapsed() >= limit);
+        if over {
+            return None;
+        }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        match self.options.requests {
+            Some(limit) if number >= limit => None,
+            _ => Some(number),
+        }
+    }
+}
+
+/// A load that is going on. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Load {
+    shared: Arc<Shared>,
+    connections: JoinSet<Tally>,
+}
+
+impl Load {
+    /// Starts on the runtime of the caller.
+    #[must_use]
+    pub fn start(options: Options) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            started: Instant::now(),
+        });
+        let connections = (0..shared.options.connections)
+            .map(|number| client::run(shared.clone(), number as u64))
+            .collect();
+        Self {
+            shared,
+            connections,
+        }
+    }
+
+    /// Requests that have ended so far.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.shared.ended.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this many more requests have ended.
+    pub async fn more(&self, requests: u64) {
+        let goal = self.ended() + requests;
+        crate::harness::wait::until("more requests have ended", async || self.ended() >= goal)
+            .await;
+    }
+
+    /// Lets each connection finish what it asked, and sums up.
+    pub async fn stop(self) -> Report {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.finish().await
+    }
+
+    /// Waits for the end that the options gave, and sums up.
+    pub async fn finish(mut self) -> Report {
+        let mut sum = Tally::default();
+        while let Some(tally) = self.connections.join_next().await {
+            match tally {
+                Ok(tally) => sum.add(&tally),
+                Err(error) => sum.error(&io::Error::other(error).to_string()),
+            }
+        }
+        sum.report(self.shared.started.elapsed())
+    }
+}
+
+/// Runs a load to the end that its options give.
+pub async fn run(options: Options) -> Report {
+    Load::start(options).finish().await
+}
