@@ -11,6 +11,9 @@ use crate::wire::{Body, Head, Wire};
 /// Bodies up to this size are kept.
 const MAX_KEPT: usize = 64 << 10;
 
+/// Answers up to this size leave in one piece: any socket's buffer takes them.
+const ONE_PIECE: usize = 4 << 10;
+
 /// A request in progress, on its connection.
 pub struct Exchange<'a, S> {
     pub(super) dyno: &'a Dyno,
@@ -106,14 +109,17 @@ impl<'a, S: Socket> Exchange<'a, S> {
     }
 
     /// Sends the end of the answer. The request stops counting just before the
-    /// last byte, as that byte is what lets the mesh send the next one.
+    /// bytes that let the mesh send the next one: the last, or all of a small
+    /// answer, which leaves in one piece (a dyno killed at any moment has sent
+    /// all of it or nothing).
     pub(super) async fn last(mut self, bytes: &[u8]) -> Next<S> {
-        if let Some((last, bytes)) = bytes.split_last() {
-            self.wire.send(bytes).await?;
-            self.visit.end();
-            self.wire.send(&[*last]).await?;
-        }
+        let ahead = match bytes.len() {
+            0..=ONE_PIECE => 0,
+            length => length - 1,
+        };
+        self.wire.send(&bytes[..ahead]).await?;
         self.visit.end();
+        self.wire.send(&bytes[ahead..]).await?;
         Ok(self.head.keeps_connection().then_some(self.wire))
     }
 
