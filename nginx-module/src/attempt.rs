@@ -3,16 +3,19 @@
 use std::{ptr, slice};
 
 use ngx::ffi::{
-    NGX_AGAIN, NGX_ERROR, NGX_HTTP_HEAD, NGX_HTTP_UPSTREAM_INVALID_HEADER, NGX_PEER_FAILED,
+    NGX_AGAIN, NGX_ERROR, NGX_HTTP_HEAD, NGX_HTTP_UPSTREAM_INVALID_HEADER, NGX_OK, NGX_PEER_FAILED,
     ngx_connection_t, ngx_http_request_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
     ngx_peer_connection_t, ngx_uint_t,
 };
-use router::{ending::Ending, failure::Attempt};
+use router::{
+    ending::{Ending, Next},
+    failure::Attempt,
+};
 
 use crate::{
     checkout::{Checkout, ProcessHeader},
     guard::guard,
-    request,
+    headers, request,
 };
 
 /// What is known as Nginx frees the peer.
@@ -35,7 +38,8 @@ pub(crate) unsafe fn observe(
             response_begun: (*(*u).state).bytes_received > 0,
             client_gone: (*client).error() != 0
                 || (*client).timedout() != 0
-                || pipe.is_some_and(|p| p.downstream_error() != 0),
+                // Nginx also says so of a client that wants no body.
+                || (*r).header_only() == 0 && pipe.is_some_and(|p| p.downstream_error() != 0),
             ..Attempt::default()
         };
         let Some(c) = peer.connection.as_ref() else {
@@ -51,6 +55,7 @@ pub(crate) unsafe fn observe(
                 p.upstream_eof() != 0 || (p.upstream_error() != 0 && !attempt.timed_out)
             });
         attempt.response_complete = attempt.header_done && is_complete(r, u, c);
+        attempt.body_begun = attempt.header_done && is_body_begun(r, u);
         attempt
     }
 }
@@ -68,11 +73,14 @@ unsafe fn is_complete(
         if (*u).upgrade() != 0 {
             return eof;
         }
-        if (*r).method == NGX_HTTP_HEAD as ngx_uint_t || status == 204 || status == 304 {
+        if is_head(r, u) || status == 204 || status == 304 {
             return true;
         }
         if (*u).headers_in.content_length_n == 0 && (*u).headers_in.chunked() == 0 {
             return true;
+        }
+        if !is_body_begun(r, u) {
+            return eof || request::is_http1(u) && ending(r).begin() == Next::Finished;
         }
         match (*u).pipe.as_ref().filter(|_| (*u).buffering() != 0) {
             Some(pipe) => {
@@ -80,6 +88,39 @@ unsafe fn is_complete(
                 pipe.upstream_done() != 0 || pipe.length == 0 || open_end
             }
             None => (*u).length == 0 || (*u).length == -1 && eof,
+        }
+    }
+}
+
+/// Nginx has begun to count the bytes of the body. It does not always: a header
+/// may be all that it wants (an error page takes the response's place, a
+/// subrequest is about the status, the cache has the body).
+unsafe fn is_body_begun(r: *mut ngx_http_request_t, u: *mut ngx_http_upstream_t) -> bool {
+    // SAFETY: see `observe`.
+    unsafe {
+        if (*u).buffering() != 0 {
+            (*u).pipe.as_ref().is_some_and(|p| !p.upstream.is_null())
+        } else {
+            (*u).header_sent() != 0 && (*r).header_only() == 0
+        }
+    }
+}
+
+/// The dyno was sent a HEAD. It may not be what the client sent: a cache makes a
+/// GET of it.
+unsafe fn is_head(r: *mut ngx_http_request_t, u: *mut ngx_http_upstream_t) -> bool {
+    // SAFETY: see `observe`; the first buffer of a request begins with its method.
+    unsafe {
+        let first = (*u)
+            .request_bufs
+            .as_ref()
+            .and_then(|chain| chain.buf.as_ref());
+        match first.filter(|_| request::is_http1(u)) {
+            Some(buf) if !buf.start.is_null() => {
+                let length = usize::try_from(buf.last.offset_from(buf.start)).unwrap_or(0);
+                slice::from_raw_parts(buf.start, length).starts_with(b"HEAD ")
+            }
+            _ => (*r).method == NGX_HTTP_HEAD as ngx_uint_t,
         }
     }
 }
@@ -93,8 +134,9 @@ pub(crate) unsafe fn ending(r: *mut ngx_http_request_t) -> Ending {
         if !readable || !request::is_http1(u) {
             return Ending::Close;
         }
-        if (*(*u).state).header_time == ngx_msec_t::MAX {
-            return Ending::of_header(received(r, u), (*r).method == NGX_HTTP_HEAD as ngx_uint_t);
+        let header_done = (*(*u).state).header_time != ngx_msec_t::MAX;
+        if !header_done || !is_body_begun(r, u) {
+            return Ending::of_header(received(r, u), is_head(r, u));
         }
         if (*u).headers_in.chunked() != 0 {
             return Ending::of_chunked();
@@ -106,7 +148,7 @@ pub(crate) unsafe fn ending(r: *mut ngx_http_request_t) -> Ending {
     }
 }
 
-/// What came of the header.
+/// What came of the header, and of the body with it.
 unsafe fn received<'a>(r: *mut ngx_http_request_t, u: *mut ngx_http_upstream_t) -> &'a [u8] {
     // SAFETY: Nginx's buffer, from its start (behind what a cache file has in
     // front) to the last byte that came.
@@ -168,11 +210,24 @@ pub(crate) unsafe extern "C" fn process_header(r: *mut ngx_http_request_t) -> ng
             return NGX_HTTP_UPSTREAM_INVALID_HEADER as ngx_int_t;
         }
         (*u).process_header = Some(next);
+        let version = (*r).http_version;
         let result = next(r);
         // The handler may have put another one in its place for what comes next.
         if result == NGX_AGAIN as ngx_int_t {
             checkout.process_header = (*u).process_header;
             (*u).process_header = Some(process_header);
+        }
+        if result == NGX_OK as ngx_int_t {
+            // Nginx took it for HTTP/0.9 after all.
+            if request::is_http1(u) && (*u).headers_in.status_n == 0 {
+                (*r).http_version = version;
+                return NGX_HTTP_UPSTREAM_INVALID_HEADER as ngx_int_t;
+            }
+            // What a cache has is passed on without us: it must be harmless.
+            let forged = headers::forges(&mut (*u).headers_in.headers);
+            if forged || !(*u).headers_in.x_accel_redirect.is_null() {
+                (*u).set_cacheable(0);
+            }
         }
         result
     })

@@ -13,7 +13,7 @@ use router::{
     session::{self, Delivery},
 };
 
-use crate::{guard::guard_or, module, park, worker};
+use crate::{executor, guard::guard_or, module, park, worker};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -145,6 +145,15 @@ impl Checkout {
         self.stage = Stage::Asking(ask);
     }
 
+    /// Refuses the request at the end of this turn of the loop, when Nginx is
+    /// done with it.
+    pub(crate) fn turn_away(&mut self) {
+        let token: Token = self;
+        let ask = worker::get().session(|session| session.turn_away(token));
+        self.stage = Stage::Asking(ask);
+        executor::spawn(async { worker::get().turn_away() }).detach();
+    }
+
     /// The dyno that the last answer gave.
     pub(crate) fn route(&self) -> Option<&Route> {
         self.answer.as_deref().and_then(session::route)
@@ -179,16 +188,22 @@ unsafe extern "C" fn detach(data: *mut c_void) {
     });
 }
 
-/// A request is told something. Nginx may end the request in here.
+/// A request is told something. Nginx may end the request in here. A panic is
+/// this request's, not the link's.
 pub(crate) fn deliver(delivery: Delivery<Token>) {
-    match delivery {
+    guard_or((), || match delivery {
+        Delivery::Expired(token) => refuse(token, Code::H99),
         // SAFETY: a checkout leaves the session before it goes.
-        Delivery::Expired(token) => unsafe {
-            (*token).stage = Stage::Idle;
-            park::refuse(token, Code::H99);
-        },
-        // SAFETY: as above.
         Delivery::Answer(token, answer) => unsafe { deliver_answer(token, answer) },
+    });
+}
+
+/// A parked request gets no dyno, and the sidecar has no part in it.
+pub(crate) fn refuse(token: Token, code: Code) {
+    // SAFETY: a checkout leaves the session before it goes.
+    unsafe {
+        (*token).stage = Stage::Idle;
+        park::refuse(token, code);
     }
 }
 

@@ -308,6 +308,15 @@ unsafe extern "C" fn init_upstream(
             );
             return NGX_ERROR as ngx_int_t;
         }
+        if !(*upstream).shm_zone.is_null() {
+            let name = (*upstream).host;
+            ngx_conf_log_error!(
+                NGX_LOG_EMERG,
+                cf,
+                "upstream \"{name}\" says \"mesh\" and so takes no \"zone\": its dynos are known to the sidecar, for all workers"
+            );
+            return NGX_ERROR as ngx_int_t;
+        }
         (*upstream).peer.init = Some(peer::init);
     }
     0

@@ -34,7 +34,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: Nginx calls it with a live request, after `install`.
     guard(|| unsafe {
         if let Some(checkout) = Checkout::of(r) {
-            headers::hide_out(r);
+            headers::hide(&mut (*r).headers_out.headers);
             if dress(r, checkout).is_none() {
                 return NGX_ERROR as ngx_int_t;
             }
@@ -62,13 +62,20 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<(
             )?;
             add(r, "X-Mesh-Dynos-In-Use", &answer.dynos_in_use.to_string())?;
         }
-        // The client of H27 is not there any more.
-        let Some(code) = checkout.code.filter(|code| *code != Code::H27) else {
+        // The client of H27 is not there any more. An old response from a cache
+        // is none of the failure.
+        let code = checkout.code.filter(|code| *code != Code::H27);
+        let Some(code) = code.filter(|_| (*r).cached() == 0) else {
             return Some(());
         };
         add(r, "X-Mesh-Error", code.name())?;
-        // A page of the operator's own (error_page) stays as it is.
+        // A page of the operator's own (error_page) stays as it is, but for the
+        // status by which Nginx calls a dyno's failure.
         if (*r).error_page() != 0 {
+            if let 502 | 504 = (*r).err_status {
+                (*r).err_status = code.status().into();
+                (*r).headers_out.status = code.status().into();
+            }
             return Some(());
         }
         let accept = request::header_in(r, b"accept").unwrap_or_default();
@@ -128,10 +135,14 @@ unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_cha
         let Some(next) = NEXT_BODY else {
             return NGX_OK as ngx_int_t;
         };
-        let body = Checkout::of(r).map(|checkout| &mut checkout.body);
-        let Some(body) = body.filter(|body| !matches!(body, Body::Foreign)) else {
+        let Some(checkout) = Checkout::of(r) else {
             return next(r, chain);
         };
+        let body = &mut checkout.body;
+        if matches!(body, Body::Foreign) {
+            headers::hide(&mut (*r).headers_out.trailers);
+            return next(r, chain);
+        }
         consume(chain);
         match mem::replace(body, Body::Sent) {
             Body::Ready(page) => match link(r, page.body.as_bytes()) {

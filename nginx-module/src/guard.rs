@@ -1,6 +1,9 @@
 //! No panic crosses into C: it would abort the worker and all its requests.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use ngx::ffi::{NGX_ERROR, ngx_int_t};
 
@@ -16,13 +19,18 @@ pub(crate) fn guard_or<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(result) => result,
         Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("no message");
-            log::alert(&format!("panic contained, please report it: {text}"));
+            report(&*panic);
             otherwise
         }
     }
+}
+
+/// Tells the operator of a panic.
+pub(crate) fn report(panic: &(dyn Any + Send)) {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    log::alert(&format!("panic contained, please report it: {text}"));
 }

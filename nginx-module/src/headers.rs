@@ -44,12 +44,7 @@ unsafe extern "C" fn strip_in(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: Nginx calls it with a live request.
     guard(|| unsafe {
         let list = &mut (*r).headers_in.headers;
-        let found = parts(list).any(|part| {
-            request::elements(&*part)
-                .iter()
-                .any(|h| is_ours(request::bytes(h.key)))
-        });
-        if found && strip(r, list).is_none() {
+        if forges(list) && strip(r, list).is_none() {
             return NGX_ERROR as ngx_int_t;
         }
         NGX_DECLINED as ngx_int_t
@@ -67,8 +62,8 @@ unsafe fn parts(list: &mut ngx_list_t) -> impl Iterator<Item = *mut ngx_list_par
 }
 
 /// Nginx has pointers to single headers, so none may move: the list is cut into
-/// parts around those to be left out. The last part is a new one, since Nginx
-/// counts on its room.
+/// parts around those to be left out. No part but the only one may be empty:
+/// Nginx steps to the next part and takes its first header unseen.
 unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()> {
     // SAFETY: parts and their elements live in the request's pool, as does what
     // is allocated here.
@@ -82,18 +77,10 @@ unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()>
                 }
             }
         }
-        let room = ngx_palloc((*r).pool, list.nalloc * list.size).cast::<ngx_table_elt_t>();
-        if room.is_null() {
-            return None;
-        }
-        runs.push((room, 0));
         let mut part = &raw mut list.part;
-        let last = runs.len() - 1;
+        (*part).nelts = 0;
         for (i, (elements, count)) in runs.into_iter().enumerate() {
-            (*part).elts = elements.cast();
-            (*part).nelts = count;
-            (*part).next = ptr::null_mut();
-            if i < last {
+            if i > 0 {
                 let size = size_of::<ngx_list_part_t>();
                 let next = ngx_palloc((*r).pool, size).cast::<ngx_list_part_t>();
                 if next.is_null() {
@@ -102,18 +89,26 @@ unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()>
                 (*part).next = next;
                 part = next;
             }
+            (*part).elts = elements.cast();
+            (*part).nelts = count;
         }
+        (*part).next = ptr::null_mut();
         list.last = part;
+        // Behind a run there is no room: who adds a header gets a new part.
+        list.nalloc = (*part).nelts.max(1);
         Some(())
     }
 }
 
-/// Hides what a response has in the mesh's name: Nginx sends no header whose
-/// hash is zero.
-pub(crate) unsafe fn hide_out(r: *mut ngx_http_request_t) {
-    // SAFETY: the caller has a live request.
+/// Hides what a response has in the mesh's name, among its headers or its
+/// trailers: Nginx sends none whose hash is zero.
+///
+/// # Safety
+/// The list is one of headers of a live request.
+pub(crate) unsafe fn hide(list: &mut ngx_list_t) {
+    // SAFETY: as the caller says.
     unsafe {
-        for part in parts(&mut (*r).headers_out.headers) {
+        for part in parts(list) {
             for header in request::elements(&*part) {
                 if is_ours(request::bytes(header.key)) {
                     header.hash = 0;
@@ -121,5 +116,20 @@ pub(crate) unsafe fn hide_out(r: *mut ngx_http_request_t) {
                 }
             }
         }
+    }
+}
+
+/// A response says something in the mesh's name.
+///
+/// # Safety
+/// As [`hide`].
+pub(crate) unsafe fn forges(list: &mut ngx_list_t) -> bool {
+    // SAFETY: as the caller says.
+    unsafe {
+        parts(list).any(|part| {
+            request::elements(&*part)
+                .iter()
+                .any(|header| is_ours(request::bytes(header.key)))
+        })
     }
 }

@@ -10,15 +10,14 @@ use dynomesh_proto::v1::Outcome;
 use ngx::{
     ffi::{
         NGX_AGAIN, NGX_OK, ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_del_timer,
-        ngx_destroy_pool, ngx_event_t, ngx_handle_read_event, ngx_http_request_t, ngx_int_t,
-        ngx_msec_t, ngx_peer_connection_t,
+        ngx_destroy_pool, ngx_event_t, ngx_handle_read_event, ngx_int_t, ngx_msec_t,
+        ngx_peer_connection_t, ngx_ssl_shutdown,
     },
     log::ngx_cycle_log,
 };
 use router::ending::{Ending, Next};
 
 use crate::{
-    attempt,
     guard::guard_or,
     worker::{self, Worker},
 };
@@ -34,7 +33,7 @@ struct Linger {
 }
 
 /// Takes the peer's connection from Nginx, and the lease with it.
-pub(crate) unsafe fn adopt(r: *mut ngx_http_request_t, peer: &mut ngx_peer_connection_t, ask: u64) {
+pub(crate) unsafe fn adopt(peer: &mut ngx_peer_connection_t, ask: u64, ending: Ending) {
     let worker = worker::get();
     let c = mem::replace(&mut peer.connection, ptr::null_mut());
     // SAFETY: the connection is open and from here on only ours; its data is a
@@ -42,7 +41,7 @@ pub(crate) unsafe fn adopt(r: *mut ngx_http_request_t, peer: &mut ngx_peer_conne
     unsafe {
         let mut linger = Box::new(Linger {
             ask,
-            ending: attempt::ending(r),
+            ending,
             shut_down: false,
         });
         let first = linger.ending.begin();
@@ -84,7 +83,8 @@ unsafe extern "C" fn readable(event: *mut ngx_event_t) {
     // SAFETY: set by `adopt` on a connection that is open until `finish`.
     guard_or((), || unsafe {
         let c = (*event).data.cast::<ngx_connection_t>();
-        if (*event).timedout() != 0 {
+        // The other: a worker that stops has waited as long as it may.
+        if (*event).timedout() != 0 || (*c).close() != 0 {
             return finish(c, Outcome::Failed);
         }
         drain(c);
@@ -151,6 +151,12 @@ unsafe fn finish(c: *mut ngx_connection_t, outcome: Outcome) {
         let linger = Box::from_raw((*c).data.cast::<Linger>());
         worker.session(|s| s.checkin(linger.ask, outcome));
         let pool = (*c).pool;
+        if let Some(ssl) = (*c).ssl.as_mut() {
+            // Nothing is said or waited for; this frees what TLS has.
+            ssl.set_no_wait_shutdown(1);
+            ssl.set_no_send_shutdown(1);
+            ngx_ssl_shutdown(c);
+        }
         ngx_close_connection(c);
         if !pool.is_null() {
             ngx_destroy_pool(pool);

@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     io,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -15,7 +16,7 @@ use dynomesh_proto::{
     v1::{RouterMessage, router_client::RouterClient},
 };
 use futures_core::Stream;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt as _, select};
 use hyper::{
     body::Incoming,
     client::conn::http2::{Builder, SendRequest},
@@ -24,7 +25,7 @@ use hyper::{
 use ngx::async_::sleep;
 use tonic::body::Body;
 
-use crate::{executor, log, socket::Socket, worker};
+use crate::{executor, guard, log, socket::Socket, worker};
 
 /// First pause before a new attempt; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -41,7 +42,11 @@ pub(crate) async fn run(path: PathBuf) {
     let mut reported = false;
     loop {
         let began = Instant::now();
-        let result = serve(&path, &mut reported).await;
+        let served = AssertUnwindSafe(serve(&path, &mut reported)).catch_unwind();
+        let result = served.await.unwrap_or_else(|panic| {
+            guard::report(&*panic);
+            Err("it had to be given up".into())
+        });
         let worker = worker::get();
         worker.disconnected();
         if worker.is_stopping() {

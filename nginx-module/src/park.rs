@@ -8,13 +8,19 @@
 
 use std::{mem, ptr};
 
-use ngx::ffi::{
-    NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_OK, ngx_add_timer, ngx_connection_t,
-    ngx_connection_tcp_nopush_e_NGX_TCP_NOPUSH_DISABLED as NGX_TCP_NOPUSH_DISABLED,
-    ngx_create_pool, ngx_current_msec, ngx_del_timer, ngx_event_connect_peer, ngx_event_handler_pt,
-    ngx_event_t, ngx_http_block_reading, ngx_http_finalize_request, ngx_http_log_ctx_t,
-    ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
-    ngx_peer_connection_t, ngx_str_t, sockaddr,
+use ngx::{
+    ffi::{
+        NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_HTTP_CACHE_EXPIRED, NGX_HTTP_UPSTREAM_FT_ERROR,
+        NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_add_timer,
+        ngx_connection_t,
+        ngx_connection_tcp_nopush_e_NGX_TCP_NOPUSH_DISABLED as NGX_TCP_NOPUSH_DISABLED,
+        ngx_create_pool, ngx_current_msec, ngx_del_timer, ngx_event_connect_peer,
+        ngx_event_handler_pt, ngx_event_t, ngx_http_block_reading, ngx_http_file_cache_free,
+        ngx_http_finalize_request, ngx_http_log_ctx_t, ngx_http_request_t,
+        ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
+        ngx_peer_connection_t, ngx_str_t, ngx_uint_t, sockaddr,
+    },
+    ngx_string,
 };
 use router::code::Code;
 
@@ -34,12 +40,20 @@ type Handlers = (ngx_event_handler_pt, ngx_event_handler_pt);
 /// Kept for later use, at the most.
 const MOST_IDLE: usize = 1_024;
 
+/// What a request that waits is connected to, in logs. Nginx keeps pointers to
+/// it for as long as the request lives.
+static NAME: Name = Name(ngx_string!("mesh"));
+
+struct Name(ngx_str_t);
+
+// SAFETY: nobody writes to it.
+unsafe impl Sync for Name {}
+
 /// The connection that is none.
 pub(crate) struct Parked {
     connection: ngx_connection_t,
     read: ngx_event_t,
     write: ngx_event_t,
-    name: ngx_str_t,
     /// Something to point to; an empty address.
     address: libc::sockaddr,
 }
@@ -82,11 +96,7 @@ pub(crate) unsafe fn park(checkout: &mut Checkout, peer: &mut ngx_peer_connectio
             event.data = (&raw mut parked.connection).cast();
             event.log = log;
         }
-        parked.name = ngx_str_t {
-            len: 4,
-            data: b"mesh".as_ptr().cast_mut(),
-        };
-        peer.name = &raw mut parked.name;
+        peer.name = ptr::addr_of!(NAME.0).cast_mut();
         peer.sockaddr = (&raw mut parked.address).cast::<sockaddr>();
         peer.socklen = mem::size_of::<libc::sa_family_t>() as _;
         peer.connection = &raw mut parked.connection;
@@ -98,6 +108,7 @@ pub(crate) unsafe fn park(checkout: &mut Checkout, peer: &mut ngx_peer_connectio
 /// one that was none is returned.
 pub(crate) unsafe fn leave(checkout: &mut Checkout, peer: &mut ngx_peer_connection_t) -> Handlers {
     peer.connection = ptr::null_mut();
+    peer.sockaddr = ptr::null_mut();
     let Some(mut parked) = checkout.parked.take() else {
         return (None, None);
     };
@@ -157,7 +168,8 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
     // SAFETY: see `resume`.
     unsafe {
         let checkout = &mut *token;
-        let peer = &mut (*(*checkout.request).upstream).peer;
+        let u = (*checkout.request).upstream;
+        let peer = &mut (*u).peer;
         let Stage::Leased(ask) = mem::take(&mut checkout.stage) else {
             return refuse(token, Code::H99);
         };
@@ -165,7 +177,7 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
         checkout.shun();
         checkout.code = Some(Code::H21);
         peer.tries = peer.tries.saturating_sub(1);
-        if peer.tries == 0 {
+        if peer.tries == 0 || is_out_of_time(u, peer) {
             return refuse(token, Code::H21);
         }
         checkout.ask();
@@ -174,6 +186,16 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
         (*(*peer.connection).read).handler = read;
         (*(*peer.connection).write).handler = write;
         (*peer.connection).data = checkout.request.cast();
+        ngx_add_timer((*peer.connection).write, LONGEST_WAIT);
+    }
+}
+
+/// `proxy_next_upstream_timeout` has passed.
+unsafe fn is_out_of_time(u: *const ngx_http_upstream_t, peer: &ngx_peer_connection_t) -> bool {
+    // SAFETY: see `resume`.
+    unsafe {
+        let limit = (*(*u).conf).next_upstream_timeout;
+        limit > 0 && ngx_current_msec.wrapping_sub(peer.start_time) >= limit
     }
 }
 
@@ -222,8 +244,17 @@ pub(crate) unsafe fn refuse(token: Token, code: Code) {
         set_log_request(r);
         checkout.give_up();
         checkout.code = Some(code);
+        if code.is_failure() && has_stale(r, u) {
+            return fall_back(checkout, client);
+        }
         leave(checkout, &mut (*u).peer);
-        (*u).peer.sockaddr = ptr::null_mut();
+        if let Some(cache) = (*r).cache.as_mut() {
+            let temp = (*u)
+                .pipe
+                .as_ref()
+                .map_or(ptr::null_mut(), |pipe| pipe.temp_file);
+            ngx_http_file_cache_free(cache, temp);
+        }
         // From here on as Nginx ends an upstream that has no connection.
         if !(*u).cleanup.is_null() {
             *(*u).cleanup = None;
@@ -239,6 +270,37 @@ pub(crate) unsafe fn refuse(token: Token, code: Code) {
         }
         (*r).read_event_handler = Some(ngx_http_block_reading);
         ngx_http_finalize_request(r, status);
+        ngx_http_run_posted_requests(client);
+    }
+}
+
+/// There is an old response that `proxy_cache_use_stale` allows when a dyno fails.
+unsafe fn has_stale(r: *mut ngx_http_request_t, u: *mut ngx_http_upstream_t) -> bool {
+    const FAILURES: u32 =
+        NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT | NGX_HTTP_UPSTREAM_FT_HTTP_503;
+    // SAFETY: see `refuse`.
+    unsafe {
+        let Some(cache) = (*r).cache.as_ref() else {
+            return false;
+        };
+        let allowed = (*(*u).conf).cache_use_stale & FAILURES as ngx_uint_t != 0;
+        (*u).cache_status() == NGX_HTTP_CACHE_EXPIRED && (allowed || cache.stale_error() != 0)
+    }
+}
+
+/// Nginx serves the old response, as after a dyno that could not be connected to
+/// in time.
+unsafe fn fall_back(checkout: &mut Checkout, client: *mut ngx_connection_t) {
+    // SAFETY: see `refuse`; the parked connection is there until `free`.
+    unsafe {
+        let r = checkout.request;
+        let u = (*r).upstream;
+        (*u).peer.tries = 0;
+        (*(*u).conf).cache_use_stale |= NGX_HTTP_UPSTREAM_FT_TIMEOUT as ngx_uint_t;
+        (*(*(*u).peer.connection).write).set_timedout(1);
+        if let Some(run) = (*u).write_event_handler {
+            run(r, u);
+        }
         ngx_http_run_posted_requests(client);
     }
 }

@@ -1,15 +1,21 @@
 //! Nginx wants a server for a request: the callbacks of an upstream.
 
-use std::{ffi::c_void, mem, ptr};
+use std::{
+    ffi::c_void,
+    hash::{DefaultHasher, Hash, Hasher},
+    mem, ptr,
+};
 
 use dynomesh_proto::v1::Route;
 use ngx::ffi::{
-    NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_TIMEOUT,
-    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t, ngx_http_upstream_conf_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_pcalloc, ngx_peer_connection_t,
-    ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+    NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
+    NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
+    NGX_HTTP_UPSTREAM_FT_HTTP_502, NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_HTTP_504,
+    NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
+    ngx_http_upstream_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_pcalloc,
+    ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
-use router::{code::Code, failure};
+use router::{code::Code, ending::Ending, failure};
 
 use crate::{
     attempt,
@@ -38,19 +44,27 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         let name = String::from_utf8_lossy(host).to_ascii_lowercase();
         let checkout = Checkout::attach(r, name)?;
         if authority.is_none() {
-            // Nginx makes a 500 of the error, the header filter what it is.
             (*checkout).code = Some(Code::H26);
-            return None;
         }
         own_conf(r, checkout)?;
         let peer = &mut (*(*r).upstream).peer;
         peer.data = checkout.cast();
         peer.get = Some(get);
         peer.free = Some(free);
+        // Over TLS, Nginx calls these unseen.
+        peer.set_session = Some(set_session);
+        peer.save_session = Some(save_session);
         peer.tries = MAX_TRIES;
         Some(NGX_OK as ngx_int_t)
     }
 }
+
+/// A new connection to a dyno begins with no TLS session of an earlier one.
+unsafe extern "C" fn set_session(_: *mut ngx_peer_connection_t, _: *mut c_void) -> ngx_int_t {
+    NGX_OK as ngx_int_t
+}
+
+unsafe extern "C" fn save_session(_: *mut ngx_peer_connection_t, _: *mut c_void) {}
 
 /// A copy of the upstream's configuration for this request: how long to wait and
 /// what to try again differ from one stage to the next.
@@ -86,6 +100,7 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         match mem::take(&mut checkout.stage) {
             Stage::Routed(ask) => {
                 checkout.stage = Stage::Leased(ask);
+                limit_tries(checkout, peer);
                 let pool = (*checkout.request).pool;
                 let address = checkout
                     .route()
@@ -99,7 +114,12 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
             stage => {
                 checkout.stage = stage;
                 checkout.give_up();
-                checkout.ask();
+                match checkout.code {
+                    // Nobody has to be asked: it is parked only because this is
+                    // no place to refuse it.
+                    Some(Code::H26) => checkout.turn_away(),
+                    _ => checkout.ask(),
+                }
                 park::park(checkout, peer);
                 NGX_AGAIN as ngx_int_t
             }
@@ -107,34 +127,46 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
     })
 }
 
+/// An answer that others are to be asked about (`proxy_next_upstream http_404`) is
+/// the client's if there is nobody else: Nginx passes the last one on.
+unsafe fn limit_tries(checkout: &Checkout, peer: &mut ngx_peer_connection_t) {
+    const BY_STATUS: u32 = NGX_HTTP_UPSTREAM_FT_HTTP_500
+        | NGX_HTTP_UPSTREAM_FT_HTTP_502
+        | NGX_HTTP_UPSTREAM_FT_HTTP_503
+        | NGX_HTTP_UPSTREAM_FT_HTTP_504
+        | NGX_HTTP_UPSTREAM_FT_HTTP_403
+        | NGX_HTTP_UPSTREAM_FT_HTTP_404
+        | NGX_HTTP_UPSTREAM_FT_HTTP_429;
+    if checkout.next_upstream & BY_STATUS as ngx_uint_t != 0
+        && let Some(route) = checkout.route()
+    {
+        peer.tries = peer.tries.min(route.others as ngx_uint_t + 1);
+    }
+}
+
 /// Points the peer to the dyno. The name is made anew for each attempt: the
 /// states of earlier ones, in the access log, keep theirs.
+///
+/// Nginx tells the connections that it keeps apart by the bytes of their
+/// addresses, and an address may be another process by now, even another app's.
+/// So a mark of the instance follows the address, where the kernel does not look.
 unsafe fn address(
     peer: &mut ngx_peer_connection_t,
     pool: *mut ngx_pool_t,
     route: &Route,
 ) -> Option<()> {
+    let mark = mark(&route.instance);
     // SAFETY: the pool is the request's; what is copied fits what was allocated.
     unsafe {
         let (address, length) = match route.address.strip_prefix("unix:") {
-            Some(path) => {
-                let mut unix: libc::sockaddr_un = mem::zeroed();
-                unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
-                if path.len() >= unix.sun_path.len() {
-                    return None;
-                }
-                for (to, from) in unix.sun_path.iter_mut().zip(path.bytes()) {
-                    *to = from as libc::c_char;
-                }
-                keep(pool, unix)?
-            }
+            Some(path) => keep(pool, unix_address(path, mark)?)?,
             None => match route.address.parse().ok()? {
                 std::net::SocketAddr::V4(v4) => {
                     let mut inet: libc::sockaddr_in = mem::zeroed();
                     inet.sin_family = libc::AF_INET as libc::sa_family_t;
                     inet.sin_port = v4.port().to_be();
                     inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-                    keep(pool, inet)?
+                    keep(pool, Marked(inet, mark))?
                 }
                 std::net::SocketAddr::V6(v6) => {
                     let mut inet: libc::sockaddr_in6 = mem::zeroed();
@@ -142,7 +174,7 @@ unsafe fn address(
                     inet.sin6_port = v6.port().to_be();
                     inet.sin6_addr.s6_addr = v6.ip().octets();
                     inet.sin6_scope_id = v6.scope_id();
-                    keep(pool, inet)?
+                    keep(pool, Marked(inet, mark))?
                 }
             },
         };
@@ -153,6 +185,36 @@ unsafe fn address(
     }
 }
 
+/// What tells one instance from another.
+type Mark = [u8; 8];
+
+fn mark(instance: &str) -> Mark {
+    let mut hasher = DefaultHasher::new();
+    instance.hash(&mut hasher);
+    hasher.finish().to_ne_bytes()
+}
+
+/// An address and, behind it, a mark. Linux takes a longer address than it reads.
+#[repr(C, packed)]
+struct Marked<A>(A, Mark);
+
+/// Here the mark is behind the zero that ends the path. `None`: it is too long,
+/// which the sidecar refuses to begin with.
+fn unix_address(path: &str, mark: Mark) -> Option<libc::sockaddr_un> {
+    // SAFETY: all zeros is a valid one.
+    let mut unix: libc::sockaddr_un = unsafe { mem::zeroed() };
+    unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    if path.len() + 1 + mark.len() > unix.sun_path.len() {
+        return None;
+    }
+    let bytes = path.bytes().chain([0]).chain(mark);
+    for (to, from) in unix.sun_path.iter_mut().zip(bytes) {
+        *to = from as libc::c_char;
+    }
+    Some(unix)
+}
+
+/// Copies an address to the pool.
 unsafe fn keep<T>(pool: *mut ngx_pool_t, value: T) -> Option<(*mut sockaddr, socklen_t)> {
     // SAFETY: Nginx's allocations are aligned for any socket address.
     unsafe {
@@ -187,8 +249,8 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
         match mem::take(&mut checkout.stage) {
             Stage::Leased(ask) => settle(checkout, peer, ask, state),
             stage => {
+                park::leave(checkout, peer);
                 if matches!(stage, Stage::Asking(_)) {
-                    park::leave(checkout, peer);
                     checkout.code = Some(Code::H27);
                 }
                 checkout.stage = stage;
@@ -210,11 +272,16 @@ unsafe fn settle(
     let attempt = unsafe { attempt::observe(checkout.request, peer, state) };
     let verdict = failure::judge(attempt);
     checkout.code = verdict.code;
-    if verdict.blames_dyno {
+    // Nginx wants another dyno: because this one failed, or because its answer
+    // is one that the configuration asks others about.
+    let next = state != 0;
+    if verdict.blames_dyno || next && !attempt.failed {
         checkout.shun();
     }
-    if attempt.failed {
+    if next {
         peer.tries = peer.tries.saturating_sub(1);
+    }
+    if attempt.failed {
         // Nginx decides after this whether it tries again. Before a byte was
         // sent, or when only a kept connection was stale, it always may.
         let harmless = verdict.retry_is_safe || !verdict.blames_dyno;
@@ -228,7 +295,14 @@ unsafe fn settle(
     let limited = checkout.route().is_some_and(|route| route.limited);
     if verdict.dyno_busy && limited && attempt.request_sent && !peer.connection.is_null() {
         // SAFETY: the connection is open, and Nginx forgets it here.
-        unsafe { linger::adopt(checkout.request, peer, ask) };
+        unsafe {
+            let ending = match verdict.code {
+                // Where the end is can't be told.
+                Some(Code::H17) => Ending::Close,
+                _ => attempt::ending(checkout.request),
+            };
+            linger::adopt(peer, ask, ending);
+        }
     } else {
         worker::get().session(|s| s.checkin(ask, verdict.outcome));
     }

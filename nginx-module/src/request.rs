@@ -1,7 +1,8 @@
 //! Reading what Nginx knows of a request.
 
 use ngx::ffi::{
-    ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_str_t, ngx_table_elt_t,
+    NGX_HTTP_VERSION_20, ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
 };
 use router::authority::{self, Authority};
 
@@ -24,11 +25,14 @@ pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
 pub(crate) unsafe fn authority<'a>(r: *mut ngx_http_request_t) -> Option<Authority<'a>> {
     // SAFETY: the request and its headers live as long as its pool.
     unsafe {
-        let host = (*r)
-            .headers_in
-            .host
-            .as_ref()
-            .map(|header| bytes(header.value));
+        let host = match (*r).headers_in.host.as_ref() {
+            Some(header) => Some(bytes(header.value)),
+            // HTTP/3 has it elsewhere.
+            None if (*r).http_version > NGX_HTTP_VERSION_20 as ngx_uint_t => {
+                Some(bytes((*r).headers_in.server))
+            }
+            None => None,
+        };
         authority::of_request(bytes((*r).request_line), host)
     }
 }

@@ -10,7 +10,10 @@ use std::{
 use async_task::Task;
 use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
 use ngx::ffi::{ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_int_t, ngx_pid};
-use router::session::{Identity, Session};
+use router::{
+    code::Code,
+    session::{Identity, Session},
+};
 
 use crate::{
     checkout::{self, Token},
@@ -171,6 +174,17 @@ impl Worker {
         let delivery = self.session.borrow_mut().receive(message);
         if let Some(delivery) = delivery {
             checkout::deliver(delivery);
+        }
+    }
+
+    /// Refuses requests that need no sidecar for that.
+    pub(crate) fn turn_away(&self) {
+        loop {
+            let token = self.session.borrow_mut().poll_turned_away();
+            match token {
+                Some(token) => checkout::refuse(token, Code::H26),
+                None => return,
+            }
         }
     }
 

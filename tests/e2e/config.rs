@@ -93,7 +93,19 @@ fn a_directive_in_the_wrong_place() {
 
 #[test]
 fn an_upstream_with_more_than_it_takes() {
-    refuses("mesh_sidecar unix:/a; upstream a { mesh yes; }", "mesh");
+    let names = |what: &str, name: &str| {
+        refuses(
+            &format!("mesh_sidecar unix:/a; upstream a {{ {what} }}"),
+            name,
+        );
+    };
+    names("mesh yes;", "mesh");
+    names("mesh; server 127.0.0.1:1;", "server");
+    names("server 127.0.0.1:1; mesh;", "server");
+    names("mesh; zone dynos 64k;", "zone");
+    names("zone dynos 64k; mesh;", "zone");
+    names("least_conn; mesh;", "mesh");
+    names("keepalive 8; mesh;", "keepalive");
 }
 
 #[test]

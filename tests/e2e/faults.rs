@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::{
     App, Dyno, Mesh,
     harness::{Signal, run, wait},
-    load::{Load, Options},
+    load::{self, Load, Options},
 };
 
 fn load(mesh: &Mesh, app: &App) -> Load {
@@ -274,6 +274,24 @@ fn a_reload_lets_requests_finish() {
         }
         assert_eq!(dyno.figures().await.double_bookings, 0);
         mesh.until_sessions(1).await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn more_requests_than_usual_wait_for_a_sidecar_that_does_not_come() {
+    run(async {
+        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        mesh.kill_meshd().await;
+        let report = load::run(Options {
+            connections: 1_500,
+            requests: Some(1_500),
+            ..Options::new(mesh.nginx.address, &app.host())
+        })
+        .await;
+        assert_eq!(report.statuses.get(&503), Some(&1_500), "{report:?}");
         mesh.finish().await;
     });
 }

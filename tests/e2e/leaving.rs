@@ -233,3 +233,73 @@ fn thousands_at_random() {
         mesh.finish().await;
     });
 }
+
+#[test]
+fn an_answer_that_nobody_wants_more_of_keeps_its_dyno() {
+    run(async {
+        let mesh = Mesh::builder()
+            .server(
+                "location = /auth { internal; rewrite ^ /slow-body/200/300 break;
+                    proxy_pass_request_body off; proxy_set_header Content-Length ''; PASS }
+                location /private { auth_request /auth; PASS }
+                location /intercepted { rewrite ^ /slow-body/500/300 break;
+                    proxy_intercept_errors on; error_page 500 /sorry; PASS }
+                location /next { rewrite ^ /slow-body/500/300 break;
+                    proxy_next_upstream http_500; PASS }
+                location = /sorry { internal; return 500 'a page of ours'; }",
+            )
+            .start()
+            .await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        for (target, status) in [("/private/x", 200), ("/intercepted", 500), ("/next", 500)] {
+            for _ in 0..3 {
+                assert_eq!(mesh.get(&app.host(), target).await.status(), status);
+                assert_eq!(mesh.get(&app.host(), "/").await.status(), 200, "{target}");
+            }
+            assert_eq!(dyno.figures().await.double_bookings, 0, "{target}");
+        }
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn the_end_of_an_answer_may_have_more_to_it() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        for head_first in [false, true] {
+            let request = mesh.request("GET", &app.host(), "/trailers/300");
+            let mut leaves = request.start().await.unwrap();
+            match head_first {
+                true => assert_eq!(leaves.head().await.unwrap().status(), 200),
+                false => dyno.until_now(1).await,
+            }
+            leaves.abort();
+            // The dyno keeps its connection, and has finished.
+            assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+            assert_eq!(dyno.figures().await.double_bookings, 0);
+        }
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_worker_that_has_to_stop_waits_no_longer() {
+    run(async {
+        let mut mesh = Mesh::builder()
+            .main("worker_shutdown_timeout 1s;")
+            .start()
+            .await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        let request = mesh.request("GET", &app.host(), "/hang");
+        let leaves = request.start().await.unwrap();
+        dyno.until_now(1).await;
+        leaves.abort();
+        mesh.nginx.reload().await;
+        app.until_load(0, 0).await;
+        mesh.finish().await;
+    });
+}

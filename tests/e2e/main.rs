@@ -1,6 +1,7 @@
 //! The whole mesh, end to end: real `meshd`, stock Nginx with the module, real dynos.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
 
+mod caching;
 mod cli;
 mod config;
 mod echo;
@@ -17,4 +18,5 @@ mod responses;
 mod retry;
 mod routing;
 mod subrequests;
+mod tls;
 mod upstream_errors;

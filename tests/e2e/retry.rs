@@ -4,7 +4,7 @@
 use dynomesh_proto::v1::{Policy, Settings};
 use e2e::{
     App, Dyno, Mesh,
-    harness::{ClosedPort, closed_port, run},
+    harness::{ClosedPort, closed_port, run, wait},
     load::{self, Options},
 };
 
@@ -267,6 +267,58 @@ fn a_dyno_that_is_killed_costs_nobody_else_a_request() {
         // GET may be tried again, so not even those that it had are lost.
         let report = load.stop().await;
         assert_eq!(report.failures(), 0, "{report:?}");
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn an_answer_that_others_are_asked_about_is_asked_of_each_once() {
+    run(async {
+        for (status, kind) in [(404, "http_404"), (403, "http_403"), (503, "http_503")] {
+            let mesh = Mesh::builder()
+                .location(&format!("proxy_next_upstream error {kind};"))
+                .start()
+                .await;
+            let app = mesh.app("shop").await;
+            let dynos = app.dynos(3).await;
+            let target = format!("/status/{status}");
+            let answer = mesh.get(&app.host(), &target).await;
+            assert_eq!(answer.status(), status, "{answer:?}");
+            for dyno in &dynos {
+                assert_eq!(dyno.figures().await.total, 1, "{kind}");
+            }
+            mesh.finish().await;
+        }
+    });
+}
+
+#[test]
+fn a_wait_after_a_refusal_outlasts_a_reload() {
+    run(async {
+        let mut mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        // Refuses at once: nobody listens on this socket any more.
+        let path = mesh.dir().join("gone.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        app.register("web.1", &format!("unix:{}", path.display()))
+            .await;
+        let dyno = app.dyno("web.2").await;
+        let mut held = mesh
+            .request("GET", &app.host(), "/hold")
+            .start()
+            .await
+            .unwrap();
+        dyno.until_now(1).await;
+        let mut waits = mesh.request("GET", &app.host(), "/").start().await.unwrap();
+        app.until_load(1, 1).await;
+        mesh.nginx.signal_reload();
+        wait::until("the old worker takes no connections", async || {
+            mesh.error_log().contains("gracefully shutting down")
+        })
+        .await;
+        dyno.release().await;
+        assert_eq!(held.response().await.unwrap().status(), 200);
+        assert_eq!(waits.response().await.unwrap().status(), 200);
         mesh.finish().await;
     });
 }

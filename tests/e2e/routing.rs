@@ -6,7 +6,7 @@ use dynomesh_proto::v1::{Policy, Settings, operation::Kind};
 use e2e::{
     Mesh,
     client::{Conn, h2},
-    harness::run,
+    harness::{Program, run},
     load::{self, Options},
 };
 
@@ -267,6 +267,35 @@ fn a_dyno_may_listen_on_a_unix_socket() {
         for _ in 0..10 {
             let seen = Echo::of(&mesh.get("shop.test", "/echo").await);
             assert_eq!(seen.dyno, "web.1");
+        }
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_kept_connection_is_of_one_process_only() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let listen = format!("unix:{}/dyno.sock", mesh.dir().display());
+        let mut earlier = Vec::new();
+        // The same address again and again: by another app, then by the same.
+        for name in ["old", "new", "newer"] {
+            let app = mesh.app(name).await;
+            for start in 1..=2 {
+                let dyno = Program {
+                    listen: listen.clone(),
+                    ..app.program(&format!("web.{start}"))
+                };
+                let dyno = app.run(dyno).await;
+                for _ in 0..3 {
+                    let seen = Echo::of(&mesh.get(&app.host(), "/echo").await);
+                    assert_eq!((seen.app, seen.dyno), (name.to_owned(), dyno.name.clone()));
+                }
+                assert_eq!(dyno.figures().await.total, 3);
+                // Its process goes on, with the connections that it has.
+                app.remove(&dyno.name).await;
+                earlier.push(dyno);
+            }
         }
         mesh.finish().await;
     });

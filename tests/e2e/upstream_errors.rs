@@ -54,7 +54,7 @@ fn an_answer_that_is_no_http() {
         let mesh = Mesh::start().await;
         let app = mesh.app_with("shop", open()).await;
         let _dyno = app.dyno("web.1").await;
-        for target in ["/bad-header", "/garbage"] {
+        for target in ["/bad-header", "/garbage", "/bad-status"] {
             let request = mesh.request("POST", &app.host(), target);
             refused(&mesh, request, "H17").await;
         }
@@ -210,6 +210,46 @@ fn a_good_answer_has_no_code() {
             assert_eq!(&*dynos_in_use, "1");
             assert!(queue_wait.parse::<f64>().is_ok(), "{queue_wait}");
         }
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_body_that_is_no_http() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        let request = mesh.request("GET", &app.host(), "/bad-chunk").id("bad");
+        let complete = request.try_send().await.is_ok_and(|answer| answer.complete);
+        assert!(!complete, "the client takes it for whole");
+        assert_eq!(mesh.logged("bad").await.error, "H17");
+        // The dyno did not close, and is free all the same.
+        assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn an_operators_page_for_what_a_dyno_did() {
+    run(async {
+        let mesh = Mesh::builder()
+            .server(
+                "error_page 502 503 504 /sorry; error_page 500 /broken;
+                location = /sorry { internal; return 503 'a page of ours'; }
+                location = /broken { internal; return 500 'ours is broken'; }",
+            )
+            .start()
+            .await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        let answer = mesh.get(&app.host(), "/close").await;
+        assert_eq!(answer.header("x-mesh-error"), Some("H13"));
+        assert_eq!((answer.status(), &*answer.text()), (503, "a page of ours"));
+        // Not a 500, so not that page.
+        let answer = mesh.get("shop.test:80junk", "/").await;
+        assert_eq!(answer.header("x-mesh-error"), Some("H26"));
+        assert_eq!(answer.status(), 400, "{answer:?}");
         mesh.finish().await;
     });
 }

@@ -66,6 +66,15 @@ impl Code {
         }
     }
 
+    /// Somebody tried to serve the request and could not: an old response, if
+    /// there is one, is better than none.
+    pub const fn is_failure(self) -> bool {
+        !matches!(
+            self,
+            Self::NoApp | Self::H22 | Self::H26 | Self::H27 | Self::H80 | Self::H81
+        )
+    }
+
     /// What the client is told.
     pub const fn title(self) -> &'static str {
         match self {

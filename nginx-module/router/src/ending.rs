@@ -4,6 +4,8 @@
 //! dyno is really free, the router reads the rest of the response and throws it
 //! away. This says when the end has come.
 
+use crate::chunks::{Chunks, Progress, Tail};
+
 /// What to do next with the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -28,8 +30,8 @@ pub enum Ending {
     },
     /// In a body with so many bytes to come.
     Length(u64),
-    /// In a chunked body, position unknown: the last bytes of it.
-    Chunked(Tail),
+    /// In a chunked body.
+    Chunked(Chunked),
     /// Only the dyno's closing tells.
     Close,
 }
@@ -37,15 +39,15 @@ pub enum Ending {
 /// A header longer than this is not waited for.
 const MAX_HEADER: usize = 64 << 10;
 const MAX_FIELDS: usize = 256;
-/// How a chunked body without trailers ends.
-const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+/// How much is known of a chunked body.
+#[derive(Debug)]
+pub struct Chunked(Known);
 
-/// The last bytes of a chunked body.
-#[derive(Debug, Default)]
-pub struct Tail {
-    bytes: Vec<u8>,
-    /// Nothing is known of what came before `bytes`.
-    midway: bool,
+#[derive(Debug)]
+enum Known {
+    All(Chunks),
+    /// Its last bytes.
+    Last(Tail),
 }
 
 impl Ending {
@@ -59,10 +61,7 @@ impl Ending {
 
     /// In the middle of a chunked body.
     pub fn of_chunked() -> Self {
-        Self::Chunked(Tail {
-            bytes: Vec::new(),
-            midway: true,
-        })
+        Self::Chunked(Chunked(Known::Last(Tail::new())))
     }
 
     /// What is to be done before the first byte is read.
@@ -102,7 +101,16 @@ impl Ending {
                     Next::Read
                 }
             }
-            Self::Chunked(tail) => tail.feed(bytes),
+            Self::Chunked(Chunked(Known::All(chunks))) => match chunks.feed(bytes) {
+                Progress::More => Next::Read,
+                Progress::End => Next::Finished,
+                Progress::Broken => self.give_up(),
+            },
+            // If the dyno goes on, so do we.
+            Self::Chunked(Chunked(Known::Last(tail))) => match tail.feed(bytes) {
+                true => Next::ShutDown,
+                false => Next::Read,
+            },
             Self::Close => Next::Read,
         }
     }
@@ -110,24 +118,6 @@ impl Ending {
     fn give_up(&mut self) -> Next {
         *self = Self::Close;
         Next::ShutDown
-    }
-}
-
-impl Tail {
-    fn feed(&mut self, bytes: &[u8]) -> Next {
-        self.bytes.extend_from_slice(bytes);
-        let surplus = self.bytes.len().saturating_sub(LAST_CHUNK.len());
-        self.midway &= surplus == 0;
-        self.bytes.drain(..surplus);
-        // A body that is nothing but its last chunk has no line end before it.
-        let whole = self.bytes == LAST_CHUNK || self.bytes == LAST_CHUNK[2..];
-        let end = self.midway && !self.bytes.is_empty() && LAST_CHUNK.ends_with(&self.bytes);
-        // It may as well be data that looks so; if the dyno goes on, we read on.
-        if whole || end {
-            Next::ShutDown
-        } else {
-            Next::Read
-        }
     }
 }
 
@@ -170,7 +160,7 @@ fn body_ending(status: u16, fields: &[httparse::Header<'_>], head: bool) -> Endi
     if let Some(coding) = value("transfer-encoding") {
         let chunked = coding.to_ascii_lowercase().ends_with(b"chunked");
         return if chunked {
-            Ending::Chunked(Tail::default())
+            Ending::Chunked(Chunked(Known::All(Chunks::default())))
         } else {
             Ending::Close
         };
@@ -228,16 +218,15 @@ mod tests {
         let header = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(
             run(false, &[header, "1\r\na\r\n", "0\r\n\r", "\n"]),
-            Next::ShutDown
+            Next::Finished
         );
-        assert_eq!(run(false, &[header, "0\r\n\r\n"]), Next::ShutDown);
+        assert_eq!(run(false, &[header, "0\r\n\r\n"]), Next::Finished);
+        assert_eq!(run(false, &[header, "0\r\nX-T: 1\r\n\r\n"]), Next::Finished);
         assert_eq!(run(false, &[header, "1\r\na\r\n"]), Next::Read);
+        assert_eq!(run(false, &[header, "zz\r\n"]), Next::ShutDown);
         let mut midway = Ending::of_chunked();
         assert_eq!(midway.begin(), Next::Read);
-        assert_eq!(midway.feed(b"\n\r\n"), Next::ShutDown);
-        let mut midway = Ending::of_chunked();
         assert_eq!(midway.feed(b"xxxxxxxxxxx\r\n"), Next::Read);
-        assert_eq!(midway.feed(b"\r\n"), Next::Read);
         assert_eq!(midway.feed(b"a\r\n0\r\n\r\n"), Next::ShutDown);
     }
 

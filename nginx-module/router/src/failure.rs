@@ -15,6 +15,8 @@ pub struct Attempt {
     pub request_complete: bool,
     /// The response's header came and was understood.
     pub header_done: bool,
+    /// The response's body was being passed on.
+    pub body_begun: bool,
     /// The response came to its end.
     pub response_complete: bool,
     /// It was a connection kept from an earlier request.
@@ -97,6 +99,12 @@ pub fn judge(attempt: Attempt) -> Verdict {
             closed: true,
             ..
         } => Some(Code::H18),
+        // Nobody left and nothing broke: it went on in a way that is no HTTP.
+        Attempt {
+            body_begun: true,
+            failed: false,
+            ..
+        } => Some(Code::H17),
         _ => None,
     };
     Verdict {
@@ -137,6 +145,7 @@ mod tests {
         request_sent: true,
         request_complete: true,
         header_done: false,
+        body_begun: false,
         response_complete: false,
         kept: false,
         response_begun: false,
@@ -248,5 +257,14 @@ mod tests {
             .code,
             None
         );
+        // Nginx wanted no more than the header.
+        let enough = judge(begun);
+        assert_eq!(enough.code, None);
+        assert!(enough.dyno_busy);
+        let garbled = judge(Attempt {
+            body_begun: true,
+            ..begun
+        });
+        assert_eq!(garbled.code, Some(Code::H17));
     }
 }

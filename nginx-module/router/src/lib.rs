@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+mod chunks;
 pub mod code;
 pub mod ending;
 pub mod failure;

@@ -90,6 +90,8 @@ pub struct Session<T> {
     /// The answers that gave a lease, by ask.
     held: HashMap<u64, Arc<Answer>>,
     outbox: VecDeque<RouterMessage>,
+    /// Requests that need no answer of the sidecar's to be refused.
+    turned_away: VecDeque<(u64, T)>,
 }
 
 impl<T: Clone> Session<T> {
@@ -105,6 +107,7 @@ impl<T: Clone> Session<T> {
             pending: HashMap::new(),
             held: HashMap::new(),
             outbox: VecDeque::new(),
+            turned_away: VecDeque::new(),
         }
     }
 
@@ -118,8 +121,7 @@ impl<T: Clone> Session<T> {
         arrived: Millis,
         now: Millis,
     ) -> u64 {
-        self.last_ask += 1;
-        let ask = self.last_ask;
+        let ask = self.next_ask();
         let pending = Pending {
             token,
             name,
@@ -134,12 +136,32 @@ impl<T: Clone> Session<T> {
         ask
     }
 
+    fn next_ask(&mut self) -> u64 {
+        self.last_ask += 1;
+        self.last_ask
+    }
+
+    /// A request is to be refused, but not at this moment: the next
+    /// [`Session::poll_turned_away`] gives it. Returns a number as of an ask.
+    pub fn turn_away(&mut self, token: T) -> u64 {
+        let ask = self.next_ask();
+        self.turned_away.push_back((ask, token));
+        ask
+    }
+
+    /// The next request to be refused.
+    pub fn poll_turned_away(&mut self) -> Option<T> {
+        self.turned_away.pop_front().map(|(_, token)| token)
+    }
+
     /// The request is gone, or does not want its lease: whichever of the two it
     /// has is given back.
     pub fn cancel(&mut self, ask: u64) {
         let known = self.pending.remove(&ask).is_some() | self.held.remove(&ask).is_some();
         if known {
             self.send(Kind::Cancel(Cancel { ask }));
+        } else {
+            self.turned_away.retain(|(number, _)| *number != ask);
         }
     }
 

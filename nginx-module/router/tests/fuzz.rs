@@ -83,7 +83,26 @@ proptest! {
             }
             prop_assert_ne!(next, Next::Finished);
         }
-        prop_assert_eq!(next, if chunked { Next::ShutDown } else { Next::Finished });
+        prop_assert_eq!(next, Next::Finished);
+    }
+
+    /// From wherever in a chunked body one begins to read, its end is noticed.
+    #[test]
+    fn the_end_is_noticed_from_the_middle(
+        body in prop::collection::vec(any::<u8>(), 1..200),
+        from in any::<prop::sample::Index>(),
+        trailer in "([A-Za-z-]{1,9}: [a-z0-9]{0,9}\r\n){0,3}",
+    ) {
+        let mut whole = format!("{:x}\r\n", body.len()).into_bytes();
+        whole.extend_from_slice(&body);
+        whole.extend_from_slice(b"\r\n0;last\r\n");
+        whole.extend_from_slice(trailer.as_bytes());
+        whole.extend_from_slice(b"\r\n");
+        // The size of the last chunk has to be among what is read.
+        let most = body.len();
+        let mut ending = Ending::of_chunked();
+        prop_assert_eq!(ending.begin(), Next::Read);
+        prop_assert_eq!(ending.feed(&whole[from.index(most)..]), Next::ShutDown);
     }
 
     #[test]

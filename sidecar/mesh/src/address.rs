@@ -11,8 +11,9 @@ pub enum Address {
     Unix(Box<str>),
 }
 
-/// Longest path that fits `sockaddr_un` on Linux, with its terminating zero.
-const MAX_UNIX_PATH: usize = 107;
+/// Longest path that fits `sockaddr_un` on Linux with its terminating zero and,
+/// behind it, the eight bytes by which a router tells one instance from another.
+const MAX_UNIX_PATH: usize = 99;
 
 /// An address that nobody can connect to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,7 @@ mod tests {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
         assert!(
-            format!("unix:/{}", "a".repeat(107))
+            format!("unix:/{}", "a".repeat(99))
                 .parse::<Address>()
                 .is_err()
         );

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AppKey, AskId, BOOT_TIMEOUT, DynoKey, Event, Mesh, Output, QUEUE_TIMEOUT, Refusal,
-    Route, SessionKey, Time,
+    Answer, AppKey, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Event, Mesh, Output, QUEUE_TIMEOUT,
+    Refusal, Route, SessionKey, Time,
     queue::{Request, WaiterKey},
     session::Entry,
     timers::Timer,
@@ -307,8 +307,22 @@ impl Mesh {
         let route = Route {
             dyno: dyno.info.clone(),
             limited,
+            others: self.others(key, request),
         };
         self.answer(request, Ok(route), now);
+    }
+
+    /// Who could have the request instead of this dyno.
+    fn others(&self, key: DynoKey, request: &Request) -> u32 {
+        let census = self.apps[request.app.0 as usize].census;
+        let candidates = census.running() + census.starting;
+        let own = self.own_dynos(request.app, &request.tried);
+        let tried = own.iter().filter(|dyno| {
+            let dyno = &self.dynos[dyno.0 as usize];
+            dyno.is_running() || dyno.state == DynoState::Starting
+        });
+        let this = u32::from(self.dynos[key.0 as usize].is_running());
+        candidates.saturating_sub(this + tried.count() as u32)
     }
 
     fn refuse(&mut self, request: &Request, reason: Refusal, now: Time) {

@@ -41,6 +41,8 @@ pub struct Route {
     pub dyno: Arc<DynoInfo>,
     /// It has a limit, so the lease must outlast a client that leaves.
     pub limited: bool,
+    /// Dynos that could have the request instead, now or soon.
+    pub others: u32,
 }
 
 /// How a lease ended.

@@ -13,6 +13,7 @@ pub fn answer(answer: &Answer) -> v1::SidecarMessage {
             instance: (*route.dyno.instance).into(),
             address: route.dyno.address.to_string(),
             limited: route.limited,
+            others: route.others,
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };

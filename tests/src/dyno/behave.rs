@@ -29,6 +29,8 @@ pub(super) async fn answer<S: Socket>(exchange: Exchange<'_, S>) -> Next<S> {
         "hold" => hold(exchange).await,
         "body" => body(exchange, number(1)).await,
         "chunked" => chunked(exchange, number(1), number(2), number(3)).await,
+        "slow-body" => slow_body(exchange, number(1), number(2)).await,
+        "trailers" => trailers(exchange, number(1)).await,
         "upload" | "continue" => upload(exchange).await,
         "status" => {
             let status = u16::try_from(number(1)).unwrap_or(500);
@@ -126,6 +128,30 @@ async fn chunked<S: Socket>(
         exchange.wire.send(b"\r\n").await?;
     }
     exchange.last(b"0\r\n\r\n").await
+}
+
+/// `/slow-body/STATUS/MS`: the head, and so much later the body.
+async fn slow_body<S: Socket>(mut exchange: Exchange<'_, S>, status: u64, ms: u64) -> Next<S> {
+    exchange.receive().await?;
+    let status = u16::try_from(status).unwrap_or(500);
+    let head = exchange.head_of(status, "Content-Length: 5\r\n");
+    exchange.wire.send(head.as_bytes()).await?;
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    exchange.last(b"slow\n").await
+}
+
+/// `/trailers/MS`: chunks, and so much later an end with all that one may have.
+async fn trailers<S: Socket>(mut exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
+    exchange.receive().await?;
+    let head = exchange.head_of(200, "Transfer-Encoding: chunked\r\n");
+    exchange
+        .wire
+        .send(format!("{head}3\r\nabc\r\n").as_bytes())
+        .await?;
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    exchange
+        .last(b"4;x=y\r\ndef\n\r\n0;last\r\nX-Sum: 1\r\nX-Mesh-Sum: 2\r\n\r\n")
+        .await
 }
 
 async fn upload<S: Socket>(mut exchange: Exchange<'_, S>) -> Next<S> {

@@ -12,6 +12,10 @@ use super::{
 pub(super) enum Way {
     /// Bytes that are no HTTP.
     Garbage,
+    /// A status line without a status.
+    BadStatus,
+    /// A chunk whose size is none; the connection stays open.
+    BadChunk,
     /// Closes with no response.
     Close,
     /// Closes after the head, with a body announced.
@@ -38,6 +42,8 @@ impl Way {
     pub(super) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "garbage" => Self::Garbage,
+            "bad-status" => Self::BadStatus,
+            "bad-chunk" => Self::BadChunk,
             "close" => Self::Close,
             "close-after-header" => Self::CloseAfterHeader,
             "close-mid-body" => Self::CloseMidBody,
@@ -59,6 +65,16 @@ impl Way {
             Self::Garbage => {
                 exchange
                     .last_and_close(b"\x16\x03 this is no HTTP\r\n\r\n")
+                    .await
+            }
+            Self::BadStatus => {
+                let bytes = b"HTTP/1.1 abc\r\nX-Secret: 1\r\n\r\nsecret";
+                exchange.last_and_close(bytes).await
+            }
+            Self::BadChunk => {
+                let head = exchange.head_of(200, "Transfer-Encoding: chunked\r\n");
+                exchange
+                    .last(format!("{head}3\r\nabc\r\nzz\r\n").as_bytes())
                     .await
             }
             Self::Close => exchange.last_and_close(b"").await,

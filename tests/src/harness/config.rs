@@ -11,6 +11,8 @@ pub struct Config {
     pub workers: usize,
     /// `nginx.conf.example` instead of all that follows.
     pub example: bool,
+    /// More for the main context.
+    pub main: String,
     /// More for `http {}`.
     pub http: String,
     /// More for `server {}`, e.g. further locations.
@@ -28,6 +30,7 @@ impl Default for Config {
         Self {
             workers: 1,
             example: false,
+            main: String::new(),
             http: String::new(),
             server: String::new(),
             location: String::new(),
@@ -100,6 +103,7 @@ impl Config {
         format!(
             "{preamble}
 worker_processes {workers};
+{main}
 http {{
 {http_preamble}
     client_max_body_size 0;
@@ -127,7 +131,8 @@ http {{
             http_preamble = http_preamble(dir),
             workers = self.workers,
             socket = router_socket.display(),
-            http = self.http,
+            main = self.main,
+            http = self.http.replace("DIR", &dir.display().to_string()),
             server = self.server,
             location = self.location,
         )

@@ -51,7 +51,14 @@ impl Builder {
         self
     }
 
-    /// More for `http {}`.
+    /// More for the main context.
+    #[must_use]
+    pub fn main(mut self, text: &str) -> Self {
+        self.config.main = text.to_owned();
+        self
+    }
+
+    /// More for `http {}`. `DIR` stands for the directory of the mesh.
     #[must_use]
     pub fn http(mut self, text: &str) -> Self {
         self.config.http = text.to_owned();

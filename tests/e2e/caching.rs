@@ -1,0 +1,101 @@
+//! Responses that Nginx keeps: a cache passes them on without asking anybody.
+
+use e2e::{
+    Mesh,
+    client::Response,
+    harness::{run, wait},
+};
+
+const CACHE: &str = "proxy_cache_path DIR/cache keys_zone=responses:1m;";
+
+/// In `location /`.
+const CACHED: &str = "proxy_cache responses; proxy_cache_valid 200 1s;
+    add_header X-Cache $upstream_cache_status always;";
+
+fn cached(answer: &Response) -> &str {
+    answer.header("x-cache").unwrap_or("-")
+}
+
+#[test]
+fn a_cached_response_takes_no_dyno() {
+    run(async {
+        let mesh = Mesh::builder().http(CACHE).location(CACHED).start().await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        let target = "/header?Cache-Control=max-age=60";
+        assert_eq!(cached(&mesh.get(&app.host(), target).await), "MISS");
+        for _ in 0..3 {
+            assert_eq!(cached(&mesh.get(&app.host(), target).await), "HIT");
+        }
+        assert_eq!(dyno.figures().await.total, 1);
+        // Of a HEAD, a cache makes a GET.
+        let answer = mesh.request("HEAD", &app.host(), "/body/1000").send().await;
+        assert_eq!(cached(&answer), "MISS");
+        assert_eq!(answer.header("content-length"), Some("1000"));
+        mesh.control().until_idle().await;
+        let answer = mesh.get(&app.host(), "/body/1000").await;
+        assert_eq!((cached(&answer), answer.body.len()), ("HIT", 1_000));
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_cache_is_no_way_around_the_mesh() {
+    run(async {
+        let mesh = Mesh::builder()
+            .http(CACHE)
+            .location(CACHED)
+            .server("location /internal { internal; return 200 secret; }")
+            .start()
+            .await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        for header in ["X-Accel-Redirect=/internal/x", "X-Mesh-Error=H14"] {
+            let target = format!("/header?Cache-Control=max-age=60&{header}");
+            for _ in 0..3 {
+                let answer = mesh.get(&app.host(), &target).await;
+                assert_ne!(cached(&answer), "HIT", "{header}");
+                assert_eq!(answer.text(), "headers\n", "{header}");
+                assert_eq!(answer.header("x-mesh-error"), None);
+            }
+        }
+        assert_eq!(dyno.figures().await.total, 6);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn an_old_response_is_better_than_none() {
+    run(async {
+        for (tries, use_stale) in [(0, "error"), (1, "error timeout"), (0, "http_503")] {
+            let mesh = Mesh::builder()
+                .http(CACHE)
+                .location(&format!(
+                    "{CACHED} proxy_cache_use_stale {use_stale}; proxy_next_upstream_tries {tries};"
+                ))
+                .start()
+                .await;
+            let app = mesh.app("shop").await;
+            let mut dyno = app.dyno("web.1").await;
+            assert_eq!(cached(&mesh.get(&app.host(), "/body/9").await), "MISS");
+            dyno.process.kill().await;
+            wait::until("it is too old", async || {
+                let answer = mesh.get(&app.host(), "/body/9").await;
+                assert_eq!(answer.status(), 200, "{answer:?}");
+                assert_eq!(answer.body.len(), 9);
+                assert_eq!(answer.header("x-mesh-error"), None);
+                cached(&answer) == "STALE"
+            })
+            .await;
+            // What there is no old response of is refused as ever.
+            let answer = mesh.get(&app.host(), "/body/8").await;
+            assert_eq!(answer.status(), 503);
+            assert_eq!(cached(&answer), "MISS");
+            // And maintenance is meant.
+            assert_eq!(mesh.ctl("maintenance on shop").await.code, 0);
+            let answer = mesh.get(&app.host(), "/body/9").await;
+            assert_eq!(answer.header("x-mesh-error"), Some("H80"), "{answer:?}");
+            mesh.finish().await;
+        }
+    });
+}
