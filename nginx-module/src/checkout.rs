@@ -1,16 +1,16 @@
 //! One request's way to a dyno: what is known of it from the moment that Nginx
 //! wants a server for it until the access log.
 
-use std::{ffi::c_void, ptr, sync::Arc};
+use std::{ffi::c_void, mem, ptr, sync::Arc};
 
-use dynomesh_proto::v1::{Answer, Refusal, Route, answer};
 use ngx::ffi::{
     ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_uint_t,
 };
 use router::{
+    answer::{Answer, Lease},
     code::{self, Code},
     page::Page,
-    session::{self, Delivery},
+    session::{Delivery, Request},
 };
 
 use crate::{executor, guard::guard_or, module, park, worker};
@@ -50,12 +50,16 @@ pub(crate) enum Body {
 pub(crate) struct Checkout {
     pub(crate) request: *mut ngx_http_request_t,
     /// Lower case, no port.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) arrived: u64,
+    /// Milliseconds with dynos that failed it.
+    pub(crate) served: u64,
+    /// When it got the lease that it has.
+    pub(crate) leased: u64,
     pub(crate) stage: Stage,
     pub(crate) tried: Vec<Arc<str>>,
     /// The last one.
-    pub(crate) answer: Option<Arc<Answer>>,
+    pub(crate) answer: Option<Answer>,
     /// What went wrong, unless a later attempt went well.
     pub(crate) code: Option<Code>,
     pub(crate) body: Body,
@@ -73,17 +77,21 @@ impl Checkout {
     ///
     /// # Safety
     /// `r` is a live request.
-    pub(crate) unsafe fn attach(r: *mut ngx_http_request_t, name: String) -> Option<Token> {
-        // SAFETY: Nginx's pool calls `detach` when the request ends.
+    pub(crate) unsafe fn attach(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<Token> {
+        // SAFETY: the cleanup's data is as large as asked for and aligned for
+        // anything; Nginx's pool calls `detach` when the request ends.
         unsafe {
-            let cleanup = ngx_pool_cleanup_add((*r).pool, 0);
+            let cleanup = ngx_pool_cleanup_add((*r).pool, mem::size_of::<Self>());
             if cleanup.is_null() {
                 return None;
             }
-            let checkout = Box::into_raw(Box::new(Self {
+            let checkout = (*cleanup).data.cast::<Self>();
+            checkout.write(Self {
                 request: r,
                 name,
                 arrived: worker::now(),
+                served: 0,
+                leased: 0,
                 stage: Stage::Idle,
                 tried: Vec::new(),
                 answer: None,
@@ -93,9 +101,8 @@ impl Checkout {
                 connect_timeout: 0,
                 next_upstream: 0,
                 process_header: None,
-            }));
+            });
             (*cleanup).handler = Some(detach);
-            (*cleanup).data = checkout.cast();
             *(*r).ctx.add(module::this().ctx_index) = checkout.cast();
             Some(checkout)
         }
@@ -132,16 +139,14 @@ impl Checkout {
 
     /// Asks for a dyno.
     pub(crate) fn ask(&mut self) {
-        let token: Token = self;
-        let ask = worker::get().session(|session| {
-            session.ask(
-                token,
-                self.name.clone(),
-                self.tried.clone(),
-                self.arrived,
-                worker::now(),
-            )
-        });
+        let request = Request {
+            token: ptr::from_mut(self),
+            name: self.name.clone(),
+            arrived: self.arrived,
+            served: self.served,
+            tried: self.tried.clone(),
+        };
+        let ask = worker::get().session(|session| session.ask(request, worker::now()));
         self.stage = Stage::Asking(ask);
     }
 
@@ -154,14 +159,19 @@ impl Checkout {
         executor::spawn(async { worker::get().turn_away() }).detach();
     }
 
-    /// The dyno that the last answer gave.
-    pub(crate) fn route(&self) -> Option<&Route> {
-        self.answer.as_deref().and_then(session::route)
+    /// The lease that the last answer gave.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.answer.as_ref().and_then(Answer::lease)
+    }
+
+    /// The last lease has ended with a failure.
+    pub(crate) fn failed(&mut self) {
+        self.served += worker::now().saturating_sub(self.leased);
     }
 
     /// This request shall not come to the last answer's dyno again.
     pub(crate) fn shun(&mut self) {
-        if let Some(instance) = self.route().map(|route| route.instance.as_str().into()) {
+        if let Some(instance) = self.lease().map(|lease| lease.dyno.instance.clone()) {
             self.tried.push(instance);
         }
     }
@@ -182,7 +192,7 @@ type Cleanup = unsafe extern "C" fn(*mut c_void);
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
         // SAFETY: `attach` made it, and the pool calls this once.
-        let mut checkout = unsafe { Box::from_raw(data.cast::<Checkout>()) };
+        let mut checkout = unsafe { data.cast::<Checkout>().read() };
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
     });
@@ -207,27 +217,18 @@ pub(crate) fn refuse(token: Token, code: Code) {
     }
 }
 
-unsafe fn deliver_answer(token: Token, answer: Arc<Answer>) {
+unsafe fn deliver_answer(token: Token, answer: Answer) {
     // SAFETY: see `deliver`.
     let checkout = unsafe { &mut *token };
-    let ask = answer.ask;
-    let refusal = match answer.result {
-        Some(answer::Result::Route(_)) => None,
-        Some(answer::Result::Refusal(n)) => Some(Refusal::try_from(n).unwrap_or_default()),
-        None => Some(Refusal::Unspecified),
-    };
+    let (ask, refusal) = (answer.ask, answer.result.as_ref().err().map(|r| r.reason));
     checkout.answer = Some(answer);
     match refusal {
         None => {
             checkout.stage = Stage::Routed(ask);
+            checkout.leased = worker::now();
             // SAFETY: it is parked: it asked.
             unsafe { park::resume(token) };
         }
-        Some(refusal) => {
-            checkout.stage = Stage::Idle;
-            let code = code::of_refusal(refusal, checkout.code);
-            // SAFETY: as above.
-            unsafe { park::refuse(token, code) };
-        }
+        Some(refusal) => refuse(token, code::of_refusal(refusal, checkout.code)),
     }
 }

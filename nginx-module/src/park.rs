@@ -174,6 +174,7 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
             return refuse(token, Code::H99);
         };
         worker::get().session(|s| s.checkin(ask, Outcome::Refused));
+        checkout.failed();
         checkout.shun();
         checkout.code = Some(Code::H21);
         peer.tries = peer.tries.saturating_sub(1);

@@ -1,12 +1,7 @@
 //! Nginx wants a server for a request: the callbacks of an upstream.
 
-use std::{
-    ffi::c_void,
-    hash::{DefaultHasher, Hash, Hasher},
-    mem, ptr,
-};
+use std::{ffi::c_void, mem, net::SocketAddr, ptr};
 
-use dynomesh_proto::v1::Route;
 use ngx::ffi::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
     NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
@@ -15,7 +10,12 @@ use ngx::ffi::{
     ngx_http_upstream_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_pcalloc,
     ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
-use router::{code::Code, ending::Ending, failure};
+use router::{
+    answer::{Dyno, Target},
+    code::Code,
+    ending::Ending,
+    failure,
+};
 
 use crate::{
     attempt,
@@ -40,9 +40,11 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     // SAFETY: as the caller says.
     unsafe {
         let authority = request::authority(r);
-        let host = authority.map_or(&[][..], |authority| authority.host);
-        let name = String::from_utf8_lossy(host).to_ascii_lowercase();
-        let checkout = Checkout::attach(r, name)?;
+        let mut host = authority.map_or(Vec::new(), |authority| authority.host.to_vec());
+        host.make_ascii_lowercase();
+        // A host with other bytes than ASCII was refused as malformed.
+        let name = str::from_utf8(&host).unwrap_or_default();
+        let checkout = Checkout::attach(r, name.into())?;
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
         }
@@ -103,8 +105,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
                 limit_tries(checkout, peer);
                 let pool = (*checkout.request).pool;
                 let address = checkout
-                    .route()
-                    .and_then(|route| address(peer, pool, route));
+                    .lease()
+                    .and_then(|lease| address(peer, pool, &lease.dyno));
                 if address.is_none() {
                     checkout.give_up();
                     return NGX_ERROR as ngx_int_t;
@@ -138,9 +140,9 @@ unsafe fn limit_tries(checkout: &Checkout, peer: &mut ngx_peer_connection_t) {
         | NGX_HTTP_UPSTREAM_FT_HTTP_404
         | NGX_HTTP_UPSTREAM_FT_HTTP_429;
     if checkout.next_upstream & BY_STATUS as ngx_uint_t != 0
-        && let Some(route) = checkout.route()
+        && let Some(lease) = checkout.lease()
     {
-        peer.tries = peer.tries.min(route.others as ngx_uint_t + 1);
+        peer.tries = peer.tries.min(lease.others as ngx_uint_t + 1);
     }
 }
 
@@ -153,46 +155,38 @@ unsafe fn limit_tries(checkout: &Checkout, peer: &mut ngx_peer_connection_t) {
 unsafe fn address(
     peer: &mut ngx_peer_connection_t,
     pool: *mut ngx_pool_t,
-    route: &Route,
+    dyno: &Dyno,
 ) -> Option<()> {
-    let mark = mark(&route.instance);
+    let mark = dyno.mark.to_ne_bytes();
     // SAFETY: the pool is the request's; what is copied fits what was allocated.
     unsafe {
-        let (address, length) = match route.address.strip_prefix("unix:") {
-            Some(path) => keep(pool, unix_address(path, mark)?)?,
-            None => match route.address.parse().ok()? {
-                std::net::SocketAddr::V4(v4) => {
-                    let mut inet: libc::sockaddr_in = mem::zeroed();
-                    inet.sin_family = libc::AF_INET as libc::sa_family_t;
-                    inet.sin_port = v4.port().to_be();
-                    inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-                    keep(pool, Marked(inet, mark))?
-                }
-                std::net::SocketAddr::V6(v6) => {
-                    let mut inet: libc::sockaddr_in6 = mem::zeroed();
-                    inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
-                    inet.sin6_port = v6.port().to_be();
-                    inet.sin6_addr.s6_addr = v6.ip().octets();
-                    inet.sin6_scope_id = v6.scope_id();
-                    keep(pool, Marked(inet, mark))?
-                }
-            },
+        let (address, length) = match dyno.target.as_ref()? {
+            Target::Unix(path) => keep(pool, unix_address(path, mark)?)?,
+            Target::Ip(SocketAddr::V4(v4)) => {
+                let mut inet: libc::sockaddr_in = mem::zeroed();
+                inet.sin_family = libc::AF_INET as libc::sa_family_t;
+                inet.sin_port = v4.port().to_be();
+                inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                keep(pool, Marked(inet, mark))?
+            }
+            Target::Ip(SocketAddr::V6(v6)) => {
+                let mut inet: libc::sockaddr_in6 = mem::zeroed();
+                inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                inet.sin6_port = v6.port().to_be();
+                inet.sin6_addr.s6_addr = v6.ip().octets();
+                inet.sin6_scope_id = v6.scope_id();
+                keep(pool, Marked(inet, mark))?
+            }
         };
         peer.sockaddr = address;
         peer.socklen = length;
-        peer.name = name(pool, &route.address)?;
+        peer.name = name(pool, &dyno.address)?;
         Some(())
     }
 }
 
 /// What tells one instance from another.
 type Mark = [u8; 8];
-
-fn mark(instance: &str) -> Mark {
-    let mut hasher = DefaultHasher::new();
-    instance.hash(&mut hasher);
-    hasher.finish().to_ne_bytes()
-}
 
 /// An address and, behind it, a mark. Linux takes a longer address than it reads.
 #[repr(C, packed)]
@@ -272,6 +266,7 @@ unsafe fn settle(
     let attempt = unsafe { attempt::observe(checkout.request, peer, state) };
     let verdict = failure::judge(attempt);
     checkout.code = verdict.code;
+    checkout.failed();
     // Nginx wants another dyno: because this one failed, or because its answer
     // is one that the configuration asks others about.
     let next = state != 0;
@@ -292,7 +287,7 @@ unsafe fn settle(
                 checkout.next_upstream | if harmless { may } else { 0 };
         }
     }
-    let limited = checkout.route().is_some_and(|route| route.limited);
+    let limited = checkout.lease().is_some_and(|lease| lease.limited);
     if verdict.dyno_busy && limited && attempt.request_sent && !peer.connection.is_null() {
         // SAFETY: the connection is open, and Nginx forgets it here.
         unsafe {

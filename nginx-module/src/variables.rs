@@ -1,6 +1,5 @@
 //! The variables, for the access log and for what is passed on.
 
-use dynomesh_proto::v1::Answer;
 use ngx::{
     ffi::{
         NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
@@ -8,7 +7,7 @@ use ngx::{
     },
     ngx_string,
 };
-use router::{code::Code, session::route};
+use router::{answer::Answer, code::Code};
 
 use crate::{checkout::Checkout, guard::guard, request, worker};
 
@@ -16,12 +15,13 @@ type Value = fn(&Answer) -> String;
 
 /// Name and meaning; `$mesh_error` and `$mesh_host` are below.
 const OF_ANSWER: [(ngx_str_t, Value); 6] = [
-    (ngx_string!("mesh_app"), |a| a.app.clone()),
+    (ngx_string!("mesh_app"), |a| a.app().to_owned()),
     (ngx_string!("mesh_dyno"), |a| {
-        route(a).map(|r| r.dyno.clone()).unwrap_or_default()
+        let dyno = a.lease().map(|lease| lease.dyno.name.clone());
+        dyno.unwrap_or_default()
     }),
     (ngx_string!("mesh_lease"), |a| {
-        route(a).map(|_| lease(a.ask)).unwrap_or_default()
+        a.lease().map(|_| lease(a.ask)).unwrap_or_default()
     }),
     (ngx_string!("mesh_queue_wait"), |a| {
         a.queue_wait_ms.to_string()
@@ -73,7 +73,7 @@ unsafe extern "C" fn of_answer(
 ) -> ngx_int_t {
     // SAFETY: Nginx passes a live request and a place for the value.
     guard(|| unsafe {
-        let answer = Checkout::of(r).and_then(|checkout| checkout.answer.as_deref());
+        let answer = Checkout::of(r).and_then(|checkout| checkout.answer.as_ref());
         let text = answer
             .map(OF_ANSWER[index].1)
             .filter(|text| !text.is_empty());

@@ -4,6 +4,7 @@
 //! task or a disk. `control` is for operators and runs on another thread.
 mod control;
 mod ending;
+mod introductions;
 mod list;
 mod many;
 mod router;

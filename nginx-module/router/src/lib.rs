@@ -5,6 +5,7 @@
 //! linking Nginx, and a simulated router is the same code as the real one.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod authority;
 mod chunks;
 pub mod code;

@@ -6,19 +6,18 @@
 //! break the hello says what is held *now*, then every request that still waits
 //! asks again in the order of arrival.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        Answer, Ask, Cancel, Checkin, Held, Hello, Outcome, Route, RouterMessage, SidecarMessage,
-        answer, router_message::Kind, sidecar_message,
+        Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, answer,
+        router_message::Kind, sidecar_message,
     },
 };
+use rustc_hash::FxHashMap;
+
+use crate::answer::{Answer, Dyno, Dynos};
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -57,21 +56,35 @@ impl Link {
     }
 }
 
-/// One request that waits for its answer. `T` is the caller's own name for it.
+/// A request that wants a dyno. `T` is the caller's own name for it.
+#[derive(Clone, Debug)]
+pub struct Request<T> {
+    /// Comes back with the answer.
+    pub token: T,
+    /// Which app it is for: lower case, no port.
+    pub name: Arc<str>,
+    /// When it came to this router.
+    pub arrived: Millis,
+    /// Time since then that it was with dynos, which failed it.
+    pub served: Millis,
+    /// The instances of these.
+    pub tried: Vec<Arc<str>>,
+}
+
+/// What became of an ask so far.
 #[derive(Debug)]
-struct Pending<T> {
-    token: T,
-    name: String,
-    tried: Vec<Arc<str>>,
-    arrived: Millis,
-    asked: Millis,
+enum Asked<T> {
+    /// It waits for its answer, since then.
+    Waiting(Request<T>, Millis),
+    /// It has a lease.
+    Leased(Arc<Dyno>),
 }
 
 /// A request to be told something.
 #[derive(Debug, PartialEq)]
 pub enum Delivery<T> {
     /// The sidecar's answer.
-    Answer(T, Arc<Answer>),
+    Answer(T, Answer),
     /// The sidecar was out of reach for too long.
     Expired(T),
 }
@@ -86,9 +99,8 @@ pub struct Session<T> {
     links: u64,
     /// Never zero, never used twice.
     last_ask: u64,
-    pending: HashMap<u64, Pending<T>>,
-    /// The answers that gave a lease, by ask.
-    held: HashMap<u64, Arc<Answer>>,
+    asked: FxHashMap<u64, Asked<T>>,
+    dynos: Dynos,
     outbox: VecDeque<RouterMessage>,
     /// Requests that need no answer of the sidecar's to be refused.
     turned_away: VecDeque<(u64, T)>,
@@ -104,35 +116,22 @@ impl<T: Clone> Session<T> {
             link: Link::Down(now),
             links: 0,
             last_ask: 0,
-            pending: HashMap::new(),
-            held: HashMap::new(),
+            asked: FxHashMap::default(),
+            dynos: Dynos::default(),
             outbox: VecDeque::new(),
             turned_away: VecDeque::new(),
         }
     }
 
-    /// A request wants a dyno for `name`. It arrived at `arrived`; `tried` are
-    /// the instances that failed it. Returns the number of the ask.
-    pub fn ask(
-        &mut self,
-        token: T,
-        name: String,
-        tried: Vec<Arc<str>>,
-        arrived: Millis,
-        now: Millis,
-    ) -> u64 {
+    /// A request wants a dyno. Returns the number of the ask.
+    pub fn ask(&mut self, request: Request<T>, now: Millis) -> u64 {
         let ask = self.next_ask();
-        let pending = Pending {
-            token,
-            name,
-            tried,
-            arrived,
-            asked: now,
-        };
         if self.can_send() {
-            self.outbox.push_back(pending.message(ask, now));
+            // Before the sidecar has said anything, it counts as out of reach.
+            let held = self.link != Link::Up;
+            self.outbox.push_back(request.message(ask, held, now));
         }
-        self.pending.insert(ask, pending);
+        self.asked.insert(ask, Asked::Waiting(request, now));
         ask
     }
 
@@ -157,8 +156,7 @@ impl<T: Clone> Session<T> {
     /// The request is gone, or does not want its lease: whichever of the two it
     /// has is given back.
     pub fn cancel(&mut self, ask: u64) {
-        let known = self.pending.remove(&ask).is_some() | self.held.remove(&ask).is_some();
-        if known {
+        if self.asked.remove(&ask).is_some() {
             self.send(Kind::Cancel(Cancel { ask }));
         } else {
             self.turned_away.retain(|(number, _)| *number != ask);
@@ -167,7 +165,7 @@ impl<T: Clone> Session<T> {
 
     /// The lease ends.
     pub fn checkin(&mut self, ask: u64, outcome: Outcome) {
-        if self.held.remove(&ask).is_some() {
+        if self.asked.remove(&ask).is_some() {
             self.send(Kind::Checkin(Checkin {
                 ask,
                 outcome: outcome.into(),
@@ -190,12 +188,13 @@ impl<T: Clone> Session<T> {
         self.link = Link::Greeting(self.link.down_since().unwrap_or(now));
         self.links += 1;
         self.outbox.clear();
-        let held = self.held.iter().filter_map(|(ask, answer)| {
-            let instance = route(answer)?.instance.clone();
-            Some(Held {
+        self.dynos = Dynos::default();
+        let held = self.asked.iter().filter_map(|(ask, asked)| match asked {
+            Asked::Leased(dyno) => Some(Held {
                 ask: *ask,
-                instance,
-            })
+                instance: dyno.instance.to_string(),
+            }),
+            Asked::Waiting(..) => None,
         });
         let hello = Hello {
             protocol: PROTOCOL,
@@ -206,13 +205,21 @@ impl<T: Clone> Session<T> {
             held: held.collect(),
         };
         self.send(Kind::Hello(hello));
-        let mut waiting: Vec<_> = self.pending.iter().collect();
-        waiting.sort_by_key(|(ask, pending)| (pending.arrived, **ask));
-        self.outbox.extend(
-            waiting
-                .into_iter()
-                .map(|(ask, pending)| pending.message(*ask, now)),
-        );
+        let mut waiting: Vec<_> = self.waiting().collect();
+        waiting.sort_by_key(|(ask, request, _)| (request.arrived, *ask));
+        let messages: Vec<_> = waiting
+            .into_iter()
+            .map(|(ask, request, _)| request.message(ask, true, now))
+            .collect();
+        self.outbox.extend(messages);
+    }
+
+    /// Requests without an answer, and since when they wait for it.
+    fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
+        self.asked.iter().filter_map(|(ask, asked)| match asked {
+            Asked::Waiting(request, since) => Some((*ask, request, *since)),
+            Asked::Leased(_) => None,
+        })
     }
 
     /// The link broke, or could not be made.
@@ -245,41 +252,62 @@ impl<T: Clone> Session<T> {
     /// request was cancelled, which gives the lease back.
     pub fn receive(&mut self, message: SidecarMessage) -> Option<Delivery<T>> {
         self.link = Link::Up;
-        let Some(sidecar_message::Kind::Answer(answer)) = message.kind else {
-            return None;
+        let answer = match message.kind? {
+            sidecar_message::Kind::Answer(answer) => answer,
+            sidecar_message::Kind::Dyno(info) => {
+                self.dynos.meet(info);
+                return None;
+            }
+            sidecar_message::Kind::Welcome(_) => return None,
         };
-        let pending = self.pending.remove(&answer.ask)?;
-        let answer = Arc::new(answer);
-        if route(&answer).is_some() {
-            self.held.insert(answer.ask, Arc::clone(&answer));
+        let ask = answer.ask;
+        let routed = matches!(answer.result, Some(answer::Result::Route(_)));
+        let asked = self.asked.get_mut(&ask)?;
+        let answer = self.dynos.read(answer);
+        let before = match &answer.result {
+            Ok(lease) => std::mem::replace(asked, Asked::Leased(lease.dyno.clone())),
+            Err(_) => self.asked.remove(&ask)?,
+        };
+        if routed && answer.result.is_err() {
+            // A lease that is of no use.
+            self.send(Kind::Cancel(Cancel { ask }));
         }
-        Some(Delivery::Answer(pending.token, answer))
+        match before {
+            Asked::Waiting(request, _) => Some(Delivery::Answer(request.token, answer)),
+            // Nobody is answered twice.
+            leased @ Asked::Leased(_) => {
+                self.asked.insert(ask, leased);
+                None
+            }
+        }
     }
 
     /// When the first request has waited too long for a link; `None` while there
     /// is one.
     pub fn poll_timeout(&self) -> Option<Millis> {
         let since = self.link.down_since()?;
-        self.pending.values().map(|p| self.expiry(p, since)).min()
+        self.waiting()
+            .map(|(_, _, asked)| self.expiry(asked, since))
+            .min()
     }
 
     /// A request that has waited too long for a link, taken out.
     pub fn poll_expired(&mut self, now: Millis) -> Option<Delivery<T>> {
         let since = self.link.down_since()?;
-        let (ask, _) = self
-            .pending
-            .iter()
-            .find(|(_, p)| self.expiry(p, since) <= now)?;
-        let ask = *ask;
-        let pending = self.pending.remove(&ask)?;
+        let (ask, ..) = self
+            .waiting()
+            .find(|(_, _, asked)| self.expiry(*asked, since) <= now)?;
+        let Some(Asked::Waiting(request, _)) = self.asked.remove(&ask) else {
+            return None;
+        };
         // The sidecar may have the ask, and grant it when it comes back.
         self.send(Kind::Cancel(Cancel { ask }));
-        Some(Delivery::Expired(pending.token))
+        Some(Delivery::Expired(request.token))
     }
 
-    fn expiry(&self, pending: &Pending<T>, down_since: Millis) -> Millis {
+    fn expiry(&self, asked: Millis, down_since: Millis) -> Millis {
         let outage = u64::try_from(self.outage.as_millis()).unwrap_or(u64::MAX);
-        pending.asked.max(down_since).saturating_add(outage)
+        asked.max(down_since).saturating_add(outage)
     }
 
     /// A name for a lease that is unique in the mesh, for logs.
@@ -289,25 +317,21 @@ impl<T: Clone> Session<T> {
 
     /// Requests waiting and leases held.
     pub fn counts(&self) -> (usize, usize) {
-        (self.pending.len(), self.held.len())
+        let waiting = self.waiting().count();
+        (waiting, self.asked.len() - waiting)
     }
 }
 
-/// The route in an answer, if it is one.
-pub fn route(answer: &Answer) -> Option<&Route> {
-    match &answer.result {
-        Some(answer::Result::Route(route)) => Some(route),
-        _ => None,
-    }
-}
-
-impl<T> Pending<T> {
-    fn message(&self, ask: u64, now: Millis) -> RouterMessage {
+impl<T> Request<T> {
+    fn message(&self, ask: u64, held: bool, now: Millis) -> RouterMessage {
+        let millis = |time: Millis| u32::try_from(time).unwrap_or(u32::MAX);
         RouterMessage {
             kind: Some(Kind::Ask(Ask {
                 ask,
-                name: self.name.clone(),
-                waited_ms: u32::try_from(now.saturating_sub(self.arrived)).unwrap_or(u32::MAX),
+                name: self.name.to_string(),
+                waited_ms: millis(now.saturating_sub(self.arrived)),
+                served_ms: millis(self.served),
+                held,
                 tried: self.tried.iter().map(|t| t.to_string()).collect(),
             })),
         }
@@ -316,6 +340,8 @@ impl<T> Pending<T> {
 
 #[cfg(test)]
 mod tests {
+    use dynomesh_proto::v1;
+
     use super::*;
 
     fn session() -> Session<u32> {
@@ -333,20 +359,37 @@ mod tests {
             .collect()
     }
 
-    fn route(ask: u64) -> SidecarMessage {
-        let route = Route {
-            instance: format!("i{ask}"),
-            ..Route::default()
-        };
-        let result = Some(answer::Result::Route(route));
-        let answer = Answer {
-            ask,
-            result,
-            ..Answer::default()
-        };
-        SidecarMessage {
-            kind: Some(sidecar_message::Kind::Answer(answer)),
+    fn request(token: u32, arrived: Millis) -> Request<u32> {
+        Request {
+            token,
+            name: "a".into(),
+            arrived,
+            served: 0,
+            tried: vec![],
         }
+    }
+
+    /// Gives `ask` a dyno of its own.
+    fn route(s: &mut Session<u32>, ask: u64) -> Option<Delivery<u32>> {
+        let number = ask as u32;
+        let info = v1::DynoInfo {
+            number,
+            instance: format!("i{ask}"),
+            ..v1::DynoInfo::default()
+        };
+        let route = v1::Route {
+            dyno: number,
+            ..v1::Route::default()
+        };
+        let answer = v1::Answer {
+            ask,
+            result: Some(v1::answer::Result::Route(route)),
+            ..v1::Answer::default()
+        };
+        let kind = Some(sidecar_message::Kind::Dyno(info));
+        assert_eq!(s.receive(SidecarMessage { kind }), None);
+        let kind = Some(sidecar_message::Kind::Answer(answer));
+        s.receive(SidecarMessage { kind })
     }
 
     fn welcome(s: &mut Session<u32>) {
@@ -357,7 +400,7 @@ mod tests {
     #[test]
     fn a_sidecar_that_says_nothing_is_out_of_reach() {
         let mut s = session();
-        s.ask(1, "a".into(), vec![], 0, 0);
+        s.ask(request(1, 0), 0);
         s.connected(700);
         s.disconnected(1_400);
         s.connected(1_500);
@@ -369,7 +412,7 @@ mod tests {
             "it had been asked"
         );
         welcome(&mut s);
-        s.ask(2, "a".into(), vec![], 1_600, 1_600);
+        s.ask(request(2, 1_600), 1_600);
         assert_eq!(s.poll_timeout(), None);
         s.disconnected(2_000);
         assert_eq!(s.poll_timeout(), Some(7_000));
@@ -378,12 +421,18 @@ mod tests {
     #[test]
     fn asks_wait_for_the_link_and_keep_their_order() {
         let mut s = session();
-        let late = s.ask(1, "a".into(), vec![], 20, 20);
-        let early = s.ask(2, "a".into(), vec![], 10, 30);
+        let late = s.ask(request(1, 20), 20);
+        let early = s.ask(request(2, 10), 30);
         assert!(!s.wants_transmit());
         s.connected(40);
         let sent = drain(&mut s);
         assert!(matches!(&sent[0], Kind::Hello(h) if h.held.is_empty()));
+        // They come in a crowd, which is not their fault.
+        assert!(
+            sent[1..]
+                .iter()
+                .all(|kind| matches!(kind, Kind::Ask(a) if a.held))
+        );
         assert!(matches!(&sent[1], Kind::Ask(a) if a.ask == early && a.waited_ms == 30));
         assert!(matches!(&sent[2], Kind::Ask(a) if a.ask == late && a.waited_ms == 20));
     }
@@ -392,11 +441,8 @@ mod tests {
     fn hello_says_what_is_held_now() {
         let mut s = session();
         s.connected(0);
-        let (a, b) = (
-            s.ask(1, "a".into(), vec![], 0, 0),
-            s.ask(2, "a".into(), vec![], 0, 0),
-        );
-        assert!(s.receive(route(a)).is_some() && s.receive(route(b)).is_some());
+        let (a, b) = (s.ask(request(1, 0), 0), s.ask(request(2, 0), 0));
+        assert!(route(&mut s, a).is_some() && route(&mut s, b).is_some());
         s.disconnected(10);
         s.checkin(a, Outcome::Done);
         s.connected(20);
@@ -409,9 +455,9 @@ mod tests {
     fn a_late_answer_is_given_back_by_the_cancel() {
         let mut s = session();
         s.connected(0);
-        let a = s.ask(1, "a".into(), vec![], 0, 0);
+        let a = s.ask(request(1, 0), 0);
         s.cancel(a);
-        assert_eq!(s.receive(route(a)), None);
+        assert_eq!(route(&mut s, a), None);
         assert!(matches!(
             drain(&mut s)[..],
             [Kind::Hello(_), Kind::Ask(_), Kind::Cancel(_)]
@@ -426,10 +472,10 @@ mod tests {
         let mut s = session();
         s.connected(0);
         welcome(&mut s);
-        s.ask(1, "a".into(), vec![], 0, 0);
+        s.ask(request(1, 0), 0);
         assert_eq!(s.poll_timeout(), None);
         s.disconnected(1_000);
-        s.ask(2, "a".into(), vec![], 2_000, 2_000);
+        s.ask(request(2, 2_000), 2_000);
         assert_eq!(s.poll_timeout(), Some(6_000));
         assert_eq!(s.poll_expired(5_999), None);
         assert_eq!(s.poll_expired(6_000), Some(Delivery::Expired(1)));

@@ -9,8 +9,8 @@ use std::{
 };
 
 use mesh::{
-    AppSpec, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Outcome, Output, Policy,
-    SessionKey, Settings, Time, Update, WorkerId,
+    AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Outcome, Output,
+    Policy, SessionKey, Settings, Time, Update, WorkerId,
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -105,14 +105,8 @@ impl Bench {
         self.name.clear();
         let _ = write!(self.name, "app-{app}.example.com");
         let ask = AskId(self.asks);
-        self.mesh.ask(
-            self.session,
-            ask,
-            &self.name,
-            Duration::ZERO,
-            vec![],
-            self.now,
-        );
+        self.mesh
+            .ask(self.session, Ask::new(ask, &self.name), self.now);
         self.drain();
         if self.asks > IN_FLIGHT {
             let oldest = AskId(self.asks - IN_FLIGHT);
@@ -178,14 +172,9 @@ fn queue_row(waiting: u64) {
     let start = on_core();
     for ask in 0..pairs + waiting {
         bench.now = bench.now + MICROSECOND;
-        bench.mesh.ask(
-            bench.session,
-            AskId(ask),
-            &bench.name,
-            Duration::ZERO,
-            vec![],
-            bench.now,
-        );
+        bench
+            .mesh
+            .ask(bench.session, Ask::new(AskId(ask), &bench.name), bench.now);
         if ask >= waiting {
             bench.mesh.checkin(
                 bench.session,

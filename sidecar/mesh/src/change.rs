@@ -32,9 +32,16 @@ pub enum Operation {
     SetMaintenance(bool),
     AddDomain(Box<str>),
     RemoveDomain(Box<str>),
-    PutDyno { dyno: DynoSpec, takeover: bool },
+    /// Without an instance it is for [`Mesh::identify`] to give it one.
+    PutDyno {
+        dyno: DynoSpec,
+        takeover: bool,
+    },
     RemoveDyno(Box<str>),
-    SetDynoState { dyno: Box<str>, state: DynoState },
+    SetDynoState {
+        dyno: Box<str>,
+        state: DynoState,
+    },
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -87,6 +94,31 @@ impl Update {
 const MAX_OPERATIONS: usize = 1_000;
 
 impl Mesh {
+    /// Names the dynos of a change whose instance is not given: what has the name
+    /// and the address of a dyno whose process is there is that dyno, with the
+    /// requests that it has; anything else gets a `fresh` one.
+    pub fn identify(&self, change: &mut Change, mut fresh: impl FnMut() -> Box<str>) {
+        for operation in &mut change.operations {
+            if let Operation::PutDyno { dyno, .. } = operation
+                && dyno.instance.is_empty()
+            {
+                let known = self.instance_at(&change.app, dyno);
+                dyno.instance = known.unwrap_or_else(&mut fresh);
+            }
+        }
+    }
+
+    /// The process that this dyno's address is known to be.
+    fn instance_at(&self, app: &str, dyno: &DynoSpec) -> Option<Box<str>> {
+        let here = [&self.addresses, &self.left].map(|known| known.get(&dyno.address));
+        let mut infos = here
+            .into_iter()
+            .flatten()
+            .map(|key| &self.dynos[key.0 as usize].info);
+        let same = infos.find(|info| *info.app == *app && info.name == dyno.name);
+        same.map(|info| info.instance.clone())
+    }
+
     /// Checks a change and says what it comes to: for its app first, then for
     /// apps that lose a dyno because its address was taken over.
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AppKey, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Event, Mesh, Output, QUEUE_TIMEOUT,
+    Answer, AppKey, Ask, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Mesh, Output, QUEUE_TIMEOUT,
     Refusal, Route, SessionKey, Time,
     queue::{Request, WaiterKey},
     session::Entry,
@@ -35,38 +35,32 @@ const MAX_TRIED: usize = 32;
 
 impl Mesh {
     /// May a request have a dyno? It is answered now or later, once, unless it
-    /// is cancelled before. `waited` is how long it has waited elsewhere, `tried`
-    /// the instances that failed it. An ask number that the session uses already
-    /// is ignored, and so is a session that broke: nobody would get the answer.
-    /// Says whether it was taken.
-    pub fn ask(
-        &mut self,
-        session: SessionKey,
-        ask: AskId,
-        name: &str,
-        waited: Duration,
-        mut tried: Vec<Box<str>>,
-        now: Time,
-    ) -> bool {
+    /// is cancelled before. An id that the session uses already is ignored, and
+    /// so is a session that broke: nobody would get the answer. Says whether it
+    /// was taken.
+    pub fn ask(&mut self, session: SessionKey, mut ask: Ask<'_>, now: Time) -> bool {
         let Some(asking) = self.sessions.get(session) else {
             return false;
         };
-        if asking.lost_until.is_some() || asking.entries.contains_key(&ask) {
+        if asking.lost_until.is_some() || asking.entries.contains_key(&ask.id) {
             return false;
         }
         let full = asking.entries.len() >= self.limits.asks_per_session;
-        tried.truncate(MAX_TRIED);
-        let arrived = now.before(waited);
-        let Some(app) = self.directory.lookup(name) else {
-            self.refuse_unknown(session, ask, now.since(arrived));
+        ask.tried.truncate(MAX_TRIED);
+        let arrived = now.before(ask.waited);
+        let Some(app) = self.directory.lookup(ask.name) else {
+            self.refuse_unknown(session, ask.id, now.since(arrived));
             return true;
         };
         let request = Request {
             session,
-            ask,
+            ask: ask.id,
             app,
             arrived,
-            tried,
+            served: ask.served,
+            // Who was let in before, and failed by a dyno, is not turned away.
+            admitted: ask.held || !ask.tried.is_empty(),
+            tried: ask.tried,
         };
         if full || self.waiters.len() >= self.limits.waiting {
             self.refuse(&request, Refusal::Overloaded, now);
@@ -88,10 +82,10 @@ impl Mesh {
         if app.maintenance {
             return Decision::Refuse(Refusal::Maintenance);
         }
-        // Who was let in before, and failed by a dyno, is not turned away now.
-        let again = !request.tried.is_empty();
+        // Nor is anybody while it is not known who holds what: all have to wait.
+        let admitted = request.admitted || self.is_recovering();
         let waiting = app.queue.len();
-        let max = app.settings.max_requests.filter(|_| !again);
+        let max = app.settings.max_requests.filter(|_| !admitted);
         if max.is_some_and(|max| app.in_flight + waiting >= max) {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
@@ -105,7 +99,7 @@ impl Mesh {
         };
         let app = &self.apps[request.app.0 as usize];
         let depth = app.settings.depth_for(app.census.expected());
-        if waiting >= depth && !again {
+        if waiting >= depth && !admitted {
             return Decision::Refuse(Refusal::QueueFull);
         }
         wait
@@ -170,7 +164,7 @@ impl Mesh {
             Decision::WaitBusy => app.settings.queue_timeout.unwrap_or(QUEUE_TIMEOUT),
             _ => app.settings.boot_timeout.unwrap_or(BOOT_TIMEOUT),
         };
-        let deadline = request.arrived + longest;
+        let deadline = request.arrived + request.served + longest;
         // It has waited its longest elsewhere.
         if deadline <= now {
             let reason = self.too_late(key);
@@ -227,11 +221,14 @@ impl Mesh {
             };
             match decision {
                 Decision::Route(dyno) => self.finish(waiter, Ok(dyno), now),
+                // It is over sooner than whoever waits has to give up.
+                Decision::Refuse(Refusal::Quarantined) => {}
                 Decision::Refuse(reason) => self.finish(waiter, Err(reason), now),
                 Decision::NeedDyno => self.need_dyno(key),
                 Decision::WaitBusy | Decision::WaitBoot => {}
             }
-            others_wait |= tried.is_empty() && decision.is_wait();
+            let waits = decision.is_wait() || decision == Decision::Refuse(Refusal::Quarantined);
+            others_wait |= tried.is_empty() && waits;
         }
         self.end_episode(key);
     }
@@ -252,8 +249,10 @@ impl Mesh {
     }
 
     fn too_late(&self, key: AppKey) -> Refusal {
-        match self.apps[key.0 as usize].census.up {
-            0 => Refusal::BootTimeout,
+        let census = self.apps[key.0 as usize].census;
+        match (census.up, census.running()) {
+            (0, _) => Refusal::BootTimeout,
+            (_, 0) => Refusal::Quarantined,
             _ => Refusal::QueueTimeout,
         }
     }
@@ -263,10 +262,8 @@ impl Mesh {
         let app = &mut self.apps[key.0 as usize];
         if !app.dyno_needed {
             app.dyno_needed = true;
-            let event = Event::NeedDyno {
-                app: app.name.clone(),
-                waiting: app.queue.len(),
-            };
+            self.needy.insert(key);
+            let event = self.need(key);
             self.outputs.push_back(Output::Event(event));
         }
     }
@@ -275,8 +272,9 @@ impl Mesh {
     /// again.
     pub(crate) fn end_episode(&mut self, key: AppKey) {
         let app = &mut self.apps[key.0 as usize];
-        if app.queue.is_empty() || app.census.expected() > 0 {
+        if app.dyno_needed && (app.queue.is_empty() || app.census.expected() > 0) {
             app.dyno_needed = false;
+            self.needy.remove(&key);
         }
     }
 
@@ -351,7 +349,7 @@ impl Mesh {
             session: request.session,
             ask: request.ask,
             app: Some(app.name.clone()),
-            wait: now.since(request.arrived),
+            wait: request.wait(now),
             depth: app.queue.len(),
             in_use: app.in_use,
             queue_headers: app.settings.queue_headers,

@@ -116,6 +116,9 @@ impl Mesh {
         dyno.strikes = 0;
         let load = dyno.load;
         self.retired -= 1;
+        if self.left.get(&dyno.info.address) == Some(&key) {
+            self.left.remove(&dyno.info.address);
+        }
         if spec.state.is_alive() {
             self.addresses.insert(spec.address.clone(), key);
         }
@@ -183,7 +186,10 @@ impl Mesh {
         }
         match dyno.load {
             0 => self.forget_dyno(key),
-            _ => self.retired += 1,
+            _ => {
+                self.left.insert(dyno.info.address.clone(), key);
+                self.retired += 1;
+            }
         }
     }
 
@@ -191,6 +197,9 @@ impl Mesh {
         let dyno = self.dynos.remove(key.0 as usize);
         if self.instances.get(&dyno.info.instance) == Some(&key) {
             self.instances.remove(&dyno.info.instance);
+        }
+        if self.left.get(&dyno.info.address) == Some(&key) {
+            self.left.remove(&dyno.info.address);
         }
     }
 

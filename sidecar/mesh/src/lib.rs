@@ -50,7 +50,7 @@ pub use name::{canonical, parse_domain};
 pub use output::{Answer, Event, Outcome, Output, Route};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
-pub use session::{AskId, SessionKey, WorkerId};
+pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
     BOOT_TIMEOUT, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Settings,
 };

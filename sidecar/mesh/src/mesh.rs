@@ -3,7 +3,7 @@
 //! `change.rs` and `definitions.rs`.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map::Entry as MapEntry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque, hash_map::Entry as MapEntry},
     sync::Arc,
     time::Duration,
 };
@@ -35,10 +35,14 @@ pub struct Mesh {
     pub(crate) instances: HashMap<Box<str>, DynoKey>,
     /// Of live dynos only.
     pub(crate) addresses: HashMap<Address, DynoKey>,
+    /// Of retired dynos, while they have leases; the latest of each address.
+    pub(crate) left: HashMap<Address, DynoKey>,
     pub(crate) sessions: Sessions,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
+    /// Apps for which a dyno was asked for in this episode.
+    pub(crate) needy: BTreeSet<AppKey>,
     pub(crate) leases: usize,
     /// Of `dynos`, those that are no longer part of an app.
     pub(crate) retired: usize,
@@ -65,10 +69,12 @@ impl Mesh {
             dynos: Slab::new(),
             instances: HashMap::new(),
             addresses: HashMap::new(),
+            left: HashMap::new(),
             sessions: Sessions::default(),
             waiters: Waiters::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            needy: BTreeSet::new(),
             leases: 0,
             retired: 0,
             counters: Counters::default(),
@@ -239,6 +245,19 @@ impl Mesh {
                     self.serve_queue(self.dynos[dyno.0 as usize].app, now);
                 }
             }
+        }
+    }
+
+    /// What of the events still holds: for somebody who did not hear it said.
+    pub fn needs(&self) -> impl Iterator<Item = Event> {
+        self.needy.iter().map(|key| self.need(*key))
+    }
+
+    pub(crate) fn need(&self, key: AppKey) -> Event {
+        let app = &self.apps[key.0 as usize];
+        Event::NeedDyno {
+            app: app.name.clone(),
+            waiting: app.queue.len(),
         }
     }
 

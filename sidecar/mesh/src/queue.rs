@@ -1,6 +1,6 @@
 //! Waiting requests. Each app has one queue, in order of arrival.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use slab::Slab;
 
@@ -18,8 +18,19 @@ pub(crate) struct Request {
     pub(crate) app: AppKey,
     /// When it arrived, at whichever router.
     pub(crate) arrived: Time,
+    /// Time since then that it was not in a queue.
+    pub(crate) served: Duration,
+    /// Let in, whatever the app's limits say of newcomers.
+    pub(crate) admitted: bool,
     /// Instances that failed it.
     pub(crate) tried: Vec<Box<str>>,
+}
+
+impl Request {
+    /// How long it has waited in queues, here and elsewhere.
+    pub(crate) fn wait(&self, now: Time) -> Duration {
+        now.since(self.arrived).saturating_sub(self.served)
+    }
 }
 
 #[derive(Debug)]
@@ -117,6 +128,8 @@ mod tests {
             ask: AskId(ask),
             app: AppKey(0),
             arrived: Time::from_micros(millis * 1000),
+            served: Duration::ZERO,
+            admitted: false,
             tried: Vec::new(),
         };
         queue.insert(waiters, request, Time::ZERO)

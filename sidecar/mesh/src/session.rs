@@ -1,10 +1,8 @@
 //! Who asks: the sessions and what each of them holds.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashMap, time::Duration};
 
+use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use crate::{DynoKey, Time, queue::WaiterKey};
@@ -25,37 +23,49 @@ pub struct WorkerId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
 
+/// May a request have a dyno?
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask<'a> {
+    /// Names the request, and the lease that it may get.
+    pub id: AskId,
+    /// Which app it is for: any name that may be one of its domains.
+    pub name: &'a str,
+    /// How long ago it arrived, at whichever router. It keeps its place in the
+    /// queue when it is asked again.
+    pub waited: Duration,
+    /// Of that, the time that it was with dynos, which failed it: not spent in a
+    /// queue.
+    pub served: Duration,
+    /// Its router had to hold it, since there was nobody to ask. Such a crowd is
+    /// the mesh's own fault, so the app's limits on who may wait don't apply.
+    pub held: bool,
+    /// Instances that failed it: it comes to none of them again.
+    pub tried: Vec<Box<str>>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request that arrives at this moment.
+    pub fn new(id: AskId, name: &'a str) -> Self {
+        Self {
+            id,
+            name,
+            waited: Duration::ZERO,
+            served: Duration::ZERO,
+            held: false,
+            tried: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry {
     Waiting(WaiterKey),
     Leased(DynoKey),
 }
 
-/// What a session has, by ask.
-pub(crate) type Entries = HashMap<AskId, Entry, BuildHasherDefault<AskHasher>>;
-
-/// Spreads the numbers of asks over a table. They come from a router of our own
-/// that counts, so nobody aims at collisions, and each request needs it thrice.
-#[derive(Debug, Default)]
-pub(crate) struct AskHasher(u64);
-
-impl Hasher for AskHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        // 2^64 divided by the golden ratio; its upper half is spread best.
-        let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = n ^ n >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// What a session has, by ask. The numbers come from a router of our own that
+/// counts, so nobody aims at collisions, and each request needs it thrice.
+pub(crate) type Entries = FxHashMap<AskId, Entry>;
 
 #[derive(Debug)]
 pub(crate) struct Session {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AskId, Change, ChangeError, DynoSpec, DynoState, Event, Limits, Mesh, Operation,
+    Answer, Ask, AskId, Change, ChangeError, DynoSpec, DynoState, Event, Limits, Mesh, Operation,
     Outcome, Output, Refusal, SessionKey, Settings, Time, WorkerId,
 };
 
@@ -90,17 +90,21 @@ impl Lab {
     }
 
     pub(crate) fn ask_with(&mut self, waited: Duration, tried: &[&str]) -> AskId {
+        let tried = tried.iter().map(|t| (*t).into()).collect();
+        self.ask_as(Ask {
+            waited,
+            tried,
+            ..Ask::new(AskId(0), "a.test")
+        })
+    }
+
+    /// Asks so; the number is the next one.
+    pub(crate) fn ask_as(&mut self, ask: Ask<'_>) -> AskId {
         self.asks += 1;
-        let (ask, tried) = (
-            AskId(self.asks),
-            tried.iter().map(|t| (*t).into()).collect(),
-        );
-        assert!(
-            self.mesh
-                .ask(self.session, ask, "a.test", waited, tried, self.now)
-        );
+        let id = AskId(self.asks);
+        assert!(self.mesh.ask(self.session, Ask { id, ..ask }, self.now));
         self.mesh.check_invariants().unwrap();
-        ask
+        id
     }
 
     pub(crate) fn checkin(&mut self, ask: AskId, outcome: Outcome) {

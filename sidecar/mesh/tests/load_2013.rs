@@ -5,10 +5,10 @@
 //! median 50 ms, clamped to 10 ms–30 s; a dyno serves one request at a time.
 #![allow(clippy::unwrap_used)]
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use mesh::{
-    AppSpec, AskId, DynoSpec, DynoState, Limits, Mesh, Outcome, Output, Policy, SessionKey,
+    AppSpec, Ask, AskId, DynoSpec, DynoState, Limits, Mesh, Outcome, Output, Policy, SessionKey,
     Settings, Time, Update, WorkerId,
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -96,7 +96,7 @@ fn experience(policy: Policy, dynos: usize, requests: usize) -> Experience {
                     now = clock;
                     arrivals[request] = now;
                     let ask = AskId(request as u64);
-                    mesh.ask(session, ask, "rap.test", Duration::ZERO, vec![], at(now));
+                    mesh.ask(session, Ask::new(ask, "rap.test"), at(now));
                 }
                 None => {}
             }
@@ -202,14 +202,7 @@ fn choices(policy: Policy, busy: u64) -> Vec<u64> {
     let (mut mesh, session) = mesh_with(50, settings);
     let mut counts = vec![0; 50];
     for ask in 0..busy + 50_000 {
-        mesh.ask(
-            session,
-            AskId(ask),
-            "rap.test",
-            Duration::ZERO,
-            vec![],
-            Time::ZERO,
-        );
+        mesh.ask(session, Ask::new(AskId(ask), "rap.test"), Time::ZERO);
         let Some(Output::Answer(answer)) = mesh.poll_output() else {
             panic!("no answer")
         };
@@ -251,14 +244,7 @@ fn random_ignores_load_and_least_load_does_not() {
             },
         );
         for ask in 0..100 {
-            mesh.ask(
-                session,
-                AskId(ask),
-                "rap.test",
-                Duration::ZERO,
-                vec![],
-                Time::ZERO,
-            );
+            mesh.ask(session, Ask::new(AskId(ask), "rap.test"), Time::ZERO);
         }
         let view = mesh.app("rap", Time::ZERO).unwrap();
         let most = view.dynos.iter().map(|d| d.load).max().unwrap();

@@ -1,17 +1,15 @@
 //! What goes over a router's session.
 
 use dynomesh_proto::v1::{self, answer::Result as Reply, sidecar_message::Kind};
-use mesh::{Answer, Outcome, Refusal};
+use mesh::{Answer, DynoInfo, Outcome, Refusal};
 
 use super::millis;
 
-/// The answer to an ask, as a message.
-pub fn answer(answer: &Answer) -> v1::SidecarMessage {
+/// The answer to an ask, as a message. `number` is what its dyno is called.
+pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
     let result = match &answer.result {
         Ok(route) => Reply::Route(v1::Route {
-            dyno: (*route.dyno.name).into(),
-            instance: (*route.dyno.instance).into(),
-            address: route.dyno.address.to_string(),
+            dyno: number,
             limited: route.limited,
             others: route.others,
         }),
@@ -19,7 +17,10 @@ pub fn answer(answer: &Answer) -> v1::SidecarMessage {
     };
     let answer = v1::Answer {
         ask: answer.ask.0,
-        app: answer.app.as_deref().unwrap_or_default().into(),
+        app: match &answer.result {
+            Ok(_) => String::new(),
+            Err(_) => answer.app.as_deref().unwrap_or_default().into(),
+        },
         queue_wait_ms: millis(answer.wait),
         queue_depth: answer.depth,
         dynos_in_use: answer.in_use,
@@ -28,6 +29,20 @@ pub fn answer(answer: &Answer) -> v1::SidecarMessage {
     };
     v1::SidecarMessage {
         kind: Some(Kind::Answer(answer)),
+    }
+}
+
+/// Who a dyno is that is called `number` from now on.
+pub fn dyno_info(number: u32, dyno: &DynoInfo) -> v1::SidecarMessage {
+    let info = v1::DynoInfo {
+        number,
+        app: (*dyno.app).into(),
+        name: (*dyno.name).into(),
+        instance: (*dyno.instance).into(),
+        address: dyno.address.to_string(),
+    };
+    v1::SidecarMessage {
+        kind: Some(Kind::Dyno(info)),
     }
 }
 

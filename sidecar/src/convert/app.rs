@@ -2,7 +2,6 @@
 
 use dynomesh_proto::v1;
 use mesh::{AppSpec, AppView, Counters, DynoSpec};
-use rand::random;
 
 use super::{
     Malformed, millis, non_zero,
@@ -62,13 +61,9 @@ pub(super) fn dyno_from_spec(spec: &DynoSpec) -> v1::Dyno {
 
 pub(super) fn dyno_from_proto(dyno: v1::Dyno) -> Result<DynoSpec, Malformed> {
     let address = dyno.address.parse();
-    let instance = match dyno.instance.is_empty() {
-        true => format!("{:032x}", random::<u128>()),
-        false => dyno.instance,
-    };
     Ok(DynoSpec {
         name: dyno.name.into(),
-        instance: instance.into(),
+        instance: dyno.instance.into(),
         address: address
             .map_err(|error: mesh::BadAddress| Malformed::new("address", error.to_string()))?,
         limit: non_zero(dyno.limit),

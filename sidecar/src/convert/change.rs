@@ -9,7 +9,7 @@ use super::{
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
 
-/// What somebody wants changed. A dyno without an instance gets one.
+/// What somebody wants changed.
 ///
 /// # Errors
 /// Which field is malformed.

@@ -1,8 +1,8 @@
 //! What watchers are told.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use mesh::{Change, Event};
+use mesh::{Change, Event, Mesh};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::Driver;
@@ -27,30 +27,52 @@ impl Notice {
     }
 }
 
-/// Sees everything from its creation on.
+/// Sees everything from its creation on, and first of all what was said before
+/// and still holds: a manager that was away starts what is waited for.
 #[derive(Debug)]
-pub struct Watcher(broadcast::Receiver<Notice>);
+pub struct Watcher {
+    driver: Arc<Driver>,
+    notices: broadcast::Receiver<Notice>,
+    /// What still holds.
+    holds: VecDeque<Notice>,
+}
 
 impl Watcher {
     /// The next notice, or how many were left out because this watcher was too
-    /// slow; `None` at the end.
+    /// slow, after which comes again what still holds; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<Notice, u64>> {
-        match self.0.recv().await {
+        if let Some(notice) = self.holds.pop_front() {
+            return Some(Ok(notice));
+        }
+        match self.notices.recv().await {
             Ok(notice) => Some(Ok(notice)),
-            Err(RecvError::Lagged(missed)) => Some(Err(missed)),
+            Err(RecvError::Lagged(missed)) => {
+                self.holds = self.driver.act(None, |mesh, _| holding(mesh));
+                Some(Err(missed))
+            }
             Err(RecvError::Closed) => None,
         }
     }
 }
 
 impl Driver {
-    /// Everything from now on.
-    pub fn watch(&self) -> Watcher {
-        Watcher(self.notices.subscribe())
+    /// What holds now, and everything from now on.
+    pub fn watch(self: &Arc<Self>) -> Watcher {
+        // Under the lock, so that an event is either in the one or in the other.
+        let (notices, holds) = self.act(None, |mesh, _| (self.notices.subscribe(), holding(mesh)));
+        Watcher {
+            driver: self.clone(),
+            notices,
+            holds,
+        }
     }
 
     pub(super) fn tell(&self, notice: Notice) {
         // An error means that nobody watches.
         let _ = self.notices.send(notice);
     }
+}
+
+fn holding(mesh: &Mesh) -> VecDeque<Notice> {
+    mesh.needs().map(Notice::Event).collect()
 }

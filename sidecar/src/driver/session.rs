@@ -4,10 +4,9 @@ use std::{
     collections::VecDeque,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use mesh::{Answer, AskId, Mesh, Outcome, SessionKey, Time, WorkerId};
+use mesh::{Answer, Ask, AskId, Mesh, Outcome, SessionKey, Time, WorkerId};
 
 use super::{Driver, outbox::Outbox, state::Latest};
 
@@ -105,9 +104,9 @@ impl Session {
     }
 
     /// A request wants a dyno. `false`: the number is in use.
-    pub fn ask(&mut self, ask: AskId, name: &str, waited: Duration, tried: Vec<Box<str>>) -> bool {
+    pub fn ask(&mut self, ask: Ask<'_>) -> bool {
         let key = self.key;
-        self.act(|mesh, now| mesh.ask(key, ask, name, waited, tried, now))
+        self.act(|mesh, now| mesh.ask(key, ask, now))
     }
 
     /// A client left.

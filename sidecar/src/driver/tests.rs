@@ -9,11 +9,10 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use mesh::{
-    Answer, AppSpec, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Settings,
+    Answer, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Settings,
     WorkerId,
 };
 
@@ -122,7 +121,7 @@ fn hello(worker: u64) -> Hello {
 }
 
 fn ask(session: &mut Session, ask: u64, name: &str) -> bool {
-    session.ask(AskId(ask), name, Duration::ZERO, Vec::new())
+    session.ask(Ask::new(AskId(ask), name))
 }
 
 fn poll(session: &mut Session) -> Option<Answer> {

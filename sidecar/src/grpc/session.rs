@@ -14,10 +14,10 @@ use dynomesh_proto::v1::{
     self, RouterMessage, SidecarMessage, router_message::Kind, sidecar_message,
 };
 use futures_core::Stream;
-use mesh::AskId;
+use mesh::{Ask, AskId};
 use tonic::{Status, Streaming};
 
-use super::{ending::Ending, status::closed};
+use super::{ending::Ending, introductions::Introductions, status::closed};
 use crate::{convert, driver::Session};
 
 /// Messages handled before other sessions have their turn.
@@ -35,6 +35,7 @@ pub struct SessionStream {
     ending: Ending,
     /// `None` when it is over.
     session: Option<Session>,
+    introductions: Introductions,
 }
 
 impl SessionStream {
@@ -49,6 +50,7 @@ impl SessionStream {
             incoming,
             ending,
             session: Some(session),
+            introductions: Introductions::default(),
         }
     }
 
@@ -67,6 +69,9 @@ impl Stream for SessionStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(answer) = this.introductions.take_held_back() {
+            return Poll::Ready(Some(Ok(answer)));
+        }
         if let Some(welcome) = this.welcome.take() {
             let kind = Some(sidecar_message::Kind::Welcome(welcome));
             return Poll::Ready(Some(Ok(SidecarMessage { kind })));
@@ -76,7 +81,9 @@ impl Stream for SessionStream {
                 return Poll::Ready(None);
             };
             match session.poll_answer(cx) {
-                Poll::Ready(Ok(answer)) => return Poll::Ready(Some(Ok(convert::answer(&answer)))),
+                Poll::Ready(Ok(answer)) => {
+                    return Poll::Ready(Some(Ok(this.introductions.answer(answer))));
+                }
                 Poll::Ready(Err(reason)) => {
                     this.session = None;
                     return Poll::Ready(Some(Err(closed(reason))));
@@ -124,9 +131,15 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
             "ask.name is longer than {MAX_NAME} bytes"
         )));
     }
-    let waited = Duration::from_millis(ask.waited_ms.into());
-    let tried = ask.tried.into_iter().map(Into::into).collect();
-    match session.ask(AskId(ask.ask), &ask.name, waited, tried) {
+    let asked = Ask {
+        id: AskId(ask.ask),
+        name: &ask.name,
+        waited: Duration::from_millis(ask.waited_ms.into()),
+        served: Duration::from_millis(ask.served_ms.into()),
+        held: ask.held,
+        tried: ask.tried.into_iter().map(Into::into).collect(),
+    };
+    match session.ask(asked) {
         true => Ok(()),
         false => Err(match session.is_closed() {
             Some(reason) => closed(reason),

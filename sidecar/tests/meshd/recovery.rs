@@ -66,7 +66,7 @@ async fn whoever_asks_again_keeps_its_place() {
             ask: 1,
             name,
             waited_ms,
-            tried: Vec::new(),
+            ..Ask::default()
         }));
         other.waits(2).await;
     }

@@ -28,16 +28,14 @@ async fn a_request_gets_a_dyno_and_gives_it_back() {
 
     worker.ask(1, "shop.test");
     let answer = worker.answer().await;
-    assert_eq!(
-        (answer.ask, answer.app.as_str(), answer.dynos_in_use),
-        (1, "shop", 1)
-    );
+    assert_eq!((answer.ask, answer.dynos_in_use), (1, 1));
     let Some(Result_::Route(route)) = answer.result else {
         panic!("{answer:?}")
     };
-    assert_eq!(route.dyno, "web.1");
-    assert_eq!(route.instance, "web.1-5001");
-    assert_eq!(route.address, "127.0.0.1:5001");
+    let dyno = worker.dyno(&route);
+    assert_eq!((&*dyno.app, &*dyno.name), ("shop", "web.1"));
+    assert_eq!(dyno.instance, "web.1-5001");
+    assert_eq!(dyno.address, "127.0.0.1:5001");
     assert!(route.limited);
     assert_eq!(meshd.status().await.expect("status").leases, 1);
 
@@ -246,6 +244,7 @@ async fn a_dyno_that_refuses_is_left_alone_and_others_are_tried() {
         name: "shop.test".into(),
         tried: vec![first.clone()],
         waited_ms: 5,
+        ..Ask::default()
     };
     worker.say(Kind::Ask(again));
     let second = worker.reply(2).await.expect("the other dyno");

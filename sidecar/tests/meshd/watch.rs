@@ -64,12 +64,19 @@ async fn a_watcher_sees_changes_as_they_were_made_and_what_the_mesh_says() {
         Kind::NeedDyno(need) => assert_eq!((need.app.as_str(), need.waiting), ("shop", 1)),
         other => panic!("{other:?}"),
     }
+    // A manager that comes only now is told, too.
+    let mut late = watch(&meshd, "").await;
+    match next(&mut late).await {
+        Kind::NeedDyno(need) => assert_eq!((need.app.as_str(), need.waiting), ("shop", 2)),
+        other => panic!("{other:?}"),
+    }
     control
         .apply(change("shop", [put(dyno("web.1", 5001))]))
         .await
         .expect("applied");
     assert!(worker.reply(1).await.is_ok());
     assert!(matches!(next(&mut all).await, Kind::Changed(_)));
+    worker.cancel(2);
     worker.checkin(1, Outcome::Refused);
     match next(&mut all).await {
         Kind::Quarantined(found) => {

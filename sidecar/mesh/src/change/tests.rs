@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    Limits, Policy, QUEUE_TIMEOUT,
+    AskId, Limits, Outcome, Policy, QUEUE_TIMEOUT,
     testing::{Lab, dyno, put, set},
 };
 use std::time::Duration;
@@ -377,4 +377,50 @@ fn a_domain_moves_whatever_comes_first() {
     lab.mesh.check_invariants().unwrap();
     let ask = lab.ask();
     assert_eq!(lab.answer(ask), Ok("b.1".into()));
+}
+
+/// The same process is named again, without its instance: it keeps its requests.
+#[test]
+fn a_dyno_that_is_put_again_is_the_one_that_it_was() {
+    let mut lab = lab();
+    let again = |name: &str, address: &str| DynoSpec {
+        instance: "".into(),
+        address: address.parse().unwrap(),
+        limit: Some(2),
+        ..dyno(name)
+    };
+    let instance = |lab: &Lab, name: &str, address: &str| {
+        let dyno = again(name, address);
+        let mut change = Change {
+            app: "a".into(),
+            base_version: None,
+            operations: vec![Operation::PutDyno {
+                dyno,
+                takeover: false,
+            }],
+        };
+        lab.mesh.identify(&mut change, || "fresh".into());
+        match change.operations.remove(0) {
+            Operation::PutDyno { dyno, .. } => dyno.instance,
+            other => panic!("{other:?}"),
+        }
+    };
+    lab.change("a", vec![put("web.1")]).unwrap();
+    lab.ask();
+    assert_eq!(&*instance(&lab, "web.1", "unix:/run/web.1"), "web.1-1");
+    assert_eq!(&*instance(&lab, "web.1", "unix:/run/else"), "fresh");
+    assert_eq!(&*instance(&lab, "web.2", "unix:/run/web.1"), "fresh");
+    // Also after it was taken out, for as long as it works.
+    let remove = Operation::RemoveDyno("web.1".into());
+    lab.change("a", vec![remove.clone()]).unwrap();
+    assert_eq!(&*instance(&lab, "web.1", "unix:/run/web.1"), "web.1-1");
+    lab.change("a", vec![put("web.1")]).unwrap();
+    assert_eq!(lab.loads("a"), [1]);
+    lab.change("a", vec![remove]).unwrap();
+    lab.checkin(AskId(1), Outcome::Done);
+    assert_eq!(&*instance(&lab, "web.1", "unix:/run/web.1"), "fresh");
+    // A process that has ended is another one when it comes back.
+    lab.change("a", vec![put("web.1"), set("web.1", DynoState::Down)])
+        .unwrap();
+    assert_eq!(&*instance(&lab, "web.1", "unix:/run/web.1"), "fresh");
 }

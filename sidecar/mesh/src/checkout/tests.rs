@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    DynoState, Limits, Operation, Outcome, Policy, Settings, WorkerId,
+    DynoState, Event, Limits, Operation, Outcome, Policy, Settings, WorkerId,
     testing::{Lab, put, set},
 };
 
@@ -33,6 +33,47 @@ fn the_queue_refuses_the_one_after_its_last_place() {
     lab.mesh.cancel(lab.session, waiting[2], lab.now);
     lab.ask();
     assert_eq!(lab.answers(), []);
+}
+
+#[test]
+fn whom_the_router_had_to_hold_is_not_turned_away() {
+    let tight = Settings {
+        queue_depth: Some(1),
+        max_requests: Some(2),
+        ..settings()
+    };
+    let mut lab = Lab::new(tight, &["web.1"]);
+    for _ in 0..5 {
+        lab.ask_as(Ask {
+            held: true,
+            ..Ask::new(AskId(0), "a.test")
+        });
+    }
+    assert_eq!(lab.answers().len(), 1);
+    let newcomer = lab.ask();
+    assert_eq!(lab.answer(newcomer), Err(Refusal::TooManyRequests));
+}
+
+#[test]
+fn time_with_a_dyno_is_no_wait() {
+    let patient = Settings {
+        queue_timeout: Some(Duration::from_millis(100)),
+        ..settings()
+    };
+    let mut lab = Lab::new(patient, &["web.1"]);
+    lab.ask();
+    lab.outputs();
+    let failed = lab.ask_as(Ask {
+        waited: Duration::from_secs(20),
+        served: Duration::from_secs(20),
+        tried: vec!["web.9-1".into()],
+        ..Ask::new(AskId(0), "a.test")
+    });
+    assert_eq!(lab.answers(), []);
+    lab.wait(99);
+    assert_eq!(lab.answers(), []);
+    lab.wait(1);
+    assert_eq!(lab.answer(failed), Err(Refusal::QueueTimeout));
 }
 
 #[test]
@@ -95,14 +136,8 @@ fn every_signifier() {
     lab.checkin(ask, Outcome::Refused);
     lab.outputs();
     expect(&mut lab, Refusal::Quarantined);
-    lab.mesh.ask(
-        lab.session,
-        AskId(99),
-        "who.test",
-        Duration::ZERO,
-        vec![],
-        lab.now,
-    );
+    lab.mesh
+        .ask(lab.session, Ask::new(AskId(99), "who.test"), lab.now);
     assert_eq!(lab.answer(AskId(99)), Err(Refusal::UnknownName));
 }
 
@@ -289,9 +324,12 @@ fn a_dyno_is_asked_for_once_an_episode() {
     let first = lab.ask();
     lab.ask();
     assert_eq!(lab.events(), [need(1)]);
+    // Who comes later can ask what still holds.
+    assert_eq!(lab.mesh.needs().collect::<Vec<_>>(), [need(2)]);
     lab.change("a", vec![put("web.1"), set("web.1", DynoState::Starting)])
         .unwrap();
     assert_eq!(lab.events(), []);
+    assert_eq!(lab.mesh.needs().count(), 0);
     // The start comes to nothing: once more.
     lab.change("a", vec![Operation::RemoveDyno("web.1".into())])
         .unwrap();
@@ -357,10 +395,7 @@ fn a_number_in_use_is_ignored() {
     let (busy, waiting) = (lab.ask(), lab.ask());
     lab.outputs();
     for ask in [busy, waiting] {
-        assert!(
-            !lab.mesh
-                .ask(lab.session, ask, "a.test", Duration::ZERO, vec![], lab.now)
-        );
+        assert!(!lab.mesh.ask(lab.session, Ask::new(ask, "a.test"), lab.now));
     }
     assert_eq!(lab.outputs(), []);
 }

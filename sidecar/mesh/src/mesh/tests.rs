@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    DynoState, Operation, Refusal, Settings,
+    Ask, DynoState, Operation, Refusal, Settings,
     testing::{Lab, put, set},
 };
 
@@ -61,10 +61,7 @@ fn a_broken_session_keeps_its_leases_for_a_grace() {
     let broken = lab.session;
     lab.mesh.lose_session(broken, lab.now);
     assert_eq!(lab.mesh.totals().waiting, 0);
-    assert!(
-        !lab.mesh
-            .ask(broken, AskId(9), "a.test", Duration::ZERO, vec![], lab.now)
-    );
+    assert!(!lab.mesh.ask(broken, Ask::new(AskId(9), "a.test"), lab.now));
     lab.session = hello(&mut lab, 2, &[]);
     let waiting = lab.ask();
     lab.wait(499);
@@ -235,14 +232,33 @@ fn quarantine_ends_with_a_new_state() {
     assert!(matches!(&events[..], [Event::Quarantined(_, span)] if span.as_millis() == 500));
 }
 
-/// The last dyno goes into quarantine: whoever waits for it is told.
+/// The last dyno goes into quarantine, as one does that is started anew: whoever
+/// waits for it waits on, whoever comes now is told.
 #[test]
-fn nobody_waits_for_a_quarantine() {
+fn the_queue_outlasts_a_quarantine() {
     let mut lab = lab(&["web.1"]);
     let ask = lab.ask();
     let waiting = lab.ask();
     lab.outputs();
     lab.checkin(ask, Outcome::Refused);
+    assert_eq!(lab.answers(), []);
+    let newcomer = lab.ask();
+    assert_eq!(lab.answer(newcomer), Err(Refusal::Quarantined));
+    lab.wait(500);
+    assert_eq!(lab.answer(waiting), Ok("web.1".into()));
+
+    // But not for ever.
+    let limits = Limits {
+        quarantine_first: Duration::from_secs(60),
+        quarantine_longest: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let mut lab = Lab::with(limits, Settings::default(), &["web.1"]);
+    let ask = lab.ask();
+    let waiting = lab.ask();
+    lab.checkin(ask, Outcome::Refused);
+    lab.outputs();
+    lab.wait(30_000);
     assert_eq!(lab.answer(waiting), Err(Refusal::Quarantined));
 }
 

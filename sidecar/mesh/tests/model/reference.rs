@@ -6,8 +6,8 @@ use std::{
 };
 
 use mesh::{
-    Answer, AppSpec, AskId, BOOT_TIMEOUT, DynoSpec, DynoState, Event, Limits, MAX_LOAD, Outcome,
-    Output, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Refusal, SessionKey, Time, Update,
+    Answer, AppSpec, Ask, AskId, BOOT_TIMEOUT, DynoSpec, DynoState, Event, Limits, MAX_LOAD,
+    Outcome, Output, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Refusal, SessionKey, Time, Update,
 };
 
 pub(crate) struct Reference {
@@ -58,6 +58,7 @@ pub(crate) struct Waiter {
     pub(crate) ask: AskId,
     app: u64,
     arrived: Time,
+    served: Duration,
     joined: u64,
     deadline: Time,
     tried: Vec<Box<str>>,
@@ -228,54 +229,41 @@ impl Reference {
     // Checkout.
 
     /// Says whether it is taken, like the mesh.
-    pub(crate) fn ask(
-        &mut self,
-        session: SessionKey,
-        ask: AskId,
-        name: &str,
-        waited: Duration,
-        tried: &[Box<str>],
-    ) -> bool {
+    pub(crate) fn ask(&mut self, session: SessionKey, ask: &Ask<'_>) -> bool {
         let open = self
             .sessions
             .iter()
             .any(|s| s.key == session && s.lost_until.is_none());
-        let taken = open && !self.asks_of(session).contains(&ask);
+        let taken = open && !self.asks_of(session).contains(&ask.id);
         if taken {
-            self.admit(session, ask, name, waited, tried);
+            self.admit(session, ask);
         }
         taken
     }
 
-    fn admit(
-        &mut self,
-        session: SessionKey,
-        ask: AskId,
-        name: &str,
-        waited: Duration,
-        tried: &[Box<str>],
-    ) {
+    fn admit(&mut self, session: SessionKey, ask: &Ask<'_>) {
         let asks = self.asks_of(session);
-        let Some(id) = self.by_domain(name) else {
-            let answer = self.answer(session, ask);
+        let Some(id) = self.by_domain(ask.name) else {
+            let answer = self.answer(session, ask.id);
             assert_eq!(
                 (answer.result, answer.app),
                 (Err(Refusal::UnknownName), None)
             );
             return;
         };
-        let arrived = self.now.before(waited);
+        let arrived = self.now.before(ask.waited);
         self.serial += 1;
-        let (joined, tried) = (self.serial, tried.to_vec());
         let mut waiter = Waiter {
             session,
-            ask,
+            ask: ask.id,
             app: id,
             arrived,
-            joined,
+            served: ask.served,
+            joined: self.serial,
             deadline: arrived,
-            tried,
+            tried: ask.tried.clone(),
         };
+        let newcomer = !ask.held && ask.tried.is_empty() && self.recovery.is_none();
         let app = &self.apps[self.index(id).unwrap()];
         let (settings, waiting) = (app.spec.settings.clone(), self.waiting(app));
         let max = settings.max_requests.unwrap_or(u32::MAX);
@@ -295,13 +283,13 @@ impl Reference {
             Some(Refusal::Overloaded)
         } else if app.spec.maintenance {
             Some(Refusal::Maintenance)
-        } else if waiter.tried.is_empty() && self.in_flight(app) + waiting >= max {
+        } else if newcomer && self.in_flight(app) + waiting >= max {
             Some(Refusal::TooManyRequests)
         } else {
             match &decision {
                 Decision::Refuse(reason) => Some(*reason),
                 Decision::Route(_) if self.recovery.is_none() => None,
-                _ if waiter.tried.is_empty() && waiting >= depth => Some(Refusal::QueueFull),
+                _ if newcomer && waiting >= depth => Some(Refusal::QueueFull),
                 _ => None,
             }
         };
@@ -313,9 +301,9 @@ impl Reference {
                 return self.grant(&waiter, &dynos);
             }
             Decision::Route(_) | Decision::WaitBusy => {
-                arrived + settings.queue_timeout.unwrap_or(QUEUE_TIMEOUT)
+                arrived + ask.served + settings.queue_timeout.unwrap_or(QUEUE_TIMEOUT)
             }
-            _ => arrived + settings.boot_timeout.unwrap_or(BOOT_TIMEOUT),
+            _ => arrived + ask.served + settings.boot_timeout.unwrap_or(BOOT_TIMEOUT),
         };
         if waiter.deadline <= self.now {
             let reason = self.too_late(id);
@@ -329,9 +317,16 @@ impl Reference {
 
     fn too_late(&self, app: u64) -> Refusal {
         let app = &self.apps[self.index(app).unwrap()];
-        match app.spec.dynos.iter().any(|d| d.state == DynoState::Up) {
-            true => Refusal::QueueTimeout,
-            false => Refusal::BootTimeout,
+        let dynos = app.spec.dynos.iter().zip(&app.dynos);
+        let up: Vec<_> = dynos
+            .filter(|(dyno, _)| dyno.state == DynoState::Up)
+            .collect();
+        if up.is_empty() {
+            Refusal::BootTimeout
+        } else if up.iter().all(|(_, trust)| trust.quarantine.is_some()) {
+            Refusal::Quarantined
+        } else {
+            Refusal::QueueTimeout
         }
     }
 
@@ -442,7 +437,8 @@ impl Reference {
                 app.spec.settings.queue_headers
             )
         );
-        assert_eq!(answer.wait, self.now.since(waiter.arrived));
+        let waited = self.now.since(waiter.arrived);
+        assert_eq!(answer.wait, waited.saturating_sub(waiter.served));
     }
 
     fn refuse(&mut self, waiter: &Waiter, reason: Refusal) {
@@ -465,6 +461,7 @@ impl Reference {
             }
             match self.decide(id, &waiter.tried) {
                 Decision::Route(dynos) => self.grant(&waiter, &dynos),
+                Decision::Refuse(Refusal::Quarantined) => {}
                 Decision::Refuse(reason) => self.refuse(&waiter, reason),
                 Decision::NeedDyno => self.need_dyno(id),
                 Decision::WaitBusy | Decision::WaitBoot => {}

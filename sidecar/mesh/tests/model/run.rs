@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use mesh::{
-    Address, AppSpec, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, SessionKey,
+    Address, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, SessionKey,
     Time, Update, WorkerId,
 };
 
@@ -107,36 +107,33 @@ impl Run {
                 worker,
                 name,
                 waited_ms,
+                served_ms,
+                held,
                 tried,
             } => {
                 let Some(session) = self.session(*worker) else {
                     return;
                 };
                 self.asks += 1;
-                let ask = AskId(self.asks);
-                let waited = Duration::from_millis(*waited_ms);
-                let tried: Vec<_> = tried.iter().map(|i| self.instance(*i)).collect();
-                let taken = self
-                    .mesh
-                    .ask(session, ask, NAMES[*name], waited, tried.clone(), now);
+                let ask = Ask {
+                    waited: Duration::from_millis(*waited_ms),
+                    served: Duration::from_millis(*served_ms),
+                    held: *held,
+                    tried: tried.iter().map(|i| self.instance(*i)).collect(),
+                    ..Ask::new(AskId(self.asks), NAMES[*name])
+                };
+                let taken = self.mesh.ask(session, ask.clone(), now);
                 self.hear();
-                assert_eq!(
-                    taken,
-                    self.model.ask(session, ask, NAMES[*name], waited, &tried)
-                );
+                assert_eq!(taken, self.model.ask(session, &ask));
             }
             Step::AskAgain { worker, which } => {
                 let Some((session, ask)) = self.pick(*worker, *which) else {
                     return;
                 };
-                let taken = self
-                    .mesh
-                    .ask(session, ask, NAMES[0], Duration::ZERO, vec![], now);
+                let ask = Ask::new(ask, NAMES[0]);
+                let taken = self.mesh.ask(session, ask.clone(), now);
                 self.hear();
-                assert_eq!(
-                    taken,
-                    self.model.ask(session, ask, NAMES[0], Duration::ZERO, &[])
-                );
+                assert_eq!(taken, self.model.ask(session, &ask));
             }
             Step::Cancel { worker, which } => {
                 let Some((session, ask)) = self.pick(*worker, *which) else {
@@ -220,11 +217,7 @@ impl Run {
     /// A session that is over has no effect.
     fn stale(&mut self, session: SessionKey) {
         let now = self.model.now;
-        assert!(
-            !self
-                .mesh
-                .ask(session, AskId(1), NAMES[0], Duration::ZERO, vec![], now)
-        );
+        assert!(!self.mesh.ask(session, Ask::new(AskId(1), NAMES[0]), now));
         self.mesh.cancel(session, AskId(1), now);
         self.mesh.lose_session(session, now);
         self.mesh.close_session(session, now);

@@ -38,6 +38,8 @@ pub(crate) enum Step {
         worker: usize,
         name: usize,
         waited_ms: u64,
+        served_ms: u64,
+        held: bool,
         tried: Vec<usize>,
     },
     AskAgain {
@@ -110,11 +112,16 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
 
 fn step() -> impl Strategy<Value = Step> {
     let waited = prop_oneof![6 => Just(0), 2 => 1..5_000_u64, 1 => 20_000..90_000_u64];
+    // Also more than it waited, which no router says.
+    let served = prop_oneof![4 => Just(0), 1 => 1..50_000_u64];
+    let held = prop_oneof![4 => Just(false), 1 => Just(true)];
     let tried = prop_oneof![4 => Just(vec![]), 1 => vec(0..12_usize, 1..4)];
     let which = 0..8_usize;
     prop_oneof![
-        30 => (0..WORKERS, 0..NAMES.len(), waited, tried)
-            .prop_map(|(worker, name, waited_ms, tried)| Step::Ask { worker, name, waited_ms, tried }),
+        30 => (0..WORKERS, 0..NAMES.len(), waited, served, held, tried)
+            .prop_map(|(worker, name, waited_ms, served_ms, held, tried)| {
+                Step::Ask { worker, name, waited_ms, served_ms, held, tried }
+            }),
         1 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::AskAgain { worker, which }),
         6 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Cancel { worker, which }),
         20 => (0..WORKERS, which, outcome())

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mesh::{
-    AppSpec, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, SessionKey, Time,
+    AppSpec, Ask, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, SessionKey, Time,
     Update, WorkerId,
 };
 
@@ -18,6 +18,7 @@ pub(crate) enum Message {
         ask: AskId,
         name: String,
         waited: Duration,
+        held: bool,
         tried: Vec<Box<str>>,
     },
     Cancel(AskId),
@@ -109,12 +110,16 @@ impl Sidecar {
                 ask,
                 name,
                 waited,
+                held,
                 tried,
             } => {
-                assert!(
-                    mesh.ask(key, ask, &name, waited, tried, now),
-                    "{ask:?} is ignored"
-                );
+                let asked = Ask {
+                    waited,
+                    held,
+                    tried,
+                    ..Ask::new(ask, &name)
+                };
+                assert!(mesh.ask(key, asked, now), "{ask:?} is ignored");
             }
             Message::Cancel(ask) => mesh.cancel(key, ask, now),
             Message::Checkin(ask, outcome) => mesh.checkin(key, ask, outcome, now),

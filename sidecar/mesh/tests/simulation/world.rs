@@ -382,11 +382,11 @@ impl World {
 
     fn ask(&mut self, router: usize, request: Request) -> AskId {
         let ask = self.routers[router].add(request);
-        self.send_ask(router, ask);
+        self.send_ask(router, ask, false);
         ask
     }
 
-    fn send_ask(&mut self, router: usize, ask: AskId) {
+    fn send_ask(&mut self, router: usize, ask: AskId, held: bool) {
         let request = &self.routers[router].requests[&ask];
         let (name, tried) = (request.name.clone(), request.tried.clone());
         let waited = self.now.since(request.arrived);
@@ -396,6 +396,7 @@ impl World {
                 ask,
                 name,
                 waited,
+                held,
                 tried,
             },
         );
@@ -419,7 +420,7 @@ impl World {
         self.routers[router].connection = Some(self.serial);
         self.send(router, Message::Hello { worker, held });
         for ask in self.routers[router].waiting() {
-            self.send_ask(router, ask);
+            self.send_ask(router, ask, true);
         }
     }
 

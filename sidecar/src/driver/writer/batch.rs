@@ -42,8 +42,11 @@ impl Batch {
     }
 
     /// Makes a change in memory.
-    pub(super) fn change(&mut self, change: Change, to: oneshot::Sender<Outcome>) {
-        let made = self.driver.act(None, |mesh, now| make(mesh, &change, now));
+    pub(super) fn change(&mut self, mut change: Change, to: oneshot::Sender<Outcome>) {
+        let made = self.driver.act(None, |mesh, now| {
+            mesh.identify(&mut change, fresh_instance);
+            make(mesh, &change, now)
+        });
         let made = made.map(|(updates, undo)| {
             let applied = applied(&change, &updates);
             self.undo.extend(undo);
@@ -130,6 +133,11 @@ impl Batch {
         // The first word on each app is the last one backwards.
         self.undo.into_iter().rev().map(Write::App).collect()
     }
+}
+
+/// A process that nobody has named.
+fn fresh_instance() -> Box<str> {
+    format!("{:032x}", rand::random::<u128>()).into()
 }
 
 /// Plans and applies. Returns what was applied and what undoes it.

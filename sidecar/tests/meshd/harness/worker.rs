@@ -1,13 +1,15 @@
 //! A router's worker, as far as meshd can tell.
 
-use std::{net::Shutdown, os::unix::net::UnixStream, path::Path, time::Duration};
+use std::{
+    collections::HashMap, net::Shutdown, os::unix::net::UnixStream, path::Path, time::Duration,
+};
 
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        Answer, Ask, Cancel, Checkin, Held, Hello, Outcome, Refusal, RouterMessage, SidecarMessage,
-        Welcome, answer::Result as Result_, router_client::RouterClient, router_message::Kind,
-        sidecar_message,
+        Answer, Ask, Cancel, Checkin, DynoInfo, Held, Hello, Outcome, Refusal, Route,
+        RouterMessage, SidecarMessage, Welcome, answer::Result as Result_,
+        router_client::RouterClient, router_message::Kind, sidecar_message,
     },
 };
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -22,6 +24,8 @@ pub(crate) type Reply = Result<String, Refusal>;
 pub(crate) struct Worker {
     to: Option<UnboundedSender<RouterMessage>>,
     from: Streaming<SidecarMessage>,
+    /// Who has which number.
+    dynos: HashMap<u32, DynoInfo>,
     below: UnixStream,
     pub(crate) welcome: Welcome,
 }
@@ -67,6 +71,7 @@ impl Worker {
         Ok(Self {
             to: Some(to),
             from,
+            dynos: HashMap::new(),
             below,
             welcome,
         })
@@ -101,15 +106,25 @@ impl Worker {
         self.checkin(ask, Outcome::Done);
     }
 
-    /// The next message.
+    /// The next answer.
     pub(crate) async fn answer(&mut self) -> Answer {
-        let message = within("an answer", self.from.message())
-            .await
-            .expect("the session goes on");
-        match message.expect("an answer").kind {
-            Some(sidecar_message::Kind::Answer(answer)) => answer,
-            other => panic!("{other:?} is no answer"),
+        loop {
+            let message = within("an answer", self.from.message())
+                .await
+                .expect("the session goes on");
+            match message.expect("an answer").kind {
+                Some(sidecar_message::Kind::Answer(answer)) => return answer,
+                Some(sidecar_message::Kind::Dyno(info)) => {
+                    self.dynos.insert(info.number, info);
+                }
+                other => panic!("{other:?} is no answer"),
+            }
         }
+    }
+
+    /// The dyno of a route.
+    pub(crate) fn dyno(&self, route: &Route) -> &DynoInfo {
+        self.dynos.get(&route.dyno).expect("it was told of")
     }
 
     /// The next message, which has to be about this ask.
@@ -117,7 +132,7 @@ impl Worker {
         let answer = self.answer().await;
         assert_eq!(answer.ask, ask, "{answer:?}");
         match answer.result.expect("a result") {
-            Result_::Route(route) => Ok(route.instance),
+            Result_::Route(route) => Ok(self.dyno(&route).instance.clone()),
             Result_::Refusal(reason) => Err(Refusal::try_from(reason).expect("known")),
         }
     }
