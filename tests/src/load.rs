@@ -32,7 +32,10 @@ pub struct Options {
     pub connections: usize,
     /// Stop after this many requests in all.
     pub requests: Option<u64>,
-    /// Stop after this time.
+    /// Requests begun earlier than this are made and not counted: by then every
+    /// connection is open and the congestion control of each has found its pace.
+    pub warm_up: Duration,
+    /// Stop so long after that.
     pub duration: Option<Duration>,
     /// Hang up after a random time up to this, instead of waiting for the answer.
     pub abort_within: Option<Duration>,
@@ -52,6 +55,7 @@ impl Options {
             targets: vec!["/".to_owned()],
             connections: 1,
             requests: None,
+            warm_up: Duration::ZERO,
             duration: None,
             abort_within: None,
             seed: 1,
@@ -79,7 +83,7 @@ impl Shared {
             || self
                 .options
                 .duration
-                .is_some_and(|limit| self.started.elapsed() >= limit);
+                .is_some_and(|limit| self.started.elapsed() >= self.options.warm_up + limit);
         if over {
             return None;
         }
@@ -146,7 +150,11 @@ impl Load {
                 Err(error) => sum.error(&io::Error::other(error).to_string()),
             }
         }
-        sum.report(self.shared.started.elapsed())
+        let counted = self.shared.started.elapsed();
+        sum.report(
+            counted.saturating_sub(self.shared.options.warm_up),
+            self.ended(),
+        )
     }
 }
 

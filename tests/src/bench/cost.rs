@@ -65,7 +65,7 @@ impl Contestant {
         let before = spent()?;
         let shot = shoot(self.address, &self.host, connections, plan.shot).await?;
         let after = spent()?;
-        let each = |at: usize| (after[at] - before[at]) / shot.requests as f64;
+        let each = |at: usize| (after[at] - before[at]) / shot.ended as f64;
         Ok(Figures {
             worker: each(0),
             sidecar: each(1),

@@ -16,10 +16,16 @@ use crate::harness::{Process, Signal, paths};
 /// More than any load takes to come to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Load before anything counts. Connections that are new are slow: 256 of them
+/// need this long for half of the requests that they make later.
+pub(super) const WARM_UP: Duration = Duration::from_millis(400);
+
 /// What `mesh-load` said; see `load::Report`.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Shot {
     pub(super) requests: u64,
+    /// With those that only warmed up.
+    pub(super) ended: u64,
     pub(super) rps: f64,
     /// In µs.
     pub(super) p50: f64,
@@ -55,8 +61,9 @@ pub(super) async fn shoot(
         .arg(address.to_string())
         .args(["--host", host])
         .args(["--connections", &connections.to_string()])
+        .args(["--warm-up", &WARM_UP.as_secs_f64().to_string()])
         .args(["--duration", &duration.as_secs_f64().to_string()]);
-    let text = output(command, duration + PATIENCE).await?;
+    let text = output(command, WARM_UP + duration + PATIENCE).await?;
     Ok(serde_json::from_str(&text)?)
 }
 

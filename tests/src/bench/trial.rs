@@ -6,7 +6,7 @@ use super::{
     Failure,
     dynos::{Done, Dynos},
     order::Start,
-    shot::{Shot, shoot},
+    shot::{Shot, WARM_UP, shoot},
 };
 
 /// What came of it.
@@ -36,7 +36,8 @@ impl Trial {
         let worked = seconds(&after) - seconds(&before);
         Ok(Self {
             double_bookings: after.double_bookings - before.double_bookings,
-            busy: worked / dynos.paths.len() as f64 / shot.seconds * 100.0,
+            busy: worked / dynos.paths.len() as f64 / (shot.seconds + WARM_UP.as_secs_f64())
+                * 100.0,
             first: before.starts,
             starts: dynos.starts_since(&before),
             shot,

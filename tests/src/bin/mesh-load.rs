@@ -19,6 +19,9 @@ struct Args {
     /// Connections at once
     #[arg(long, short, default_value_t = 64)]
     connections: usize,
+    /// Seconds of load before anything counts
+    #[arg(long, default_value_t = 0.0)]
+    warm_up: f64,
     /// Seconds to go on
     #[arg(long, short, default_value_t = 10.0)]
     duration: f64,
@@ -45,6 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         targets: args.targets,
         connections: args.connections,
         requests: args.requests,
+        warm_up: Duration::try_from_secs_f64(args.warm_up)?,
         duration: args.requests.is_none().then_some(duration),
         abort_within: args.abort_within.map(Duration::from_millis),
         seed: args.seed,

@@ -35,8 +35,10 @@ pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Tally {
             Duration::from_micros(random.random_range(0..=most))
         });
         let began = Instant::now();
+        let counts = began.duration_since(shared.started) >= options.warm_up;
         let limit = patience.unwrap_or(options.timeout);
         match timeout(limit, ask(&shared, &mut kept, request, &mut tally)).await {
+            Ok(Ok(status)) if !counts && status == 200 => {}
             Ok(Ok(status)) => tally.answered(status, began.elapsed()),
             Ok(Err(error)) => {
                 tally.error(&error.kind().to_string());

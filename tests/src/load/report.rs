@@ -13,7 +13,9 @@ const LONGEST: u64 = 3_600_000_000;
 pub struct Report {
     /// Requests that were answered, whatever the status.
     pub requests: u64,
-    /// Of these, how many with which status.
+    /// Requests that ended in whatever way, with those of the warm-up.
+    pub ended: u64,
+    /// Of the answered, how many with which status.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that got no answer, and why.
     pub errors: BTreeMap<String, u64>,
@@ -96,11 +98,12 @@ impl Tally {
         self.stale += other.stale;
     }
 
-    pub(super) fn report(self, elapsed: Duration) -> Report {
+    pub(super) fn report(self, elapsed: Duration, ended: u64) -> Report {
         let requests = self.statuses.values().sum::<u64>();
         let seconds = elapsed.as_secs_f64();
         Report {
             requests,
+            ended,
             rps: requests as f64 / seconds,
             seconds,
             p50: self.times.value_at_quantile(0.5),
