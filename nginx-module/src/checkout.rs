@@ -1,10 +1,16 @@
 //! One request's way to a dyno: what is known of it from the moment that Nginx
 //! wants a server for it until the access log.
 
-use std::{ffi::c_void, mem, ptr, sync::Arc};
+use std::{
+    ffi::c_void,
+    mem::{self, MaybeUninit},
+    ptr,
+    sync::Arc,
+};
 
 use ngx::ffi::{
-    ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_uint_t,
+    ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add,
+    ngx_pool_cleanup_t, ngx_uint_t,
 };
 use router::{
     answer::{Answer, Lease},
@@ -65,7 +71,9 @@ pub(crate) struct Checkout {
     pub(crate) body: Body,
     /// While it waits.
     pub(crate) parked: Option<Box<park::Parked>>,
-    /// As configured; changed for a while in this request's copy.
+    /// This request's copy of its upstream's configuration.
+    pub(crate) conf: Option<Box<MaybeUninit<ngx_http_upstream_conf_t>>>,
+    /// As configured; changed for a while in the copy.
     pub(crate) connect_timeout: ngx_msec_t,
     pub(crate) next_upstream: ngx_uint_t,
     /// What looks at a response's header after we did.
@@ -98,6 +106,7 @@ impl Checkout {
                 code: None,
                 body: Body::Foreign,
                 parked: None,
+                conf: None,
                 connect_timeout: 0,
                 next_upstream: 0,
                 process_header: None,
@@ -195,6 +204,9 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         let mut checkout = unsafe { data.cast::<Checkout>().read() };
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
+        if let Some(conf) = checkout.conf.take() {
+            worker::get().confs.give(conf);
+        }
     });
 }
 

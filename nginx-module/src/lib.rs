@@ -33,5 +33,6 @@ mod park;
 mod peer;
 mod request;
 mod socket;
+mod spare;
 mod variables;
 mod worker;

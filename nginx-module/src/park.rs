@@ -6,7 +6,10 @@
 //! that stops, HTTP/2 and subrequests all work as for a slow connection. When
 //! the answer comes, a real connection takes its place.
 
-use std::{mem, ptr};
+use std::{
+    mem::{self, MaybeUninit},
+    ptr,
+};
 
 use ngx::{
     ffi::{
@@ -37,9 +40,6 @@ const LONGEST_WAIT: ngx_msec_t = 24 * 3600 * 1000;
 /// What is called for a readable and a writable connection.
 type Handlers = (ngx_event_handler_pt, ngx_event_handler_pt);
 
-/// Kept for later use, at the most.
-const MOST_IDLE: usize = 1_024;
-
 /// What a request that waits is connected to, in logs. Nginx keeps pointers to
 /// it for as long as the request lives.
 static NAME: Name = Name(ngx_string!("mesh"));
@@ -58,34 +58,16 @@ pub(crate) struct Parked {
     address: libc::sockaddr,
 }
 
-impl Parked {
-    /// One that waits for nobody: used before, or new.
-    fn idle() -> Box<Self> {
-        // SAFETY: all zeros is Nginx's own way to make these.
-        let new = || Box::new(unsafe { mem::zeroed() });
-        worker::get().parked.borrow_mut().pop().unwrap_or_else(new)
-    }
-
-    /// Keeps it for the next request. Waiting is short and frequent: so few are
-    /// ever needed at once that making them is saved.
-    fn recycle(self: Box<Self>) {
-        let mut idle = worker::get().parked.borrow_mut();
-        if idle.len() < MOST_IDLE {
-            idle.push(self);
-        }
-    }
-}
-
 /// Makes Nginx believe that a connection is being made.
 pub(crate) unsafe fn park(checkout: &mut Checkout, peer: &mut ngx_peer_connection_t) {
     let r = checkout.request;
-    let parked = &mut **checkout.parked.insert(Parked::idle());
+    // SAFETY: all zeros is Nginx's own way to make what is in there.
+    let zeroed = unsafe { mem::zeroed() };
+    let parked = Box::write(worker::get().parked.take(), zeroed);
+    let parked = &mut **checkout.parked.insert(parked);
     // SAFETY: the request is live; the connection stays where it is until `leave`.
     unsafe {
         let log = (*(*r).connection).log;
-        parked.connection = mem::zeroed();
-        parked.read = mem::zeroed();
-        parked.write = mem::zeroed();
         parked.connection.fd = -1;
         parked.connection.pool = (*r).pool;
         parked.connection.log = log;
@@ -117,7 +99,9 @@ pub(crate) unsafe fn leave(checkout: &mut Checkout, peer: &mut ngx_peer_connecti
         unsafe { ngx_del_timer(&raw mut parked.write) };
     }
     let handlers = (parked.read.handler, parked.write.handler);
-    parked.recycle();
+    // SAFETY: as large, and nothing in there has to be dropped.
+    let room = unsafe { Box::from_raw(Box::into_raw(parked).cast::<MaybeUninit<Parked>>()) };
+    worker::get().parked.give(room);
     handlers
 }
 

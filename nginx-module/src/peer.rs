@@ -7,8 +7,8 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
     NGX_HTTP_UPSTREAM_FT_HTTP_502, NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_HTTP_504,
     NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
-    ngx_http_upstream_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_pcalloc,
-    ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_peer_connection_t, ngx_pool_t,
+    ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
 use router::{
     answer::{Dyno, Target},
@@ -19,7 +19,7 @@ use router::{
 
 use crate::{
     attempt,
-    checkout::{Checkout, Stage},
+    checkout::{Checkout, Stage, Token},
     guard::{guard, guard_or},
     linger, park, request, worker,
 };
@@ -48,7 +48,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
         }
-        own_conf(r, checkout)?;
+        own_conf(r, checkout);
         let peer = &mut (*(*r).upstream).peer;
         peer.data = checkout.cast();
         peer.get = Some(get);
@@ -70,15 +70,13 @@ unsafe extern "C" fn save_session(_: *mut ngx_peer_connection_t, _: *mut c_void)
 
 /// A copy of the upstream's configuration for this request: how long to wait and
 /// what to try again differ from one stage to the next.
-unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: *mut Checkout) -> Option<()> {
-    // SAFETY: as the caller says; the copy lives as long as the request.
+unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: Token) {
+    // SAFETY: as the caller says; the copy lives as long as the checkout, and that
+    // as long as the request.
     unsafe {
         let upstream = (*r).upstream;
-        let size = mem::size_of::<ngx_http_upstream_conf_t>();
-        let own = ngx_palloc((*r).pool, size).cast::<ngx_http_upstream_conf_t>();
-        if own.is_null() {
-            return None;
-        }
+        let room = (*checkout).conf.insert(worker::get().confs.take());
+        let own = room.as_mut_ptr();
         ptr::copy_nonoverlapping((*upstream).conf, own, 1);
         (*upstream).conf = own;
         (*checkout).connect_timeout = (*own).connect_timeout;
@@ -86,7 +84,6 @@ unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: *mut Checkout) -> Optio
         // An app must not reach another location, which may be internal or
         // another tenant's.
         (*own).ignore_headers |= NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT as ngx_uint_t;
-        Some(())
     }
 }
 
@@ -212,7 +209,7 @@ fn unix_address(path: &str, mark: Mark) -> Option<libc::sockaddr_un> {
 unsafe fn keep<T>(pool: *mut ngx_pool_t, value: T) -> Option<(*mut sockaddr, socklen_t)> {
     // SAFETY: Nginx's allocations are aligned for any socket address.
     unsafe {
-        let place = ngx_pcalloc(pool, mem::size_of::<T>()).cast::<T>();
+        let place = ngx_palloc(pool, mem::size_of::<T>()).cast::<T>();
         if place.is_null() {
             return None;
         }
@@ -225,7 +222,7 @@ unsafe fn keep<T>(pool: *mut ngx_pool_t, value: T) -> Option<(*mut sockaddr, soc
 pub(crate) unsafe fn name(pool: *mut ngx_pool_t, text: &str) -> Option<*mut ngx_str_t> {
     // SAFETY: the pool is the caller's.
     unsafe {
-        let name = ngx_pcalloc(pool, mem::size_of::<ngx_str_t>()).cast::<ngx_str_t>();
+        let name = ngx_palloc(pool, mem::size_of::<ngx_str_t>()).cast::<ngx_str_t>();
         if name.is_null() {
             return None;
         }

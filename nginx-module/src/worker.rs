@@ -9,7 +9,9 @@ use std::{
 
 use async_task::Task;
 use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
-use ngx::ffi::{ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_int_t, ngx_pid};
+use ngx::ffi::{
+    ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_pid,
+};
 use router::{
     code::Code,
     session::{Identity, Session},
@@ -19,6 +21,7 @@ use crate::{
     checkout::{self, Token},
     conf, executor, linger, link, log,
     park::Parked,
+    spare::Spare,
 };
 
 thread_local! {
@@ -39,9 +42,8 @@ pub(crate) struct Worker {
     link: RefCell<Option<Task<()>>>,
     /// How long the rest of a response is waited for.
     pub(crate) linger_timeout: Duration,
-    /// Ready to be waited with.
-    #[allow(clippy::vec_box, reason = "Nginx points to them")]
-    pub(crate) parked: RefCell<Vec<Box<Parked>>>,
+    pub(crate) parked: Spare<Parked>,
+    pub(crate) confs: Spare<ngx_http_upstream_conf_t>,
     /// Connections to dynos whose client has left.
     pub(crate) lingering: RefCell<BTreeSet<*mut ngx_connection_t>>,
 }
@@ -82,7 +84,8 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         stopping: Cell::new(false),
         link: RefCell::new(None),
         linger_timeout: conf.linger_timeout(),
-        parked: RefCell::default(),
+        parked: Spare::new(),
+        confs: Spare::new(),
         lingering: RefCell::new(BTreeSet::new()),
     }));
     WORKER.with(|cell| _ = cell.set(worker));
