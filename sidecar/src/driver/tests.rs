@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    future::{Future as _, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,18 +17,22 @@ use mesh::{
     Answer, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Settings,
     WorkerId,
 };
+use tokio::sync::Mutex;
 
-use super::{Changes, Clock, Driver, Hello, Journal, Notice, Session, Workers, Writer};
+use super::{Changes, Clock, Driver, Hello, Journal, Notice, Pending, Session, Workers, Writer};
 use crate::store::{Problem, StoreError, WorkerProcess, Write};
 
 /// What reached the disk, and whether it works.
 struct Disk {
+    /// Locked by a test, it holds the writer up.
+    busy: Arc<Mutex<()>>,
     fails: Arc<AtomicBool>,
     seen: mpsc::Sender<Vec<Write>>,
 }
 
 impl Journal for Disk {
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        drop(self.busy.blocking_lock());
         if self.fails.load(Ordering::SeqCst) {
             let problem = Problem::Write("disk full".into());
             return Err(StoreError {
@@ -41,6 +47,7 @@ impl Journal for Disk {
 
 struct Rig {
     driver: Arc<Driver>,
+    busy: Arc<Mutex<()>>,
     fails: Arc<AtomicBool>,
     disk: mpsc::Receiver<Vec<Write>>,
     writer: JoinHandle<Disk>,
@@ -52,34 +59,47 @@ impl Rig {
         let (changes, inbox) = Changes::new();
         let mesh = Mesh::new(limits.clone(), 1);
         let driver = Driver::new(mesh, limits, Clock::new(), changes);
+        let busy = Arc::new(Mutex::new(()));
         let fails = Arc::new(AtomicBool::new(false));
         let (seen, disk) = mpsc::channel();
         let journal = Disk {
+            busy: busy.clone(),
             fails: fails.clone(),
             seen,
         };
         let writer = Writer::new(driver.clone(), journal, inbox, Workers::new());
         Self {
             driver,
+            busy,
             fails,
             disk,
             writer: thread::spawn(move || writer.run()),
         }
     }
 
-    /// The version after a change, or why it was not made.
-    async fn change(&self, app: &str, operations: Vec<Operation>) -> Result<u64, String> {
+    async fn submit(&self, app: &str, operations: Vec<Operation>) -> Pending {
         let change = Change {
             app: app.into(),
             base_version: None,
             operations,
         };
-        let pending = self
-            .driver
-            .changes()
-            .submit(change)
-            .await
-            .expect("the writer is there");
+        let pending = self.driver.changes().submit(change).await;
+        pending.expect("the writer is there")
+    }
+
+    /// A change that is made in memory while the disk is busy: what is handed in
+    /// now waits for it.
+    async fn submit_alone(&self, app: &str) -> Pending {
+        let pending = self.submit(app, create(&format!("{app}.test"))).await;
+        while self.driver.view(app).is_none() {
+            thread::yield_now();
+        }
+        pending
+    }
+
+    /// The version after a change, or why it was not made.
+    async fn change(&self, app: &str, operations: Vec<Operation>) -> Result<u64, String> {
+        let pending = self.submit(app, operations).await;
         pending
             .outcome()
             .await
@@ -202,6 +222,80 @@ async fn a_disk_that_fails_undoes_the_change_in_memory() {
     assert_eq!(on_disk["a"].dynos.len(), 1);
     assert_eq!(*on_disk["b"].domains, ["b.test".into()]);
     assert!(!on_disk.contains_key("c"));
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_leaves_every_app_as_it_was_before_it() {
+    let rig = Rig::new();
+    for (app, port) in [("a", 1), ("b", 2)] {
+        rig.change(app, create(&format!("{app}.test")))
+            .await
+            .expect("made");
+        rig.change(app, vec![put("web.1", port, false)])
+            .await
+            .expect("made");
+    }
+    let before = (rig.driver.view("a"), rig.driver.view("b"));
+
+    let busy = rig.busy.lock().await;
+    rig.fails.store(true, Ordering::SeqCst);
+    let first = rig.submit_alone("c").await;
+    let mut batch = Vec::new();
+    for (app, operations) in [
+        ("b", vec![Operation::SetMaintenance(true)]),
+        ("a", vec![Operation::RemoveDyno("web.1".into())]),
+        ("b", vec![put("web.1", 1, false)]),
+        ("a", vec![Operation::RemoveDomain("a.test".into())]),
+        ("b", vec![Operation::AddDomain("a.test".into())]),
+        ("a", vec![put("web.2", 1, true)]),
+        ("b", vec![Operation::DeleteApp]),
+        ("b", create("c.test")),
+    ] {
+        batch.push(rig.submit(app, operations).await);
+    }
+    drop(busy);
+    first.outcome().await.expect_err("the disk is full");
+    for pending in batch {
+        pending.outcome().await.expect_err("the disk is full");
+    }
+    assert_eq!((rig.driver.view("a"), rig.driver.view("b")), before);
+    assert!(rig.driver.view("c").is_none());
+
+    rig.fails.store(false, Ordering::SeqCst);
+    let commits = rig.stop().await;
+    let last = commits.last().expect("what was undone");
+    assert_eq!(last.len(), 3, "one word on each app: {last:?}");
+    let on_disk = replay(commits);
+    assert_eq!(*on_disk["a"].domains, ["a.test".into()]);
+    assert_eq!(*on_disk["b"].domains, ["b.test".into()]);
+    assert!(!on_disk.contains_key("c"));
+}
+
+#[tokio::test]
+async fn a_hello_does_not_wait_behind_the_changes() {
+    let rig = Rig::new();
+    let busy = rig.busy.lock().await;
+    let mut pending = vec![rig.submit_alone("a").await];
+    // More than fit into one transaction.
+    for _ in 0..600 {
+        pending.push(rig.submit("a", vec![Operation::SetMaintenance(true)]).await);
+    }
+    let (worker, process) = (WorkerId(1), WorkerProcess { pid: 7, started: 8 });
+    let changes = rig.driver.changes().clone();
+    let mut remembered = pin!(changes.remember(worker, process));
+    poll_fn(|cx| {
+        assert!(remembered.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    drop(busy);
+    remembered.await.expect("written");
+    for pending in pending {
+        pending.outcome().await.expect("made");
+    }
+    let commits = rig.stop().await;
+    assert_eq!(commits[1], [Write::Worker(worker, Some(process))]);
+    assert!(commits.len() >= 4, "and then the changes: {commits:?}");
 }
 
 /// The apps after all writes, starting from what a failed one may have left.

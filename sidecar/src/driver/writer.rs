@@ -4,16 +4,13 @@
 //! and applied in memory at once, so that the next one builds on it, then the
 //! whole batch becomes one transaction on disk, then everybody hears about it.
 //! If the disk fails, the batch is undone in memory and nobody's change was made.
+//! Workers that come and go have a channel of their own, which goes first.
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use mesh::{Change, ChangeError, WorkerId};
-use tokio::sync::{
-    mpsc::{self, Receiver, Sender, error::TrySendError},
-    oneshot,
-};
+use mesh::{ChangeError, WorkerId};
 
 use super::Driver;
 use crate::{
@@ -21,13 +18,11 @@ use crate::{
     store::{Store, StoreError, WorkerProcess, Write},
 };
 use batch::Batch;
+use inbox::{ChangeJob, Jobs, WorkerJob};
+pub use inbox::{Changes, Inbox, Pending};
 
 mod batch;
-
-/// Changes that wait for the writer; whoever comes then waits to be let in.
-const BACKLOG: usize = 1_024;
-/// Most changes in one transaction.
-const BATCH: usize = 512;
+mod inbox;
 
 /// The disk, as the writer needs it.
 pub trait Journal: Send + 'static {
@@ -69,86 +64,8 @@ pub enum ApplyError {
 
 type Outcome = Result<Applied, ApplyError>;
 
-enum Job {
-    Change(Change, oneshot::Sender<Outcome>),
-    Remember(
-        WorkerId,
-        WorkerProcess,
-        oneshot::Sender<Result<(), Arc<str>>>,
-    ),
-    Forget(WorkerId),
-    Stop,
-}
-
 /// Which process each worker is.
 pub type Workers = HashMap<WorkerId, WorkerProcess>;
-
-/// The way to the writer.
-#[derive(Clone, Debug)]
-pub struct Changes(Sender<Job>);
-
-/// A change that was handed in.
-#[derive(Debug)]
-pub struct Pending(oneshot::Receiver<Outcome>);
-
-impl Pending {
-    /// What became of it.
-    ///
-    /// # Errors
-    /// Why it was not made.
-    pub async fn outcome(self) -> Outcome {
-        self.0.await.unwrap_or(Err(ApplyError::Stopping))
-    }
-}
-
-impl Changes {
-    /// A way to a writer, and the end of it that [`Writer::new`] takes.
-    pub fn new() -> (Self, Inbox) {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        (Self(sender), Inbox(receiver))
-    }
-
-    /// Hands a change in, after those handed in before.
-    ///
-    /// # Errors
-    /// The writer is gone.
-    pub async fn submit(&self, change: Change) -> Result<Pending, ApplyError> {
-        let (reply, outcome) = oneshot::channel();
-        let sent = self.0.send(Job::Change(change, reply)).await;
-        sent.map(|()| Pending(outcome))
-            .map_err(|_| ApplyError::Stopping)
-    }
-
-    /// Writes down which process a worker is; returns when it is on disk.
-    ///
-    /// # Errors
-    /// Why it is not.
-    pub async fn remember(&self, worker: WorkerId, process: WorkerProcess) -> Result<(), Arc<str>> {
-        let (reply, done) = oneshot::channel();
-        let stopping = || "meshd is stopping".into();
-        let sent = self.0.send(Job::Remember(worker, process, reply)).await;
-        sent.map_err(|_| stopping())?;
-        done.await.unwrap_or_else(|_| Err(stopping()))
-    }
-
-    /// A worker is gone. Nobody waits for this, and nobody depends on it: its
-    /// process is looked for at the next start anyway.
-    pub fn forget(&self, worker: WorkerId) {
-        if let Err(TrySendError::Full(_)) = self.0.try_send(Job::Forget(worker)) {
-            tracing::debug!("busy with changes: a worker that is gone stays on disk");
-        }
-    }
-
-    /// The writer ends after what was handed in before.
-    pub async fn stop(&self) {
-        // An error means that it has ended.
-        let _ = self.0.send(Job::Stop).await;
-    }
-}
-
-/// What the writer takes from.
-#[derive(Debug)]
-pub struct Inbox(Receiver<Job>);
 
 /// The writer; [`Writer::run`] is its thread.
 pub struct Writer<J> {
@@ -181,22 +98,11 @@ impl<J: Journal> Writer<J> {
     }
 
     fn work(mut self) -> J {
-        let mut jobs = Vec::with_capacity(BATCH);
-        while self.inbox.0.blocking_recv_many(&mut jobs, BATCH) > 0 {
-            let mut batch = Batch::new(self.driver.clone());
-            let mut stop = false;
-            for job in jobs.drain(..) {
-                match job {
-                    Job::Change(change, reply) => batch.change(change, reply),
-                    Job::Remember(worker, process, reply) => {
-                        batch.remember(worker, process, reply, &self.known);
-                    }
-                    Job::Forget(worker) => batch.forget(worker),
-                    Job::Stop => stop = true,
-                }
-            }
-            self.write(batch);
-            if stop {
+        let mut jobs = Jobs::default();
+        while self.inbox.take(&mut jobs) {
+            // A transaction each: a hello is answered without the changes.
+            self.do_workers(&mut jobs.workers);
+            if self.do_changes(&mut jobs.changes) {
                 break;
             }
         }
@@ -208,6 +114,39 @@ impl<J: Journal> Writer<J> {
             tracing::error!("{error}");
         }
         self.journal
+    }
+
+    fn do_workers(&mut self, jobs: &mut Vec<WorkerJob>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new(self.driver.clone());
+        for job in jobs.drain(..) {
+            match job {
+                WorkerJob::Remember(worker, process, reply) => {
+                    batch.remember(worker, process, reply, &self.known);
+                }
+                WorkerJob::Forget(worker) => batch.forget(worker),
+            }
+        }
+        self.write(batch);
+    }
+
+    /// Says whether it is time to stop.
+    fn do_changes(&mut self, jobs: &mut Vec<ChangeJob>) -> bool {
+        if jobs.is_empty() {
+            return false;
+        }
+        let mut batch = Batch::new(self.driver.clone());
+        let mut stop = false;
+        for job in jobs.drain(..) {
+            match job {
+                ChangeJob::Change(change, reply) => batch.change(change, reply),
+                ChangeJob::Stop => stop = true,
+            }
+        }
+        self.write(batch);
+        stop
     }
 
     fn write(&mut self, batch: Batch) {

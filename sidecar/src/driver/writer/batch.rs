@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mesh::{Change, ChangeError, Mesh, Time, Update, WorkerId};
+use mesh::{Change, ChangeError, Mesh, Update, WorkerId};
 use tokio::sync::oneshot;
 
-use super::{Applied, ApplyError, Outcome, Workers};
+use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
 use crate::{
     driver::{Driver, Notice},
     store::{WorkerProcess, Write},
@@ -17,10 +17,11 @@ pub(super) struct Batch {
     /// What each app shall be, the last word on it.
     updates: HashMap<Box<str>, Update>,
     workers: HashMap<WorkerId, Option<WorkerProcess>>,
-    /// What brings memory back, in the order in which it was changed.
+    /// What each app was before the batch, in the order in which they were
+    /// changed first.
     undo: Vec<Update>,
     replies: Vec<Reply>,
-    remembered: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
+    remembered: Vec<oneshot::Sender<Remembered>>,
 }
 
 struct Reply {
@@ -45,11 +46,20 @@ impl Batch {
     pub(super) fn change(&mut self, mut change: Change, to: oneshot::Sender<Outcome>) {
         let made = self.driver.act(None, |mesh, now| {
             mesh.identify(&mut change, fresh_instance);
-            make(mesh, &change, now)
+            let updates = mesh.plan(&change)?;
+            // A specification may be large: one for each app is enough.
+            let fresh = updates
+                .iter()
+                .filter(|update| !self.updates.contains_key(update.app()));
+            self.undo
+                .extend(fresh.map(|update| before(mesh, update.app())));
+            for update in &updates {
+                mesh.apply(update, now);
+            }
+            Ok(updates)
         });
-        let made = made.map(|(updates, undo)| {
+        let made = made.map(|updates| {
             let applied = applied(&change, &updates);
-            self.undo.extend(undo);
             for update in updates {
                 self.updates.insert(update.app().into(), update);
             }
@@ -62,7 +72,7 @@ impl Batch {
         &mut self,
         worker: WorkerId,
         process: WorkerProcess,
-        to: oneshot::Sender<Result<(), Arc<str>>>,
+        to: oneshot::Sender<Remembered>,
         known: &Workers,
     ) {
         let on_disk = known.get(&worker) == Some(&process);
@@ -130,8 +140,7 @@ impl Batch {
         for to in self.remembered {
             let _ = to.send(Err(why.clone()));
         }
-        // The first word on each app is the last one backwards.
-        self.undo.into_iter().rev().map(Write::App).collect()
+        self.undo.into_iter().map(Write::App).collect()
     }
 }
 
@@ -140,22 +149,12 @@ fn fresh_instance() -> Box<str> {
     format!("{:032x}", rand::random::<u128>()).into()
 }
 
-/// Plans and applies. Returns what was applied and what undoes it.
-fn make(
-    mesh: &mut Mesh,
-    change: &Change,
-    now: Time,
-) -> Result<(Vec<Update>, Vec<Update>), ChangeError> {
-    let updates = mesh.plan(change)?;
-    let before = |update: &Update| match mesh.spec(update.app()) {
+/// What brings an app back to what it is now.
+fn before(mesh: &Mesh, app: &str) -> Update {
+    match mesh.spec(app) {
         Some(spec) => Update::Put(spec),
-        None => Update::Remove(update.app().into()),
-    };
-    let undo = updates.iter().map(before).collect();
-    for update in &updates {
-        mesh.apply(update, now);
+        None => Update::Remove(app.into()),
     }
-    Ok((updates, undo))
 }
 
 fn applied(change: &Change, updates: &[Update]) -> Applied {

@@ -1,0 +1,156 @@
+//! The way to the writer: one queue for changes, one for what is to be known of
+//! workers. A hello waits until its worker is on disk, so it must not wait
+//! behind everybody's changes, too.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use mesh::{Change, WorkerId};
+use tokio::sync::{
+    mpsc::{self, Receiver, Sender, error::TrySendError},
+    oneshot,
+};
+
+use super::{ApplyError, Outcome};
+use crate::store::WorkerProcess;
+
+/// Jobs of a kind that wait for the writer; whoever comes then waits to be let in.
+const BACKLOG: usize = 1_024;
+/// Most jobs in one transaction.
+const BATCH: usize = 512;
+
+/// Whether a worker is on disk now, or why not.
+pub(super) type Remembered = Result<(), Arc<str>>;
+
+pub(super) enum ChangeJob {
+    Change(Change, oneshot::Sender<Outcome>),
+    Stop,
+}
+
+pub(super) enum WorkerJob {
+    Remember(WorkerId, WorkerProcess, oneshot::Sender<Remembered>),
+    Forget(WorkerId),
+}
+
+/// The way to the writer.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    changes: Sender<ChangeJob>,
+    workers: Sender<WorkerJob>,
+}
+
+/// A change that was handed in.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Outcome>);
+
+impl Pending {
+    /// What became of it.
+    ///
+    /// # Errors
+    /// Why it was not made.
+    pub async fn outcome(self) -> Outcome {
+        self.0.await.unwrap_or(Err(ApplyError::Stopping))
+    }
+}
+
+impl Changes {
+    /// A way to a writer, and the end of it that [`Writer::new`] takes.
+    ///
+    /// [`Writer::new`]: super::Writer::new
+    pub fn new() -> (Self, Inbox) {
+        let (to_changes, changes) = mpsc::channel(BACKLOG);
+        let (to_workers, workers) = mpsc::channel(BACKLOG);
+        let way = Self {
+            changes: to_changes,
+            workers: to_workers,
+        };
+        (way, Inbox { changes, workers })
+    }
+
+    /// Hands a change in, after those handed in before.
+    ///
+    /// # Errors
+    /// The writer is gone.
+    pub async fn submit(&self, change: Change) -> Result<Pending, ApplyError> {
+        let (reply, outcome) = oneshot::channel();
+        let sent = self.changes.send(ChangeJob::Change(change, reply)).await;
+        sent.map(|()| Pending(outcome))
+            .map_err(|_| ApplyError::Stopping)
+    }
+
+    /// Writes down which process a worker is, before the changes that wait;
+    /// returns when it is on disk.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn remember(&self, worker: WorkerId, process: WorkerProcess) -> Result<(), Arc<str>> {
+        let (reply, done) = oneshot::channel();
+        let stopping = || "meshd is stopping".into();
+        let job = WorkerJob::Remember(worker, process, reply);
+        self.workers.send(job).await.map_err(|_| stopping())?;
+        done.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// A worker is gone. Nobody waits for this, and nobody depends on it: its
+    /// process is looked for at the next start anyway.
+    pub fn forget(&self, worker: WorkerId) {
+        if let Err(TrySendError::Full(_)) = self.workers.try_send(WorkerJob::Forget(worker)) {
+            tracing::debug!("busy with workers: one that is gone stays on disk");
+        }
+    }
+
+    /// The writer ends after the changes that were handed in before.
+    pub async fn stop(&self) {
+        // An error means that it has ended.
+        let _ = self.changes.send(ChangeJob::Stop).await;
+    }
+}
+
+/// What the writer takes from.
+#[derive(Debug)]
+pub struct Inbox {
+    changes: Receiver<ChangeJob>,
+    workers: Receiver<WorkerJob>,
+}
+
+/// What was taken at once.
+#[derive(Default)]
+pub(super) struct Jobs {
+    pub(super) changes: Vec<ChangeJob>,
+    pub(super) workers: Vec<WorkerJob>,
+}
+
+impl Inbox {
+    /// Takes what there is of both kinds, each up to a transaction's worth; the
+    /// thread sleeps while there is nothing. `false`: nothing will come any more.
+    pub(super) fn take(&mut self, jobs: &mut Jobs) -> bool {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            let changes = self
+                .changes
+                .poll_recv_many(&mut cx, &mut jobs.changes, BATCH);
+            let workers = self
+                .workers
+                .poll_recv_many(&mut cx, &mut jobs.workers, BATCH);
+            match (changes, workers) {
+                (Poll::Pending, Poll::Pending) => thread::park(),
+                // Nobody is left who could hand something in.
+                (Poll::Ready(0), Poll::Ready(0)) => return false,
+                _ => return true,
+            }
+        }
+    }
+}
+
+/// Wakes a thread that waits for two queues.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
