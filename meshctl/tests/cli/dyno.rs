@@ -139,6 +139,38 @@ fn a_drain_believes_the_event_of_its_own_instance() {
 }
 
 #[test]
+fn a_drain_does_not_believe_a_sidecar_that_waits_for_its_workers() {
+    let sidecar = Sidecar::start();
+    sidecar.ok("app create shop --dyno unix:/1");
+    sidecar.mesh.faults.lock().not_ready = true;
+    let ran = thread::scope(|scope| {
+        let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
+        // One before the change, two at least after it.
+        eventually("two looks", || sidecar.mesh.faults.lock().looks >= 3);
+        assert!(!run.is_finished());
+        sidecar.mesh.faults.lock().not_ready = false;
+        run.join().expect("a run")
+    });
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("waits for its workers"), "{ran:?}");
+}
+
+#[test]
+fn a_dyno_that_is_removed_has_not_drained() {
+    let sidecar = Sidecar::start();
+    sidecar.ok("app create shop --dyno unix:/1");
+    sidecar.mesh.load("shop", "web.1", 3, 0);
+    let ran = thread::scope(|scope| {
+        let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
+        eventually("a look", || sidecar.mesh.faults.lock().looks >= 2);
+        sidecar.ok("dyno remove shop web.1");
+        run.join().expect("a run")
+    });
+    ran.fails(1, "was removed meanwhile");
+    assert_eq!(ran.out, "");
+}
+
+#[test]
 fn a_drain_that_takes_too_long_is_told() {
     let sidecar = Sidecar::start();
     sidecar.ok("app create shop --dyno unix:/1");

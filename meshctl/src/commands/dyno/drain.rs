@@ -18,6 +18,9 @@ use crate::{
 /// How often to look at the load: an event may be missed.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A sidecar that has restarted knows no load before the workers report.
+const RESTARTED: &str = "the sidecar has restarted and waits for its workers to report";
+
 pub(super) async fn run(args: &Drain, context: &Context) -> Result<(), Failure> {
     let Drain { app, name, wait } = args;
     // Before the change, so that its end cannot be missed.
@@ -90,15 +93,32 @@ impl<'a> Waiting<'a> {
                     }
                 }
                 _ = looks.tick() => {
-                    let status = context.client.app(self.app).await?;
-                    match look(&status, self.name, &self.instance) {
-                        Seen::Finished => return Ok(()),
-                        Seen::Busy(load) => self.progress.show(&figures(self.name, load, &status)),
-                        Seen::Other(state) => return Err(self.overruled(state)),
+                    if self.look(context).await? {
+                        return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// Whether the dyno has finished, as far as its load tells.
+    async fn look(&mut self, context: &Context) -> Result<bool, Failure> {
+        let before = context.client.status().await?;
+        let status = context.client.app(self.app).await?;
+        match seen(&status, self.name, &self.instance) {
+            Seen::Idle => {
+                let after = context.client.status().await?;
+                let known = before.ready && before.epoch == after.epoch;
+                if !known {
+                    self.progress.show(RESTARTED);
+                }
+                return Ok(known);
+            }
+            Seen::Busy(load) => self.progress.show(&figures(self.name, load, &status)),
+            Seen::Removed => return Err(self.removed()),
+            Seen::Other(state) => return Err(self.overruled(state)),
+        }
+        Ok(false)
     }
 
     fn is_end(&self, event: &Event) -> bool {
@@ -106,6 +126,13 @@ impl<'a> Waiting<'a> {
             if drained.app == self.app
                 && drained.dyno == self.name
                 && drained.instance == self.instance)
+    }
+
+    fn removed(&self) -> Failure {
+        Failure::Partly(format!(
+            "dyno {} of app {} was removed meanwhile; whether it has finished is not known",
+            self.name, self.app
+        ))
     }
 
     fn overruled(&self, state: DynoState) -> Failure {
@@ -132,20 +159,22 @@ async fn next(events: &mut Option<Streaming<Event>>) -> Event {
 /// What a look at the app says about the dyno.
 #[derive(Debug, Eq, PartialEq)]
 enum Seen {
-    /// It has no request, or is gone altogether.
-    Finished,
+    /// It has no request that the sidecar knows of.
+    Idle,
     Busy(u32),
+    /// It, or this start of it, is not in the app any more.
+    Removed,
     /// Not draining any more.
     Other(DynoState),
 }
 
-fn look(status: &AppStatus, name: &str, instance: &str) -> Seen {
+fn seen(status: &AppStatus, name: &str, instance: &str) -> Seen {
     let dynos = status.app.iter().flat_map(|app| &app.dynos);
     let Some(dyno) = dynos
         .into_iter()
         .find(|dyno| dyno.name == name && dyno.instance == instance)
     else {
-        return Seen::Finished;
+        return Seen::Removed;
     };
     let load = status
         .dynos
@@ -154,7 +183,7 @@ fn look(status: &AppStatus, name: &str, instance: &str) -> Seen {
         .map_or(0, |load| load.load);
     match (dyno.state(), load) {
         (state @ (DynoState::Up | DynoState::Starting), _) => Seen::Other(state),
-        (_, 0) => Seen::Finished,
+        (_, 0) => Seen::Idle,
         (_, load) => Seen::Busy(load),
     }
 }
@@ -175,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(state: DynoState, instance: &str, load: u32) -> Seen {
+    fn looked(state: DynoState, instance: &str, load: u32) -> Seen {
         let dyno = Dyno {
             name: "web.1".into(),
             instance: instance.into(),
@@ -196,24 +225,24 @@ mod tests {
             dynos: vec![load],
             ..Default::default()
         };
-        look(&status, "web.1", "i1")
+        seen(&status, "web.1", "i1")
     }
 
     #[test]
-    fn a_dyno_is_drained_without_load_or_when_gone() {
-        assert_eq!(seen(DynoState::Draining, "i1", 2), Seen::Busy(2));
-        assert_eq!(seen(DynoState::Draining, "i1", 0), Seen::Finished);
-        assert_eq!(seen(DynoState::Crashed, "i1", 0), Seen::Finished);
-        assert_eq!(look(&AppStatus::default(), "web.1", "i1"), Seen::Finished);
+    fn a_dyno_is_idle_without_load() {
+        assert_eq!(looked(DynoState::Draining, "i1", 2), Seen::Busy(2));
+        assert_eq!(looked(DynoState::Draining, "i1", 0), Seen::Idle);
+        assert_eq!(looked(DynoState::Crashed, "i1", 0), Seen::Idle);
     }
 
     #[test]
-    fn another_process_of_the_name_is_not_waited_for() {
-        assert_eq!(seen(DynoState::Up, "i2", 5), Seen::Finished);
+    fn a_dyno_that_is_gone_or_another_process_now_was_removed() {
+        assert_eq!(seen(&AppStatus::default(), "web.1", "i1"), Seen::Removed);
+        assert_eq!(looked(DynoState::Up, "i2", 5), Seen::Removed);
     }
 
     #[test]
     fn a_dyno_that_is_up_again_will_not_finish() {
-        assert_eq!(seen(DynoState::Up, "i1", 0), Seen::Other(DynoState::Up));
+        assert_eq!(looked(DynoState::Up, "i1", 0), Seen::Other(DynoState::Up));
     }
 }
