@@ -12,4 +12,4 @@ mod tls;
 pub use error::ConfigError;
 pub use options::{Cli, LogFormat, LogLevel, Options};
 pub use resolve::{Config, Effective};
-pub use tls::TlsFiles;
+pub use tls::{Tcp, TlsFiles};

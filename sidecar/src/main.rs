@@ -26,14 +26,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if cli.check {
-        return match effective
-            .config
-            .tls
-            .as_ref()
-            .map(|tls| tls.load())
-            .transpose()
-        {
-            Ok(_) => ExitCode::SUCCESS,
+        return match effective.config.check_files() {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, WRONG_CONFIGURATION),
         };
     }

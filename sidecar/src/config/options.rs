@@ -141,14 +141,23 @@ pub struct Options {
         help_heading = "TCP"
     )]
     pub tls_key: Option<PathBuf>,
-    /// The authority that peers' certificates must be from (PEM)
+    /// The authority that routers' certificates must be from (PEM)
     #[arg(
         long,
-        env = "DYNOMESH_TLS_CLIENT_CA",
+        env = "DYNOMESH_ROUTER_TLS_CLIENT_CA",
         value_name = "FILE",
         help_heading = "TCP"
     )]
-    pub tls_client_ca: Option<PathBuf>,
+    pub router_tls_client_ca: Option<PathBuf>,
+    /// The authority that operators' certificates must be from (PEM): not the
+    /// routers' one, since operators may do anything
+    #[arg(
+        long,
+        env = "DYNOMESH_CONTROL_TLS_CLIENT_CA",
+        value_name = "FILE",
+        help_heading = "TCP"
+    )]
+    pub control_tls_client_ca: Option<PathBuf>,
 
     /// How much is logged [default: info]
     #[arg(

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,10 +10,11 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Cli, ConfigError, LogFormat, LogLevel, Options, TlsFiles,
+    Cli, ConfigError, LogFormat, LogLevel, Options, Tcp,
     bounds::NUMBERS,
     mode::Mode,
     paths::{CONFIG_FILE, Places, host_name},
+    tls,
 };
 use crate::listen::{Pings, SocketOptions, group_id};
 
@@ -26,9 +26,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub router: SocketOptions,
     pub control: SocketOptions,
-    pub router_tcp: Option<SocketAddr>,
-    pub control_tcp: Option<SocketAddr>,
-    pub tls: Option<TlsFiles>,
+    pub router_tcp: Option<Tcp>,
+    pub control_tcp: Option<Tcp>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub limits: Limits,
@@ -36,6 +35,19 @@ pub struct Config {
     pub pings: Pings,
     /// The directory of sockets that nobody chose: it is made if need be.
     pub own_directory: Option<PathBuf>,
+}
+
+impl Config {
+    /// Looks at the files that it names.
+    ///
+    /// # Errors
+    /// Which one can't be used, and why.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        for tcp in [&self.router_tcp, &self.control_tcp].into_iter().flatten() {
+            tcp.tls.load()?;
+        }
+        Ok(())
+    }
 }
 
 /// A configuration with the settings that it came from.
@@ -80,7 +92,7 @@ fn read(file: &Path) -> Result<Table, ConfigError> {
 }
 
 /// Who said what.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     flags: Table,
     file: Option<&'a (PathBuf, Table)>,
 }
@@ -96,7 +108,7 @@ impl Said<'_> {
         }
     }
 
-    fn wrong(&self, key: &str, problem: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, problem: impl Into<String>) -> ConfigError {
         ConfigError::Value {
             origin: self.origin(key),
             problem: problem.into(),
@@ -202,6 +214,7 @@ fn config(
     if router.path == control.path {
         return Err(said.wrong("control-socket", "routers and operators need a socket each"));
     }
+    let [router_tcp, control_tcp] = tls::services(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {
         let problem = "may not be shorter than quarantine-first-ms";
@@ -212,9 +225,8 @@ fn config(
         data_dir: options.data_dir.clone().unwrap_or_default(),
         router,
         control,
-        router_tcp: options.router_tcp,
-        control_tcp: options.control_tcp,
-        tls: TlsFiles::of(options)?,
+        router_tcp,
+        control_tcp,
         log_level: options.log_level.unwrap_or(LogLevel::Info),
         log_format: options.log_format.unwrap_or(LogFormat::Text),
         limits,

@@ -1,15 +1,14 @@
 //! Everything that is listened to.
 
-use std::{
-    fmt, io,
-    net::{SocketAddr, TcpListener},
-    os::unix::net::UnixListener,
-};
+use std::{fmt, net::TcpListener, os::unix::net::UnixListener};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tonic::transport::ServerTlsConfig;
 
-use crate::{config::Config, listen::SocketFile};
+use crate::{
+    config::{Config, Tcp},
+    listen::SocketFile,
+};
 
 /// Where one service is reached.
 #[derive(Debug)]
@@ -29,17 +28,8 @@ pub(super) struct Sockets {
 
 impl Sockets {
     pub(super) fn bind(config: &Config) -> anyhow::Result<Self> {
-        let tls = config.tls.as_ref().map(|tls| tls.load()).transpose()?;
-        let tcp = |address: Option<SocketAddr>| match (address, &tls) {
-            (None, _) => Ok(None),
-            (Some(_), None) => bail!("TCP needs TLS"),
-            (Some(address), Some(tls)) => {
-                let listener = bind(address);
-                let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-                Ok(Some((listener, tls.clone())))
-            }
-        };
-        let (router_tcp, control_tcp) = (tcp(config.router_tcp)?, tcp(config.control_tcp)?);
+        let router_tcp = config.router_tcp.as_ref().map(bind).transpose()?;
+        let control_tcp = config.control_tcp.as_ref().map(bind).transpose()?;
         let (router, router_file) = SocketFile::bind(&config.router)?;
         let (control, control_file) = SocketFile::bind(&config.control)?;
         Ok(Self {
@@ -56,10 +46,12 @@ impl Sockets {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+fn bind(tcp: &Tcp) -> anyhow::Result<(TcpListener, ServerTlsConfig)> {
+    let tls = tcp.tls.load()?;
+    let listener = TcpListener::bind(tcp.address)
+        .with_context(|| format!("cannot listen on {}", tcp.address))?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok((listener, tls))
 }
 
 impl fmt::Display for Sockets {

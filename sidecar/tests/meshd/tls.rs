@@ -4,7 +4,10 @@ use std::{fs, net::TcpListener, path::Path};
 
 use dynomesh_proto::v1::{GetStatusRequest, control_client::ControlClient};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{
+    Code,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
 
 use crate::harness::{Meshd, Options};
 
@@ -32,12 +35,14 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn files(dir: &Path, authority: &Authority) -> Vec<String> {
-    let (cert, key) = authority.issue();
+/// Flags for both services, each with an authority of its own.
+fn flags(dir: &Path, routers: &Authority, operators: &Authority) -> Vec<String> {
+    let (cert, key) = operators.issue();
     let files = [
         ("--tls-cert", cert),
         ("--tls-key", key),
-        ("--tls-client-ca", authority.0.pem()),
+        ("--router-tls-client-ca", routers.0.pem()),
+        ("--control-tls-client-ca", operators.0.pem()),
     ];
     let written = files.map(|(flag, content)| {
         let file = dir.join(&flag[2..]);
@@ -45,6 +50,20 @@ fn files(dir: &Path, authority: &Authority) -> Vec<String> {
         [flag.to_owned(), file.display().to_string()]
     });
     written.into_iter().flatten().collect()
+}
+
+/// With TCP as well, at these ports.
+fn both(dir: &Path, routers: &Authority, operators: &Authority, ports: [u16; 2]) -> Vec<String> {
+    let mut all = flags(dir, routers, operators);
+    for (flag, port) in ["--router-tcp", "--control-tcp"].into_iter().zip(ports) {
+        all.extend([flag.to_owned(), format!("127.0.0.1:{port}")]);
+    }
+    all
+}
+
+fn options(dir: &Path, more: &[String]) -> Options {
+    let more: Vec<_> = more.iter().map(String::as_str).collect();
+    Options::new(dir, &more)
 }
 
 async fn connect(port: u16, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
@@ -57,84 +76,126 @@ async fn connect(port: u16, tls: ClientTlsConfig) -> Result<Channel, tonic::tran
         .await
 }
 
+/// Whether somebody with this certificate gets an answer of the service.
+async fn is_served(port: u16, tls: &ClientTlsConfig) -> bool {
+    let Ok(channel) = connect(port, tls.clone()).await else {
+        return false;
+    };
+    let status = ControlClient::new(channel)
+        .get_status(GetStatusRequest {})
+        .await;
+    // The service for routers does not know the question.
+    status.is_ok() || status.is_err_and(|status| status.code() == Code::Unimplemented)
+}
+
 #[tokio::test]
-async fn only_peers_with_a_certificate_of_ours_get_in() {
-    let authority = Authority::new();
+async fn each_service_knows_only_peers_of_its_own_authority() {
+    let (routers, operators) = (Authority::new(), Authority::new());
     let dir = tempfile::tempdir().expect("a directory");
-    let (control, router) = (free_port(), free_port());
-    let mut more = files(dir.path(), &authority);
-    more.extend(["--control-tcp".into(), format!("127.0.0.1:{control}")]);
-    more.extend(["--router-tcp".into(), format!("127.0.0.1:{router}")]);
-    let more: Vec<_> = more.iter().map(String::as_str).collect();
-    let options = Options::new(dir.path(), &more);
+    let [router, control] = [free_port(), free_port()];
+    let flags = both(dir.path(), &routers, &operators, [router, control]);
+    let options = options(dir.path(), &flags);
     let _meshd = Meshd::start_in(dir, options).await;
 
     let trusting = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(authority.0.pem()))
+        .ca_certificate(Certificate::from_pem(operators.0.pem()))
         .domain_name("localhost");
-    let known = authority.issue();
-    let known = trusting
-        .clone()
-        .identity(Identity::from_pem(known.0, known.1));
-    let channel = connect(control, known.clone()).await.expect("a connection");
-    ControlClient::new(channel)
-        .get_status(GetStatusRequest {})
-        .await
-        .expect("a status");
-    let channel = connect(router, known).await.expect("a connection");
-    let wrong = ControlClient::new(channel)
-        .get_status(GetStatusRequest {})
-        .await;
-    assert_eq!(
-        wrong.expect_err("routers only").code(),
-        tonic::Code::Unimplemented
-    );
-
-    let stranger = Authority::new().issue();
-    let stranger = trusting
-        .clone()
-        .identity(Identity::from_pem(stranger.0, stranger.1));
-    for tls in [trusting, stranger] {
-        let refused = match connect(control, tls).await {
-            Ok(channel) => ControlClient::new(channel)
-                .get_status(GetStatusRequest {})
-                .await
-                .is_err(),
-            Err(_) => true,
-        };
-        assert!(refused);
+    let of = |authority: &Authority| {
+        let (cert, key) = authority.issue();
+        trusting.clone().identity(Identity::from_pem(cert, key))
+    };
+    let (a_router, an_operator) = (of(&routers), of(&operators));
+    assert!(is_served(router, &a_router).await);
+    assert!(is_served(control, &an_operator).await);
+    assert!(!is_served(control, &a_router).await, "it could do anything");
+    assert!(!is_served(router, &an_operator).await);
+    for tls in [of(&Authority::new()), trusting] {
+        assert!(!is_served(router, &tls).await);
+        assert!(!is_served(control, &tls).await);
     }
 }
 
 #[test]
-fn tcp_without_certificates_is_refused() {
+fn what_is_missing_or_of_no_use_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
-    for flag in ["--control-tcp", "--router-tcp"] {
-        let complaint = Options::new(dir.path(), &[flag, "127.0.0.1:1"]).complaint();
-        assert!(complaint.contains(&flag[2..]), "{complaint}");
-        assert!(
-            complaint.contains("tls-cert, tls-key, tls-client-ca"),
-            "{complaint}"
-        );
-    }
     let authority = Authority::new();
-    let mut more = files(dir.path(), &authority);
-    more.truncate(4);
-    let more: Vec<_> = more.iter().map(String::as_str).collect();
-    let complaint = Options::new(dir.path(), &more).complaint();
-    assert!(
-        complaint.contains("tls-client-ca is missing"),
-        "{complaint}"
-    );
+    let complaint = |more: &[String]| options(dir.path(), more).complaint();
+    for service in ["router", "control"] {
+        let tcp = [format!("--{service}-tcp"), "127.0.0.1:1".into()];
+        let text = complaint(&tcp);
+        let missing = format!("tls-cert, tls-key, {service}-tls-client-ca");
+        assert!(text.contains(&tcp[0]) && text.contains(&missing), "{text}");
+    }
+    let all = both(dir.path(), &authority, &authority, [1, 2]);
+    let without = |flags: &[&str]| -> Vec<_> {
+        let pairs = all.chunks(2).filter(|pair| !flags.contains(&&*pair[0]));
+        pairs.flatten().cloned().collect()
+    };
+    for (left_out, words) in [
+        (
+            &["--control-tls-client-ca"][..],
+            ["--control-tcp", "set control-tls-client-ca"],
+        ),
+        (
+            &["--control-tcp"],
+            ["--control-tls-client-ca", "without control-tcp"],
+        ),
+        (
+            &["--router-tcp"],
+            ["--router-tls-client-ca", "without router-tcp"],
+        ),
+        (
+            &[
+                "--router-tcp",
+                "--control-tcp",
+                "--router-tls-client-ca",
+                "--control-tls-client-ca",
+            ],
+            ["--tls-cert", "without router-tcp or control-tcp"],
+        ),
+    ] {
+        let text = complaint(&without(left_out));
+        for word in words {
+            assert!(text.contains(word), "{word} is not in: {text}");
+        }
+    }
+}
 
-    let missing = [
-        "--tls-cert",
-        "/nowhere/a",
-        "--tls-key",
-        "/nowhere/b",
-        "--tls-client-ca",
-        "/nowhere/c",
-    ];
-    let complaint = Options::new(dir.path(), &[&missing[..], &["--check"]].concat()).complaint();
-    assert!(complaint.contains("/nowhere/a"), "{complaint}");
+#[test]
+fn a_check_reads_the_files_and_names_the_bad_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let mut flags = both(dir.path(), &authority, &authority, [1, 2]);
+    flags.push("--check".into());
+    let check = options(dir.path(), &flags);
+    assert!(check.output().status.success());
+
+    let (_, other_key) = Authority::new().issue();
+    let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for name in [
+        "tls-cert",
+        "tls-key",
+        "router-tls-client-ca",
+        "control-tls-client-ca",
+    ] {
+        let file = dir.path().join(name);
+        let good = fs::read(&file).expect("a file");
+        let other = if name == "tls-key" {
+            &*other_key
+        } else {
+            not_der
+        };
+        for bad in ["", "no PEM", other] {
+            fs::write(&file, bad).expect("written");
+            let output = check.output();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{name}, {bad:?}: {text}");
+            let path = file.display().to_string();
+            assert!(text.contains(&path), "{name}, {bad:?}: {text}");
+        }
+        fs::remove_file(&file).expect("removed");
+        let text = check.complaint();
+        assert!(text.contains(&file.display().to_string()), "{text}");
+        fs::write(&file, good).expect("written");
+    }
 }
