@@ -21,7 +21,7 @@ SHIPPED := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
-.PHONY: run test check bench build deps headers module programs vendored fmt clean soak conformance
+.PHONY: run test check bench build deps headers module programs vendored fmt clean conformance
 
 run: build
 	@scripts/run
