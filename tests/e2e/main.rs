@@ -17,6 +17,7 @@ mod refusals;
 mod responses;
 mod retry;
 mod routing;
+mod run_script;
 mod subrequests;
 mod tls;
 mod upstream_errors;
