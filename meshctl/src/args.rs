@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use app::{App, Create, Delete, List, Set};
 pub(crate) use connection::{Address, Connection};
 pub(crate) use domain::{Domain, Domains};
-pub(crate) use dyno::{Add, Drain, Dyno, State};
+pub(crate) use dyno::{Add, Drain, Dyno, SetDyno, State};
 pub(crate) use mesh::{Apply, Completion, Export, Maintenance, OnOff, Shell, Status, Top, Watch};
 pub(crate) use settings::SettingsArgs;
 
@@ -135,6 +135,9 @@ mod tests {
             "app create shop --policy best",
             "domain add shop",
             "dyno state shop web.1 sideways",
+            "dyno set shop web.1",
+            "dyno set shop web.1 --limit -1",
+            "dyno set shop web.1 --limit many",
             "maintenance maybe shop",
             "app list --socket http://localhost:1",
             "app list --timeout 0s",

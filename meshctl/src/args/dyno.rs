@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::values::{DynoState, FirstState, some_time};
+use super::values::{DynoState, FirstState, limit, some_time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dyno {
@@ -14,6 +14,8 @@ pub(crate) enum Dyno {
     Remove(Remove),
     /// Say where a dyno is in its life
     State(State),
+    /// Change a dyno's limit; it goes on meanwhile
+    Set(SetDyno),
     /// Give a dyno no more requests; it finishes those it has
     Drain(Drain),
 }
@@ -43,8 +45,8 @@ pub(crate) struct Add {
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) instance: String,
 
-    /// Most requests at once; 0: the app's default
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Most requests at once; 0 or none: the app's default
+    #[arg(long, value_name = "N", default_value = "0", value_parser = limit)]
     pub(crate) limit: u32,
 
     /// Whether it takes requests already
@@ -81,6 +83,23 @@ pub(crate) struct State {
     /// Its state from now on
     #[arg(value_enum)]
     pub(crate) state: DynoState,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl dyno set shop web.2 --limit 5
+  meshctl dyno set shop web.2 --limit none    (back to the app's default)
+
+Everything else of it stays: its process, its address, its state, its requests.")]
+pub(crate) struct SetDyno {
+    /// The app
+    pub(crate) app: String,
+    /// The dyno, e.g. web.1
+    pub(crate) name: String,
+    /// Most requests at once; 0 or none: the app's default
+    #[arg(long, value_name = "N", value_parser = limit)]
+    pub(crate) limit: u32,
 }
 
 #[derive(Args, Debug)]

@@ -71,6 +71,16 @@ impl From<FirstState> for v1::DynoState {
     }
 }
 
+/// A limit on requests at once; 0 stands for the default, and so does `none`.
+pub(crate) fn limit(text: &str) -> Result<u32, String> {
+    match text {
+        "none" => Ok(0),
+        _ => text
+            .parse()
+            .map_err(|_| "it must be a number, or none".to_owned()),
+    }
+}
+
 /// A duration that is sent as whole milliseconds; 0 stands for the default.
 pub(crate) fn millis(text: &str) -> Result<u32, String> {
     let duration = duration(text)?;
@@ -115,6 +125,16 @@ mod tests {
     fn durations_that_cannot_be_sent_are_refused() {
         for text in ["30", "500us", "1s 1ns", "50days", "-1s", "", "soon"] {
             assert!(millis(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_limit_of_its_own_can_be_said() {
+        assert_eq!(limit("5"), Ok(5));
+        assert_eq!(limit("0"), Ok(0));
+        assert_eq!(limit("none"), Ok(0));
+        for text in ["", "-1", "None", "5000000000"] {
+            assert!(limit(text).is_err(), "{text}");
         }
     }
 

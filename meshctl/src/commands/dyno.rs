@@ -2,6 +2,7 @@
 
 mod add;
 mod drain;
+mod set;
 
 use dynomesh_proto::v1::{DynoState, operation::Kind};
 use tonic::Code;
@@ -13,11 +14,15 @@ use crate::{
     failure::Failure,
 };
 
+/// Others may change the same app at the same time, and each of them wins once.
+const ATTEMPTS: u32 = 10;
+
 pub(super) async fn run(args: Dyno, context: &Context) -> Result<(), Failure> {
     match args {
         Dyno::Add(add) => add::run(add, context).await,
         Dyno::Remove(remove) => self::remove(&remove.app, remove.name, context).await,
         Dyno::State(state) => self::state(&state, context).await,
+        Dyno::Set(set) => set::run(&set, context).await,
         Dyno::Drain(drain) => drain::run(&drain, context).await,
     }
 }
@@ -55,4 +60,17 @@ fn known(failure: Failure, app: &str) -> Failure {
         Code::NotFound,
         format!("`meshctl app show {app}` shows its dynos"),
     )
+}
+
+/// Makes a change for the version of the app that it reads; again, if someone
+/// else was faster.
+async fn until_unhindered<T>(attempt: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 1..ATTEMPTS {
+        let result = attempt().await;
+        match &result {
+            Err(failure) if failure.code() == Some(Code::Aborted) => {}
+            _ => return result,
+        }
+    }
+    attempt().await
 }

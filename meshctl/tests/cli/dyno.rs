@@ -78,6 +78,55 @@ fn a_state_is_set() {
 }
 
 #[test]
+fn a_limit_is_set_and_all_else_stays() {
+    let sidecar = Sidecar::start();
+    sidecar.ok("app create shop");
+    sidecar.ok("dyno add shop unix:/1 --instance i1 --state starting");
+    sidecar.ok("dyno add shop unix:/2");
+    let out = sidecar.ok("dyno set shop web.1 --limit 5");
+    assert_eq!(out, "dyno web.1 of app shop has limit 5 (version 4)\n");
+    let mut want = Dyno {
+        name: "web.1".into(),
+        instance: "i1".into(),
+        address: "unix:/1".into(),
+        limit: 5,
+        state: DynoState::Starting.into(),
+    };
+    assert!(dynos(&sidecar).contains(&want), "{:?}", dynos(&sidecar));
+
+    let out = sidecar.ok("dyno set shop web.1 --limit 5");
+    let already = "dyno web.1 of app shop has limit 5 already (version 4)\n";
+    assert_eq!(out, already);
+    let json = sidecar
+        .run("dyno set shop web.1 --limit none --json")
+        .json();
+    assert_eq!(json, serde_json::json!({ "app": "shop", "version": "5" }));
+    want.limit = 0;
+    assert!(dynos(&sidecar).contains(&want), "{:?}", dynos(&sidecar));
+
+    sidecar
+        .run("dyno set shop web.9 --limit 5")
+        .fails(1, "`meshctl app show shop` shows its dynos");
+    sidecar
+        .run("dyno set blog web.1 --limit 5")
+        .fails(1, "not found: app blog");
+}
+
+#[test]
+fn a_limit_is_set_over_what_someone_else_changes() {
+    let sidecar = Sidecar::start();
+    sidecar.ok("app create shop --dyno unix:/1");
+    sidecar.mesh.faults.lock().races = 9;
+    sidecar.ok("dyno set shop web.1 --limit 5");
+    assert_eq!(dynos(&sidecar)[0].limit, 5);
+    sidecar.mesh.faults.lock().races = 10;
+    sidecar
+        .run("dyno set shop web.1 --limit 6")
+        .fails(1, "changed by someone else meanwhile");
+    assert_eq!(dynos(&sidecar)[0].limit, 5);
+}
+
+#[test]
 fn a_drain_without_wait_returns_at_once() {
     let sidecar = Sidecar::start();
     sidecar.ok("app create shop --dyno unix:/1");

@@ -3,7 +3,7 @@
 use dynomesh_proto::v1::{Applied, Change, Dyno, DynoState};
 use tonic::Code;
 
-use super::Context;
+use super::{Context, until_unhindered};
 use crate::{
     args::Add,
     change::{change_of_version, free_name, put_dyno},
@@ -11,15 +11,11 @@ use crate::{
     output::state_name,
 };
 
-/// Others may add dynos to the same app at the same time, and each of them
-/// wins once.
-const ATTEMPTS: u32 = 10;
-
 pub(super) async fn run(args: Add, context: &Context) -> Result<(), Failure> {
     let added = match &args.name {
         // In whatever version the app is: the name is the operator's decision.
         Some(name) => attempt(&args, name, 0, context).await,
-        None => add_next(&args, context).await,
+        None => until_unhindered(async || add_next(&args, context).await).await,
     };
     let (applied, name) = added.map_err(|failure| {
         let hint = "for an address whose process is gone there is --takeover";
@@ -39,17 +35,6 @@ pub(super) async fn run(args: Add, context: &Context) -> Result<(), Failure> {
 /// Under the next free name. A dyno of a name that is there would be replaced,
 /// so the change is only for the version in which the name was free.
 async fn add_next(args: &Add, context: &Context) -> Result<(Applied, String), Failure> {
-    for _ in 1..ATTEMPTS {
-        let result = add_once(args, context).await;
-        match &result {
-            Err(failure) if failure.code() == Some(Code::Aborted) => {}
-            _ => return result,
-        }
-    }
-    add_once(args, context).await
-}
-
-async fn add_once(args: &Add, context: &Context) -> Result<(Applied, String), Failure> {
     let app = context.client.app(&args.app).await?.app.unwrap_or_default();
     let name = free_name(app.dynos.iter().map(|dyno| &*dyno.name));
     attempt(args, &name, app.version, context).await
