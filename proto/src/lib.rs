@@ -4,6 +4,8 @@
 //! Features: `control` (client of Control), `server` (both servers), `json`
 //! (serde: proto3's JSON mapping). A router uses none of them.
 
+pub mod place;
+
 /// Version 1 of the protocol.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, unreachable_pub)]
 pub mod v1 {

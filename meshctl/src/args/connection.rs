@@ -1,8 +1,10 @@
 //! Which sidecar, and how to reach it.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Args;
+use dynomesh_proto::place;
+use rustix::process::geteuid;
 use tonic::transport::Uri;
 
 use super::values;
@@ -17,7 +19,7 @@ pub(crate) struct Connection {
         global = true,
         env = "DYNOMESH_CONTROL_SOCKET",
         value_name = "PATH",
-        default_value = "/run/dynomesh/control.sock",
+        default_value_t = Address::of_user(),
         value_hint = clap::ValueHint::FilePath
     )]
     pub(crate) socket: Address,
@@ -50,6 +52,25 @@ pub(crate) struct Connection {
 pub(crate) enum Address {
     Unix(PathBuf),
     Https(Uri),
+}
+
+impl Address {
+    /// Where a sidecar of this user is unless set. Who has no place for one can
+    /// only mean the system's.
+    fn of_user() -> Self {
+        let directory = place::socket_directory(geteuid().is_root());
+        let directory = directory.unwrap_or_else(|| place::SYSTEM.into());
+        Self::Unix(directory.join(place::CONTROL_SOCKET))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Https(uri) => uri.fmt(f),
+        }
+    }
 }
 
 impl FromStr for Address {

@@ -4,6 +4,7 @@ use std::{fs, os::unix::net::UnixListener, path::Path, process::Command, sync::A
 
 use dynomesh_proto::v1::control_server::ControlServer;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustix::process::geteuid;
 use tokio::runtime::Runtime;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
@@ -18,6 +19,21 @@ fn at(socket: &Path, line: &str) -> Ran {
 #[test]
 fn no_socket_asks_for_meshd() {
     at("/nowhere/control.sock".as_ref(), "app list").fails(4, "is meshd running?");
+}
+
+#[test]
+fn the_default_socket_is_the_one_of_this_users_sidecar() {
+    let mut command = meshctl("".as_ref());
+    command.args(["status", "--help"]);
+    command.env_remove("DYNOMESH_CONTROL_SOCKET");
+    command.env("XDG_RUNTIME_DIR", "/nowhere");
+    let help = run(command, "").out;
+    let directory = match geteuid().is_root() {
+        true => "/run",
+        false => "/nowhere",
+    };
+    let socket = format!("[default: {directory}/dynomesh/control.sock]");
+    assert!(help.contains(&socket), "{help}");
 }
 
 #[test]

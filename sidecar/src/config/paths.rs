@@ -3,6 +3,7 @@
 
 use std::{env, path::PathBuf};
 
+use dynomesh_proto::place;
 use nix::unistd::{Uid, gethostname};
 
 /// Directories that are used if nothing else is said.
@@ -16,24 +17,26 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn of_user() -> Self {
-        if Uid::effective().is_root() {
-            let (run, data) = ("/run/dynomesh".into(), "/var/lib/dynomesh".into());
-            return Self {
-                run: Some(run),
-                data: Some(data),
-            };
-        }
-        let directory = |variable| {
-            let path = env::var_os(variable).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        let state = directory("XDG_STATE_HOME")
-            .or_else(|| directory("HOME").map(|home| home.join(".local/state")));
+        let is_root = Uid::effective().is_root();
         Self {
-            run: directory("XDG_RUNTIME_DIR").map(|dir| dir.join("dynomesh")),
-            data: state.map(|dir| dir.join("dynomesh")),
+            run: place::socket_directory(is_root),
+            data: if is_root {
+                Some("/var/lib/dynomesh".into())
+            } else {
+                data_of_user()
+            },
         }
     }
+}
+
+fn data_of_user() -> Option<PathBuf> {
+    let directory = |variable| {
+        let path = env::var_os(variable).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let state = directory("XDG_STATE_HOME")
+        .or_else(|| directory("HOME").map(|home| home.join(".local/state")));
+    state.map(|dir| dir.join("dynomesh"))
 }
 
 /// The file that is read if there is one.

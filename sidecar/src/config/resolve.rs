@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use dynomesh_proto::place;
 use mesh::Limits;
 use toml::Table;
 
@@ -158,10 +159,14 @@ fn fill(options: &mut Options, places: &Places) -> Result<Option<PathBuf>, Confi
     }
     let mut own = None;
     let sockets = [
-        (&mut options.router_socket, "router.sock", "router-socket"),
+        (
+            &mut options.router_socket,
+            place::ROUTER_SOCKET,
+            "router-socket",
+        ),
         (
             &mut options.control_socket,
-            "control.sock",
+            place::CONTROL_SOCKET,
             "control-socket",
         ),
     ];
