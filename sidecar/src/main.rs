@@ -9,7 +9,7 @@ use meshd::{
     log, panics, run,
 };
 
-/// As clap's own errors, and sysexits' idea of a wrong configuration.
+/// As clap's own errors. packaging/meshd.service knows it: no restart helps.
 const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {

@@ -158,3 +158,19 @@ fn a_check_starts_nothing() {
     assert!(output.status.success());
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
 }
+
+#[test]
+fn the_shipped_file_is_right_and_the_shipped_unit_knows_when_it_is_wrong() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let shipped = include_str!("../../../packaging/meshd.toml");
+    // The group is Debian's.
+    let shipped = shipped.replace("www-data", "root");
+    let found = printed(dir.path(), &shipped, &[], &[]);
+    assert_eq!(found["router-socket-group"].as_str(), Some("root"));
+
+    let wrong = with_file(dir.path(), "no-such-key = 1", &[], &[]).output();
+    let code = wrong.status.code().expect("a code");
+    let unit = include_str!("../../../packaging/meshd.service");
+    let line = format!("\nRestartPreventExitStatus={code}\n");
+    assert!(unit.contains(&line), "{code} is not in the unit");
+}

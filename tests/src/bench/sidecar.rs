@@ -64,6 +64,8 @@ impl Sidecar {
         let control = dir.join("control.sock");
         let mut command = Command::new(paths::meshd());
         command
+            // Whatever the system's own is told.
+            .args(["--config", "/dev/null"])
             .arg("--data-dir")
             .arg(dir.join("data"))
             .arg("--router-socket")

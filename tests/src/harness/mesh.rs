@@ -288,6 +288,8 @@ async fn start_meshd(dir: &Path, control: &Control) -> Process {
         .expect("the mesh's directory can be written to");
     let mut command = Command::new(paths::meshd());
     command
+        // Whatever the system's own is told.
+        .args(["--config", "/dev/null"])
         .arg("--data-dir")
         .arg(dir.join("data"))
         .arg("--router-socket")

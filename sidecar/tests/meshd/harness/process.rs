@@ -38,12 +38,14 @@ impl Options {
         }
     }
 
-    /// The command, with an environment that has nothing of the caller's.
+    /// The command, with nothing of the caller's environment and of the
+    /// system's configuration file.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshd"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DYNOMESH_")) {
             command.env_remove(name);
         }
+        command.env("DYNOMESH_CONFIG", "/dev/null");
         command.args(&self.args).envs(self.env.iter().cloned());
         command
     }
