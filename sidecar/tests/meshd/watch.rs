@@ -1,7 +1,8 @@
 //! Watchers.
 
 use dynomesh_proto::v1::{
-    Change, Event, Outcome, Settings, WatchRequest, event::Kind, operation::Kind as Op,
+    Change, Dyno, DynoState, Event, GetAppRequest, Outcome, PutDyno, Settings, WatchRequest,
+    event::Kind, operation::Kind as Op,
 };
 use tonic::{Code, Streaming};
 
@@ -104,6 +105,42 @@ async fn a_watcher_sees_changes_as_they_were_made_and_what_the_mesh_says() {
         Kind::Changed(change) => assert_eq!(change.app, "blog", "and nothing of shop's"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn watchers_of_an_app_that_loses_a_dyno_are_told() {
+    let meshd = Meshd::start(&[]).await;
+    let mut control = meshd.control().await;
+    control.apply(app("shop", &[])).await.expect("applied");
+    control.apply(app("blog", &[])).await.expect("applied");
+    let dynos = [put(dyno("web.1", 5001)), put(dyno("web.2", 5002))];
+    control.apply(change("shop", dynos)).await.expect("applied");
+
+    let mut all = watch(&meshd, "").await;
+    let mut shop = watch(&meshd, "shop").await;
+    let taken = PutDyno {
+        dyno: Some(Dyno {
+            state: DynoState::Up.into(),
+            ..dyno("mine.1", 5001)
+        }),
+        takeover: true,
+    };
+    let takeover = change("blog", [Op::PutDyno(taken)]);
+    control.apply(takeover.clone()).await.expect("applied");
+
+    let loss = Change {
+        base_version: 2,
+        ..change("shop", [Op::RemoveDyno("web.1".into())])
+    };
+    assert_eq!(next(&mut shop).await, Kind::Changed(loss.clone()));
+    assert_eq!(next(&mut all).await, Kind::Changed(loss));
+    assert_eq!(next(&mut all).await, Kind::Changed(takeover));
+    let status = control
+        .get_app(GetAppRequest { app: "shop".into() })
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(status.app.expect("an app").version, 3);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! One batch of changes: made in memory, not yet on disk.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use mesh::{Change, ChangeError, Mesh, Update, WorkerId};
+use mesh::{AppSpec, Change, ChangeError, Mesh, Operation, Update, WorkerId};
 use tokio::sync::oneshot;
 
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
@@ -27,7 +30,13 @@ pub(super) struct Batch {
 struct Reply {
     to: oneshot::Sender<Outcome>,
     /// What was made of it, or why not.
-    made: Result<(Change, Applied), ChangeError>,
+    made: Result<Made, ChangeError>,
+}
+
+struct Made {
+    applied: Applied,
+    /// What watchers are told, in this order.
+    changes: Vec<Change>,
 }
 
 impl Batch {
@@ -47,6 +56,7 @@ impl Batch {
         let made = self.driver.act(None, |mesh, now| {
             mesh.identify(&mut change, fresh_instance);
             let updates = mesh.plan(&change)?;
+            let losses = losses(mesh, &updates);
             // A specification may be large: one for each app is enough.
             let fresh = updates
                 .iter()
@@ -56,14 +66,16 @@ impl Batch {
             for update in &updates {
                 mesh.apply(update, now);
             }
-            Ok(updates)
+            Ok((updates, losses))
         });
-        let made = made.map(|updates| {
+        let made = made.map(|(updates, mut changes)| {
             let applied = applied(&change, &updates);
             for update in updates {
                 self.updates.insert(update.app().into(), update);
             }
-            (change, applied)
+            // The last: who repeats them in this order gets the same versions.
+            changes.push(change);
+            Made { applied, changes }
         });
         self.replies.push(Reply { to, made });
     }
@@ -114,8 +126,10 @@ impl Batch {
     /// It is on disk.
     pub(super) fn made(self) {
         for Reply { to, made } in self.replies {
-            let outcome = made.map(|(change, applied)| {
-                self.driver.tell(Notice::Changed(Arc::new(change)));
+            let outcome = made.map(|Made { applied, changes }| {
+                for change in changes {
+                    self.driver.tell(Notice::Changed(Arc::new(change)));
+                }
                 applied
             });
             // An error means that the caller is gone, which changes nothing.
@@ -154,6 +168,27 @@ fn before(mesh: &Mesh, app: &str) -> Update {
     match mesh.spec(app) {
         Some(spec) => Update::Put(spec),
         None => Update::Remove(app.into()),
+    }
+}
+
+/// The changes of the apps, other than the one that is changed, that lose dynos
+/// because their addresses are taken over.
+fn losses(mesh: &Mesh, updates: &[Update]) -> Vec<Change> {
+    let loss = |update: &Update| match update {
+        Update::Put(after) => mesh.spec(&after.name).map(|before| loss(&before, after)),
+        Update::Remove(_) => None,
+    };
+    updates.iter().skip(1).filter_map(loss).collect()
+}
+
+fn loss(before: &AppSpec, after: &AppSpec) -> Change {
+    let stays: HashSet<_> = after.dynos.iter().map(|dyno| &dyno.name).collect();
+    let gone = before.dynos.iter().map(|dyno| &dyno.name);
+    let gone = gone.filter(|name| !stays.contains(name));
+    Change {
+        app: after.name.clone(),
+        base_version: Some(before.version),
+        operations: gone.cloned().map(Operation::RemoveDyno).collect(),
     }
 }
 
