@@ -130,6 +130,7 @@ impl Inbox {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
+            // Workers after changes: those handed in before a stop come with it.
             let changes = self
                 .changes
                 .poll_recv_many(&mut cx, &mut jobs.changes, BATCH);
