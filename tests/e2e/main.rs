@@ -11,6 +11,7 @@ mod framing;
 mod hosts;
 mod instruments;
 mod leaving;
+mod mix;
 mod protocols;
 mod queue;
 mod refusals;

@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 
 use super::{Config, config, paths, process::Process, wait};
 
@@ -53,12 +56,17 @@ impl Nginx {
             .collect()
     }
 
-    /// Kills one of its workers, which the master replaces.
+    /// Kills one of its workers, which the master replaces. An old one that has
+    /// ended just now is left alone.
     pub fn kill_worker(&self, worker: u32) {
-        assert!(self.workers().contains(&worker), "not a worker of this");
+        if !self.workers().contains(&worker) {
+            return;
+        }
         let pid = i32::try_from(worker).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("an id of a process"), Signal::KILL)
-            .expect("a worker of this nginx exists");
+        match kill_process(pid.expect("an id of a process"), Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("worker {worker} cannot be killed: {error}"),
+        }
     }
 
     /// Tells it to reload. The old workers stay until their requests have ended.
