@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod control_errors;
 mod crash;
+mod hostile;
 mod listing;
 mod recovery;
 mod session;
