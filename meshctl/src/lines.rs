@@ -104,6 +104,8 @@ fn reason(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn lines(text: &str) -> Vec<Line> {
@@ -165,5 +167,54 @@ mod tests {
     fn a_change_that_no_message_can_hold_is_refused_here() {
         let text = format!("{{\"app\":\"{}\"}}", "a".repeat(MAX_MESSAGE));
         assert!(matches!(&lines(&text)[..], [Err(bad)] if bad.why.contains("too large")));
+    }
+
+    const GOOD: &str = r#"{"app":"shop","baseVersion":"7","operations":[{"createApp":{"settings":{"policy":"POLICY_RANDOM","dynoLimit":3}}},{"addDomain":"a.test"},{"putDyno":{"dyno":{"name":"web.1","address":"127.0.0.1:1","state":"DYNO_STATE_UP"},"takeover":true}},{"setMaintenance":false}]}"#;
+
+    /// Any bytes, or a good line with some of them cut out and some changed.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+        let cut = any::<(prop::sample::Index, prop::sample::Index)>();
+        let nearly = (prop::option::of(cut), changes).prop_map(|(cut, changes)| {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            for (at, with) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = with;
+            }
+            if let Some((from, to)) = cut {
+                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+                bytes.drain(from.min(to)..from.max(to));
+            }
+            bytes
+        });
+        prop_oneof![4 => nearly, 1 => any::<Vec<u8>>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn every_line_is_a_change_or_says_where_it_is_none(
+            bytes in prop::collection::vec(line(), 0..5).prop_map(|lines| lines.join(&b'\n')),
+        ) {
+            let written = bytes.split(|byte| *byte == b'\n');
+            let numbered = (1..).zip(written).filter(|(_, text)| !text.trim_ascii().is_empty());
+            let read: Vec<Line> = Lines::new(&*bytes).map(Result::unwrap).collect();
+            prop_assert_eq!(read.len(), numbered.clone().count());
+            for (line, (number, text)) in read.into_iter().zip(numbered) {
+                match line {
+                    Ok((at, change)) => {
+                        prop_assert_eq!(at, number);
+                        let again = serde_json::to_vec(&change).unwrap();
+                        prop_assert_eq!(serde_json::from_slice::<Change>(&again).unwrap(), change);
+                    }
+                    Err(bad) => {
+                        prop_assert_eq!(bad.line, number);
+                        prop_assert!((1..=text.len() + 1).contains(&bad.column), "{} of {:?}", bad, text);
+                        prop_assert!(!bad.why.is_empty());
+                    }
+                }
+            }
+        }
     }
 }
