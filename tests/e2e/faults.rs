@@ -4,9 +4,15 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     App, Dyno, Mesh,
+    client::{Conn, Request},
     harness::{Signal, run, wait},
     load::{self, Load, Options},
 };
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+/// What is to be so within a second has this long, for a host that is busy.
+const A_SECOND: Duration = Duration::from_millis(1_200);
 
 fn load(mesh: &Mesh, app: &App) -> Load {
     Load::start(Options {
@@ -168,6 +174,40 @@ fn a_sidecar_that_hangs_is_noticed() {
 }
 
 #[test]
+fn a_frozen_sidecar_is_out_of_reach_within_a_second() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let _dynos = app.dynos(2).await;
+        mesh.until_sessions(2).await;
+        let load = Load::start(Options {
+            connections: 2,
+            ..Options::new(mesh.nginx.address, &app.host())
+        });
+        let said = |mesh: &Mesh, words: &str| mesh.error_log().matches(words).count();
+        for times in 1..=3 {
+            load.more(20).await;
+            mesh.signal_meshd(Signal::STOP);
+            let start = Instant::now();
+            wait::until("both workers notice", async || {
+                said(&mesh, "router.sock is out of reach") == 2 * times
+            })
+            .await;
+            let took = start.elapsed();
+            assert!(took < A_SECOND, "{took:?}");
+            mesh.signal_meshd(Signal::CONT);
+            wait::until("both workers reach it", async || {
+                said(&mesh, "sidecar is in reach again") == 2 * times
+            })
+            .await;
+        }
+        let report = load.stop().await;
+        assert_eq!(report.failures(), 0, "{report:?}");
+        mesh.finish().await;
+    });
+}
+
+#[test]
 fn a_short_hang_costs_nothing() {
     run(async {
         let mut mesh = Mesh::builder().workers(2).start().await;
@@ -219,6 +259,70 @@ fn a_killed_worker_holds_nothing() {
             answer.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
+        mesh.finish_with_alerts(&["exited on signal 9"]).await;
+    });
+}
+
+/// A connection, and the worker that has it.
+async fn connection(request: &Request) -> (Conn, u32) {
+    let mut conn = request.start().await.unwrap();
+    let answer = conn.response().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    (conn, answer.header("x-worker").unwrap().parse().unwrap())
+}
+
+#[test]
+fn nobody_else_notices_that_a_worker_is_killed() {
+    run(async {
+        let mesh = Mesh::builder()
+            .workers(2)
+            .location("add_header X-Worker $pid;")
+            .start()
+            .await;
+        let (shop, held) = (mesh.app("shop").await, mesh.app("held").await);
+        let (_dynos, _held_dynos) = (shop.dynos(2).await, held.dynos(2).await);
+        let request = mesh.request("GET", &shop.host(), "/");
+        let workers = mesh.nginx.workers();
+        let (mut doomed, mut others) = (Vec::new(), Vec::new());
+        while doomed.len() < 4 || others.len() < 4 {
+            let (conn, worker) = connection(&request).await;
+            match worker == workers[0] {
+                true => doomed.push(conn),
+                false => others.push(conn),
+            }
+            assert!(doomed.len() + others.len() < 500, "one worker has them all");
+        }
+        // Two are served by this worker, and two wait.
+        let hold = mesh.request("GET", &held.host(), "/hold").head();
+        for conn in &mut doomed[..4] {
+            conn.send(&hold).await.unwrap();
+        }
+        held.until_load(2, 2).await;
+        let (stop, mut stopped) = oneshot::channel();
+        let steady = tokio::spawn(async move {
+            let mut rounds = 0;
+            while stopped.try_recv().is_err() {
+                for answer in join_all(others.iter_mut().map(async |conn| {
+                    conn.send(request.head()).await?;
+                    conn.response().await
+                }))
+                .await
+                {
+                    assert_eq!(answer.unwrap().status(), 200);
+                }
+                rounds += 1;
+            }
+            rounds
+        });
+        let start = Instant::now();
+        mesh.nginx.kill_worker(workers[0]);
+        held.until_load(0, 0).await;
+        let took = start.elapsed();
+        assert!(took < A_SECOND, "{took:?}");
+        mesh.until_sessions(2).await;
+        stop.send(()).unwrap();
+        let rounds = steady.await.unwrap();
+        assert!(rounds > 10, "only {rounds} rounds: that was no load");
         mesh.finish_with_alerts(&["exited on signal 9"]).await;
     });
 }
