@@ -9,6 +9,7 @@ mod example;
 mod faults;
 mod framing;
 mod hosts;
+mod http2;
 mod instruments;
 mod leaving;
 mod mix;

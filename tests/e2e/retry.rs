@@ -4,7 +4,7 @@
 use dynomesh_proto::v1::{Policy, Settings};
 use e2e::{
     App, Dyno, Mesh,
-    harness::{ClosedPort, closed_port, run, wait},
+    harness::{Builder, ClosedPort, closed_port, run, wait},
     load::{self, Options},
 };
 
@@ -18,14 +18,36 @@ struct Half {
     mesh: Mesh,
     app: App,
     good: Dyno,
-    bad: ClosedPort,
+    bad: String,
+    _port: Option<ClosedPort>,
     /// How often the bad one was tried.
     tried: u32,
 }
 
 impl Half {
     async fn start() -> Self {
+        Self::start_with(Mesh::builder()).await
+    }
+
+    async fn start_with(builder: Builder) -> Self {
+        let mesh = builder.workers(2).start().await;
+        let port = closed_port();
+        Self {
+            bad: port.address.clone(),
+            _port: Some(port),
+            ..Self::refused_at(mesh, "").await
+        }
+    }
+
+    /// On a unix socket that nobody listens on any more, connecting fails at once.
+    async fn unix() -> Self {
         let mesh = Mesh::builder().workers(2).start().await;
+        let path = mesh.dir().join("gone.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        Self::refused_at(mesh, &format!("unix:{}", path.display())).await
+    }
+
+    async fn refused_at(mesh: Mesh, bad: &str) -> Self {
         let settings = Settings {
             policy: Policy::Random.into(),
             ..Settings::default()
@@ -36,14 +58,15 @@ impl Half {
             mesh,
             app,
             good,
-            bad: closed_port(),
+            bad: bad.to_owned(),
+            _port: None,
             tried: 0,
         }
     }
 
     /// The bad dyno is new again, so it is not in quarantine.
     async fn tempt(&self) {
-        self.app.register("bad", &self.bad.address).await;
+        self.app.register("bad", &self.bad).await;
     }
 
     async fn look(&mut self) {
@@ -124,6 +147,45 @@ fn post_that_waits_to_be_asked() {
             conn.send(request.payload()).await.unwrap();
             let seen = Echo::of(&conn.response().await.unwrap());
             assert_eq!(seen.body, "asked for");
+            half.look().await;
+        }
+        half.finish().await;
+    });
+}
+
+#[test]
+fn post_that_is_not_read_before_it_is_sent() {
+    run(async {
+        let unbuffered = Mesh::builder().location("proxy_request_buffering off;");
+        let mut half = Half::start_with(unbuffered).await;
+        for number in 0..TIMES {
+            half.tempt().await;
+            let request = half.mesh.request("POST", "half.test", "/echo");
+            let mut request = request.body(vec![b'x'; 100_000]);
+            if number % 2 == 1 {
+                request = request.chunked();
+            }
+            let seen = Echo::of(&request.send().await);
+            assert_eq!(seen.length, 100_000);
+            half.look().await;
+        }
+        half.finish().await;
+    });
+}
+
+#[test]
+fn a_refusal_on_the_spot() {
+    run(async {
+        let mut half = Half::unix().await;
+        for number in 0..TIMES {
+            half.tempt().await;
+            let request = match number % 2 {
+                0 => half.mesh.request("GET", "half.test", "/echo"),
+                _ => half.mesh.request("POST", "half.test", "/echo").body("body"),
+            };
+            let seen = Echo::of(&request.send().await);
+            assert_eq!(seen.dyno, "good");
+            assert_eq!(seen.body, ["", "body"][number as usize % 2]);
             half.look().await;
         }
         half.finish().await;

@@ -273,6 +273,30 @@ fn a_dyno_may_listen_on_a_unix_socket() {
 }
 
 #[test]
+fn a_dyno_may_listen_on_ipv6() {
+    if let Err(error) = std::net::TcpListener::bind("[::1]:0") {
+        eprintln!("skipped, this host has no ::1: {error}");
+        return;
+    }
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let mut program = app.program("web.1");
+        program.listen = "[::1]:0".to_owned();
+        let dyno = app.run(program).await;
+        assert!(dyno.address.starts_with("[::1]:"), "{}", dyno.address);
+        for id in ["first", "second"] {
+            let request = mesh.request("GET", &app.host(), "/").id(id);
+            assert_eq!(request.send().await.dyno(), "web.1");
+            assert_eq!(mesh.logged(id).await.upstream, dyno.address);
+        }
+        let figures = dyno.figures().await;
+        assert_eq!((figures.total, figures.double_bookings), (2, 0));
+        mesh.finish().await;
+    });
+}
+
+#[test]
 fn a_kept_connection_is_of_one_process_only() {
     run(async {
         let mesh = Mesh::start().await;

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::AbortHandle};
 use tonic::{
     client::Grpc,
     transport::{Channel, Endpoint},
@@ -18,7 +18,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// An HTTP/2 connection; clones share it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    send: http2::SendRequest<Empty<Bytes>>,
+    send: http2::SendRequest<Full<Bytes>>,
+    connection: AbortHandle,
 }
 
 impl Client {
@@ -27,16 +28,28 @@ impl Client {
         let io = TokioIo::new(TcpStream::connect(address).await?);
         let (send, connection) = http2::handshake(TokioExecutor::new(), io).await?;
         // It ends when the last clone is gone; an error shows in the requests.
-        tokio::spawn(connection);
-        Ok(Self { send })
+        let connection = tokio::spawn(connection).abort_handle();
+        Ok(Self { send, connection })
     }
 
-    /// The status, the headers and the body.
-    pub async fn get(&self, host: &str, target: &str) -> Result<hyper::Response<Bytes>, Failure> {
-        let request = Request::get(format!("http://{host}{target}")).body(Empty::new())?;
+    /// The status, the headers and the body of the answer. Whoever does not wait
+    /// for them resets the stream.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<hyper::Response<Bytes>, Failure> {
+        let request = request.map(Full::new);
         let (head, body) = self.send.clone().send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(hyper::Response::from_parts(head, body))
+    }
+
+    /// The answer to a GET.
+    pub async fn get(&self, host: &str, target: &str) -> Result<hyper::Response<Bytes>, Failure> {
+        let request = Request::get(format!("http://{host}{target}"));
+        self.send(request.body(Bytes::new())?).await
+    }
+
+    /// Closes the connection under whatever is asked on it.
+    pub fn hang_up(self) {
+        self.connection.abort();
     }
 }
 
