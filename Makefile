@@ -67,7 +67,7 @@ fmt:
 
 # Nginx's own tests on proxying, with the module loaded. Give the folder of a
 # checkout of them: make conformance NGINX_TESTS=../nginx-tests
-conformance: module
+conformance: build
 	@scripts/conformance $(NGINX_TESTS)
 
 clean:
