@@ -8,6 +8,7 @@ mod echo;
 mod example;
 mod faults;
 mod framing;
+mod gateways;
 mod hosts;
 mod http2;
 mod instruments;
