@@ -4,6 +4,7 @@ use e2e::{
     Mesh,
     harness::{run, test_config},
 };
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tempfile::tempdir;
 
 const GOOD: &str = "mesh_sidecar unix:/run/mesh.sock;
@@ -76,6 +77,65 @@ fn a_bad_time() {
             refuses(&format!("{name} {value};"), name);
         }
     }
+}
+
+/// Right, or right with something behind.
+fn value(random: &mut SmallRng) -> String {
+    const STARTS: [&str; 8] = [
+        "unix:/run/mesh.sock",
+        "unix:/",
+        "unix:",
+        "",
+        "5s",
+        "1m30s",
+        "500ms",
+        "7",
+    ];
+    const PIECES: [&str; 16] = [
+        "/",
+        "..",
+        "0",
+        "60",
+        "4294967296",
+        "18446744073709551616",
+        "ms",
+        "m",
+        "d",
+        "-",
+        " ",
+        "\"",
+        "\\",
+        "$host",
+        "{;}#",
+        "\u{1}\tä\u{202e}",
+    ];
+    let mut text = STARTS[random.random_range(0..STARTS.len())].to_owned();
+    for _ in 0..random.random_range(0..4) {
+        text += &PIECES[random.random_range(0..PIECES.len())].repeat(random.random_range(1..9));
+    }
+    text
+}
+
+#[test]
+fn any_value_is_taken_or_refused_by_name() {
+    let mut random = SmallRng::seed_from_u64(1);
+    let dir = tempdir().unwrap();
+    let mut taken = 0;
+    for _ in 0..90 {
+        let names = ["mesh_sidecar", "mesh_outage_timeout", "mesh_linger_timeout"];
+        let name = names[random.random_range(0..names.len())];
+        let value = value(&mut random);
+        // What Nginx itself has to say about words is not the point.
+        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let line = format!("{name} \"{quoted}\";");
+        let (good, words) = test_config(dir.path(), &line);
+        taken += u32::from(good);
+        let refused = words.contains("[emerg]") && words.contains(&format!("\"{name}\" directive"));
+        assert!(good != refused, "{line}: {words}");
+        assert!(!words.contains("panicked"), "{line}: {words}");
+    }
+    // Both kinds, or this has tested nothing.
+    assert!((5..70).contains(&taken), "{taken}");
 }
 
 #[test]
