@@ -135,6 +135,8 @@ async fn start(dir: &Path) -> Option<Process> {
             let words = fs::read_to_string(&log).unwrap_or_default();
             let taken = words.contains("Address already in use");
             assert!(taken, "nginx ended with {status}: {words}");
+            // What it had to say is not about the next one.
+            let _ = fs::remove_file(&log);
             return Some(false);
         }
         // It writes the file when it has its ports.
