@@ -2,15 +2,18 @@
 //! whenever it breaks.
 
 use std::{
+    cell::RefCell,
     future::Future,
-    io,
+    io, mem,
     panic::AssertUnwindSafe,
     path::PathBuf,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use async_task::Task;
 use dynomesh_proto::{
     MAX_MESSAGE,
     v1::{RouterMessage, router_client::RouterClient},
@@ -75,7 +78,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn serve(path: &std::path::Path, reported: &mut bool) -> Result<(), Failure> {
     let socket = Socket::connect(path)?;
     let fd = socket.fd();
-    let (sender, connection) = Builder::new(Spawner)
+    let spawner = Spawner::default();
+    let _ending = Ending(spawner.clone());
+    let (sender, connection) = Builder::new(spawner.clone())
         .timer(Clock)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
@@ -84,8 +89,7 @@ async fn serve(path: &std::path::Path, reported: &mut bool) -> Result<(), Failur
         .initial_connection_window_size(WINDOW)
         .handshake::<_, Body>(socket)
         .await?;
-    // Ends with this function, whatever it waits for.
-    let _connection = executor::spawn(async move {
+    spawner.execute(async move {
         if let Err(error) = connection.await {
             log::notice(&format!("link to the sidecar ended: {error}"));
         }
@@ -153,13 +157,26 @@ impl tower_service::Service<http::Request<Body>> for Sender {
     }
 }
 
-/// Tasks that hyper needs run on Nginx's loop, too.
-#[derive(Clone)]
-struct Spawner;
+/// Tasks of a link, on Nginx's loop.
+#[derive(Clone, Default)]
+struct Spawner(Rc<RefCell<Vec<Task<()>>>>);
 
 impl<F: Future<Output: 'static> + 'static> Executor<F> for Spawner {
     fn execute(&self, future: F) {
-        executor::spawn(future).detach();
+        let task = executor::spawn(async move { _ = future.await });
+        self.0.borrow_mut().push(task);
+    }
+}
+
+/// Ends every task of a link with it. One of them has the socket, and would wait
+/// for a sidecar that reads nothing to read the rest.
+struct Ending(Spawner);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Not while they are borrowed: what ends may look for them.
+        let tasks = mem::take(&mut *self.0.0.borrow_mut());
+        drop(tasks);
     }
 }
 

@@ -263,6 +263,36 @@ fn a_killed_worker_holds_nothing() {
     });
 }
 
+#[test]
+fn a_worker_that_stops_waits_for_no_sidecar() {
+    run(async {
+        let mut mesh = Mesh::start().await;
+        let app = mesh.app("shop").await;
+        let _dyno = app.dyno("web.1").await;
+        mesh.until_sessions(1).await;
+        mesh.signal_meshd(Signal::STOP);
+        // More is said than the socket takes from a worker that nobody listens to.
+        let report = load::run(Options {
+            connections: 32,
+            requests: Some(500),
+            abort_within: Some(Duration::from_millis(5)),
+            ..Options::new(mesh.nginx.address, &app.host())
+        })
+        .await;
+        assert_eq!(report.aborted, 500, "{report:?}");
+        mesh.nginx.reload().await;
+        let noticed = mesh.error_log().contains("is out of reach");
+        assert!(
+            !noticed,
+            "the worker had no link any more: this has tested nothing"
+        );
+        mesh.signal_meshd(Signal::CONT);
+        assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+        // Nginx's log has an alert for a worker that leaves something open.
+        mesh.finish().await;
+    });
+}
+
 /// A connection, and the worker that has it.
 async fn connection(request: &Request) -> (Conn, u32) {
     let mut conn = request.start().await.unwrap();
