@@ -9,7 +9,10 @@ use e2e::{
     load::{self, Load, Options},
 };
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+};
 
 /// What is to be so within a second has this long, for a host that is busy.
 const A_SECOND: Duration = Duration::from_millis(1_200);
@@ -426,6 +429,68 @@ fn more_requests_than_usual_wait_for_a_sidecar_that_does_not_come() {
         })
         .await;
         assert_eq!(report.statuses.get(&503), Some(&1_500), "{report:?}");
+        mesh.finish().await;
+    });
+}
+
+/// Requests at a steady pace, however long each takes.
+struct Steady {
+    stop: oneshot::Sender<()>,
+    answers: JoinHandle<(usize, Vec<String>)>,
+}
+
+impl Steady {
+    fn start(request: Request, pace: Duration) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let answers = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(pace);
+            let mut answers = JoinSet::new();
+            while stopped.try_recv().is_err() {
+                tick.tick().await;
+                let request = request.clone();
+                answers.spawn(async move {
+                    match request.try_send().await {
+                        Ok(answer) if answer.status() == 200 => None,
+                        Ok(answer) => Some(answer.text()),
+                        Err(error) => Some(error.to_string()),
+                    }
+                });
+            }
+            let answers = answers.join_all().await;
+            (answers.len(), answers.into_iter().flatten().collect())
+        });
+        Self { stop, answers }
+    }
+
+    /// No more of them. What comes in the end: how many there were, and what went
+    /// wrong.
+    fn stop(self) -> JoinHandle<(usize, Vec<String>)> {
+        self.stop.send(()).unwrap();
+        self.answers
+    }
+}
+
+/// More are held than an app's queue takes.
+#[test]
+fn no_request_of_an_outage_fails() {
+    run(async {
+        let mut mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(2).await;
+        let request = mesh.request("GET", &app.host(), "/sleep/5");
+        // Times are the point here.
+        let load = Steady::start(request, Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        mesh.kill_meshd().await;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let answers = load.stop();
+        mesh.start_meshd().await;
+        let (requests, failures) = answers.await.unwrap();
+        assert!(requests > 400, "only {requests}: that was no load");
+        let first = failures.first();
+        assert_eq!(first, None, "{} of {requests} failed", failures.len());
+        no_double_bookings(&dynos).await;
+        loads_are_zero(&mesh, &app).await;
         mesh.finish().await;
     });
 }
