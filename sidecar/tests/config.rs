@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 29] = [
     "node",
     "data-dir",
     "router-socket",
@@ -15,16 +15,27 @@ const KEYS: [&str; 18] = [
     "router-socket-group",
     "control-socket",
     "control-socket-mode",
+    "control-socket-group",
     "router-tcp",
     "control-tcp",
     "tls-cert",
     "tls-key",
-    "tls-client-ca",
+    "router-tls-client-ca",
+    "control-tls-client-ca",
     "log-level",
     "log-format",
     "session-grace-ms",
+    "recovery-ms",
     "quarantine-first-ms",
+    "quarantine-longest-ms",
+    "ping-every-ms",
+    "ping-within-ms",
     "max-apps",
+    "max-dynos",
+    "max-dynos-per-app",
+    "max-domains-per-app",
+    "max-waiting",
+    "max-sessions",
     "max-asks-per-session",
 ];
 
