@@ -18,6 +18,9 @@ export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=
 # For what works on every request, optimised as a whole; it takes a minute more.
 SHIPPED := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 
+# What is used and installed is here: the programs, the module, the sample app.
+DIST := $(CARGO_TARGET_DIR)/dist
+PROGRAMS_DIR := $(CARGO_TARGET_DIR)/programs
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
@@ -41,12 +44,16 @@ bench: build
 build: module programs
 
 programs: deps
-	$(CARGO) build --release --locked -p meshd -p meshctl -p e2e
+	$(SHIPPED) $(CARGO) build --release --locked -p meshd -p meshctl --target-dir $(PROGRAMS_DIR)
+	$(CARGO) build --release --locked -p e2e
+	@scripts/place $(DIST) $(PROGRAMS_DIR)/release/meshd $(PROGRAMS_DIR)/release/meshctl \
+		$(CARGO_TARGET_DIR)/release/sample-dyno
 
 # In a folder of its own: what the programs need of shared crates would make the
 # module larger.
 module: headers
 	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --target-dir $(MODULE_DIR)
+	@scripts/place $(DIST) $(MODULE_DIR)/release/libdynomesh_nginx.so
 
 # The same module for, and with, the newer Nginx whose source a crate bundles.
 vendored: deps

@@ -17,6 +17,10 @@ pub(crate) struct App {
     /// The ones that may have a request now.
     pub(crate) pool: Pool,
     pub(crate) queue: Queue,
+    /// How long the queue grew by requests that no limit turned away, as after an
+    /// outage. Until it is short again, so many more may wait: a queue that gets
+    /// shorter is no reason to refuse who comes meanwhile.
+    pub(crate) stretch: u32,
     pub(crate) census: Census,
     /// Leases out, also of dynos that are no longer part of the app.
     pub(crate) in_flight: u32,
@@ -41,6 +45,7 @@ impl App {
             dynos: Vec::new(),
             pool: Pool::default(),
             queue: Queue::default(),
+            stretch: 0,
             census: Census::default(),
             in_flight: 0,
             in_use: 0,

@@ -58,8 +58,7 @@ impl Mesh {
             app,
             arrived,
             served: ask.served,
-            // Who was let in before, and failed by a dyno, is not turned away.
-            admitted: ask.held || !ask.tried.is_empty(),
+            held: ask.held,
             tried: ask.tried,
         };
         if full || self.waiters.len() >= self.limits.waiting {
@@ -78,15 +77,22 @@ impl Mesh {
     /// others wait, then every one of them tried that dyno (or it would have it):
     /// to give it away overtakes nobody.
     fn admit(&mut self, request: &Request) -> Decision {
-        let app = &self.apps[request.app.0 as usize];
+        // All have to wait while it is not known who holds what.
+        let crowd = request.held || self.is_recovering();
+        // Who was let in before, and failed by a dyno, is not turned away now.
+        let admitted = crowd || !request.tried.is_empty();
+        let app = &mut self.apps[request.app.0 as usize];
         if app.maintenance {
             return Decision::Refuse(Refusal::Maintenance);
         }
-        // Nor is anybody while it is not known who holds what: all have to wait.
-        let admitted = request.admitted || self.is_recovering();
         let waiting = app.queue.len();
+        let depth = app.settings.depth_for(app.census.expected());
+        if waiting < depth {
+            app.stretch = 0;
+        }
+        let stretch = app.stretch;
         let max = app.settings.max_requests.filter(|_| !admitted);
-        if max.is_some_and(|max| app.in_flight + waiting >= max) {
+        if max.is_some_and(|max| app.in_flight + waiting >= max.saturating_add(stretch)) {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
         let tried = self.own_dynos(request.app, &request.tried);
@@ -97,9 +103,10 @@ impl Mesh {
             Decision::Refuse(reason) => return Decision::Refuse(reason),
             wait => wait,
         };
-        let app = &self.apps[request.app.0 as usize];
-        let depth = app.settings.depth_for(app.census.expected());
-        if waiting >= depth && !admitted {
+        if crowd {
+            let app = &mut self.apps[request.app.0 as usize];
+            app.stretch = stretch.max(waiting + 1);
+        } else if !admitted && waiting >= depth.saturating_add(stretch) {
             return Decision::Refuse(Refusal::QueueFull);
         }
         wait

@@ -20,8 +20,8 @@ pub(crate) struct Request {
     pub(crate) arrived: Time,
     /// Time since then that it was not in a queue.
     pub(crate) served: Duration,
-    /// Let in, whatever the app's limits say of newcomers.
-    pub(crate) admitted: bool,
+    /// Its router had to hold it.
+    pub(crate) held: bool,
     /// Instances that failed it.
     pub(crate) tried: Vec<Box<str>>,
 }
@@ -129,7 +129,7 @@ mod tests {
             app: AppKey(0),
             arrived: Time::from_micros(millis * 1000),
             served: Duration::ZERO,
-            admitted: false,
+            held: false,
             tried: Vec::new(),
         };
         queue.insert(waiters, request, Time::ZERO)

@@ -18,10 +18,8 @@ pub fn nginx() -> PathBuf {
 /// The Nginx module: `DYNOMESH_MODULE`, else where `make module` puts it.
 #[must_use]
 pub fn module() -> PathBuf {
-    let path = env::var_os("DYNOMESH_MODULE").map_or_else(
-        || target().join("module/release/libdynomesh_nginx.so"),
-        PathBuf::from,
-    );
+    let path = env::var_os("DYNOMESH_MODULE")
+        .map_or_else(|| target().join("dist/libdynomesh_nginx.so"), PathBuf::from);
     there(path, "run `make module`, or set DYNOMESH_MODULE")
 }
 
@@ -52,9 +50,9 @@ pub fn own(name: &str) -> PathBuf {
     there(path, "run `cargo build -p e2e`")
 }
 
-/// `DYNOMESH_BIN`, else where `cargo build --release` puts it.
+/// `DYNOMESH_BIN`, else where `make build` puts it.
 fn product(name: &str) -> PathBuf {
-    let dir = env::var_os("DYNOMESH_BIN").map_or_else(|| target().join("release"), PathBuf::from);
+    let dir = env::var_os("DYNOMESH_BIN").map_or_else(|| target().join("dist"), PathBuf::from);
     there(dir.join(name), "run `make build`, or set DYNOMESH_BIN")
 }
 

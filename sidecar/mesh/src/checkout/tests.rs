@@ -50,6 +50,18 @@ fn whom_the_router_had_to_hold_is_not_turned_away() {
         });
     }
     assert_eq!(lab.answers().len(), 1);
+    // Nor is who comes while that crowd is served: 4 wait, as many more may.
+    lab.ask();
+    assert_eq!(lab.answers(), []);
+    let newcomer = lab.ask();
+    assert_eq!(lab.answer(newcomer), Err(Refusal::TooManyRequests));
+    // When the queue is short again, the limit is what it was.
+    for ask in 1..=5 {
+        lab.mesh.cancel(lab.session, AskId(ask), lab.now);
+    }
+    lab.outputs();
+    lab.ask();
+    lab.outputs();
     let newcomer = lab.ask();
     assert_eq!(lab.answer(newcomer), Err(Refusal::TooManyRequests));
 }

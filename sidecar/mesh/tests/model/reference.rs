@@ -29,6 +29,8 @@ pub(crate) struct App {
     pub(crate) spec: AppSpec,
     dynos: Vec<Trust>,
     dyno_needed: bool,
+    /// How long its queue grew by requests that nobody turns away.
+    stretch: u32,
 }
 
 /// What is known of a dyno beside its specification; in the same order.
@@ -263,7 +265,8 @@ impl Reference {
             deadline: arrived,
             tried: ask.tried.clone(),
         };
-        let newcomer = !ask.held && ask.tried.is_empty() && self.recovery.is_none();
+        let crowd = ask.held || self.recovery.is_some();
+        let newcomer = !crowd && ask.tried.is_empty();
         let app = &self.apps[self.index(id).unwrap()];
         let (settings, waiting) = (app.spec.settings.clone(), self.waiting(app));
         let max = settings.max_requests.unwrap_or(u32::MAX);
@@ -276,23 +279,37 @@ impl Reference {
         let depth = settings
             .queue_depth
             .unwrap_or(QUEUE_PER_DYNO * expected.max(1));
+        let stretch = match waiting < depth {
+            true => 0,
+            false => app.stretch,
+        };
+        let full =
+            asks.len() >= self.limits.asks_per_session || self.waiters.len() >= self.limits.waiting;
+        let judged = !full && !app.spec.maintenance;
         let decision = self.decide(id, &waiter.tried);
-        let refusal = if asks.len() >= self.limits.asks_per_session
-            || self.waiters.len() >= self.limits.waiting
-        {
+        let refusal = if full {
             Some(Refusal::Overloaded)
         } else if app.spec.maintenance {
             Some(Refusal::Maintenance)
-        } else if newcomer && self.in_flight(app) + waiting >= max {
+        } else if newcomer && self.in_flight(app) + waiting >= max.saturating_add(stretch) {
             Some(Refusal::TooManyRequests)
         } else {
             match &decision {
                 Decision::Refuse(reason) => Some(*reason),
                 Decision::Route(_) if self.recovery.is_none() => None,
-                _ if newcomer && waiting >= depth => Some(Refusal::QueueFull),
+                _ if newcomer && waiting >= depth + stretch => Some(Refusal::QueueFull),
                 _ => None,
             }
         };
+        let waits = refusal.is_none()
+            && (self.recovery.is_some() || !matches!(decision, Decision::Route(_)));
+        if judged {
+            let index = self.index(id).unwrap();
+            self.apps[index].stretch = match crowd && waits {
+                true => stretch.max(waiting + 1),
+                false => stretch,
+            };
+        }
         if let Some(reason) = refusal {
             return self.refuse(&waiter, reason);
         }
@@ -769,6 +786,7 @@ impl Reference {
                 spec,
                 dynos: vec![],
                 dyno_needed: false,
+                stretch: 0,
             });
             self.apps.len() - 1
         });
