@@ -56,6 +56,13 @@ impl App {
     }
 }
 
+impl App {
+    /// Requests that may wait.
+    pub(crate) fn depth(&self) -> u32 {
+        self.settings.depth_for(self.census.expected())
+    }
+}
+
 /// How many dynos of an app are in which condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Census {

@@ -86,8 +86,7 @@ impl Mesh {
             return Decision::Refuse(Refusal::Maintenance);
         }
         let waiting = app.queue.len();
-        let depth = app.settings.depth_for(app.census.expected());
-        if waiting < depth {
+        if app.stretch > 0 && waiting < app.depth() {
             app.stretch = 0;
         }
         let stretch = app.stretch;
@@ -103,10 +102,10 @@ impl Mesh {
             Decision::Refuse(reason) => return Decision::Refuse(reason),
             wait => wait,
         };
+        let app = &mut self.apps[request.app.0 as usize];
         if crowd {
-            let app = &mut self.apps[request.app.0 as usize];
             app.stretch = stretch.max(waiting + 1);
-        } else if !admitted && waiting >= depth.saturating_add(stretch) {
+        } else if !admitted && waiting >= app.depth().saturating_add(stretch) {
             return Decision::Refuse(Refusal::QueueFull);
         }
         wait
@@ -355,7 +354,7 @@ impl Mesh {
         self.outputs.push_back(Output::Answer(Answer {
             session: request.session,
             ask: request.ask,
-            app: Some(app.name.clone()),
+            app: result.is_err().then(|| app.name.clone()),
             wait: request.wait(now),
             depth: app.queue.len(),
             in_use: app.in_use,

@@ -20,7 +20,7 @@ pub struct Answer {
     pub session: SessionKey,
     /// Which ask.
     pub ask: AskId,
-    /// The app, if the name is known.
+    /// Of a refusal the app, if the name is known. (A dyno has one.)
     pub app: Option<Arc<str>>,
     /// Time in the queue.
     pub wait: Duration,
