@@ -190,7 +190,7 @@ impl Checkout {
         match std::mem::take(&mut self.stage) {
             Stage::Idle => {}
             Stage::Asking(ask) | Stage::Routed(ask) | Stage::Leased(ask) => {
-                worker::get().session(|s| s.cancel(ask));
+                worker::get().cancel(ask);
             }
         }
     }

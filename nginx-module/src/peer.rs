@@ -297,5 +297,14 @@ unsafe fn settle(
         }
     } else {
         worker::get().session(|s| s.checkin(ask, verdict.outcome));
+        // Somebody waits for this dyno: the sidecar can see to it while this turn
+        // of the loop goes on.
+        let queued = checkout
+            .answer
+            .as_ref()
+            .is_some_and(|answer| answer.queue_depth > 0);
+        if queued {
+            worker::get().flush();
+        }
     }
 }

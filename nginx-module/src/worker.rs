@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use ngx::ffi::{
 };
 use router::{
     code::Code,
-    session::{Identity, Session},
+    session::{Delivery, Identity, Session},
 };
 
 use crate::{
@@ -39,6 +39,9 @@ pub(crate) struct Worker {
     fd: Cell<i32>,
     sender: RefCell<Option<Waker>>,
     stopping: Cell<bool>,
+    /// Nginx is in the middle of something, and must not be called.
+    flushing: Cell<bool>,
+    held_back: RefCell<VecDeque<Delivery<Token>>>,
     link: RefCell<Option<Task<()>>>,
     /// How long the rest of a response is waited for.
     pub(crate) linger_timeout: Duration,
@@ -82,6 +85,8 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         fd: Cell::new(-1),
         sender: RefCell::new(None),
         stopping: Cell::new(false),
+        flushing: Cell::new(false),
+        held_back: RefCell::default(),
         link: RefCell::new(None),
         linger_timeout: conf.linger_timeout(),
         parked: Spare::new(),
@@ -134,6 +139,40 @@ impl Worker {
         result
     }
 
+    /// Sends now what there is to send. Answers that come with it wait for the end
+    /// of the turn: Nginx is in the middle of something else.
+    pub(crate) fn flush(&self) {
+        if self.flushing.replace(true) {
+            return;
+        }
+        executor::run();
+        self.flushing.set(false);
+        if !self.held_back.borrow().is_empty() || self.session.borrow().turns_away() {
+            let catch_up = async {
+                get().deliver_held_back();
+                get().turn_away();
+            };
+            executor::spawn(catch_up).detach();
+        }
+    }
+
+    /// Tells requests what came while something was flushed.
+    fn deliver_held_back(&self) {
+        while !self.flushing.get()
+            && let Some(delivery) = { self.held_back.borrow_mut().pop_front() }
+        {
+            checkout::deliver(delivery);
+        }
+    }
+
+    /// A request wants to hear no more of this ask.
+    pub(crate) fn cancel(&self, ask: u64) {
+        self.held_back.borrow_mut().retain(
+            |delivery| !matches!(delivery, Delivery::Answer(_, answer) if answer.ask == ask),
+        );
+        self.session(|session| session.cancel(ask));
+    }
+
     fn wake_sender(&self) {
         if let Some(waker) = self.sender.borrow_mut().take() {
             waker.wake();
@@ -175,14 +214,16 @@ impl Worker {
 
     pub(crate) fn receive(&self, message: SidecarMessage) {
         let delivery = self.session.borrow_mut().receive(message);
-        if let Some(delivery) = delivery {
-            checkout::deliver(delivery);
+        let Some(delivery) = delivery else { return };
+        match self.flushing.get() {
+            true => self.held_back.borrow_mut().push_back(delivery),
+            false => checkout::deliver(delivery),
         }
     }
 
     /// Refuses requests that need no sidecar for that.
     pub(crate) fn turn_away(&self) {
-        loop {
+        while !self.flushing.get() {
             let token = self.session.borrow_mut().poll_turned_away();
             match token {
                 Some(token) => checkout::refuse(token, Code::H26),
@@ -193,7 +234,7 @@ impl Worker {
 
     /// Answers requests that have waited too long for a link.
     pub(crate) fn expire(&self) {
-        loop {
+        while !self.flushing.get() {
             let delivery = self.session.borrow_mut().poll_expired(now());
             match delivery {
                 Some(delivery) => checkout::deliver(delivery),

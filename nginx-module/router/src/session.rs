@@ -148,6 +148,11 @@ impl<T: Clone> Session<T> {
         ask
     }
 
+    /// There are requests to be refused.
+    pub fn turns_away(&self) -> bool {
+        !self.turned_away.is_empty()
+    }
+
     /// The next request to be refused.
     pub fn poll_turned_away(&mut self) -> Option<T> {
         self.turned_away.pop_front().map(|(_, token)| token)
