@@ -1,6 +1,6 @@
 //! Nginx wants a server for a request: the callbacks of an upstream.
 
-use std::{ffi::c_void, mem, net::SocketAddr, ptr};
+use std::{ffi::c_void, mem, net::SocketAddr, ptr, sync::Arc};
 
 use ngx::ffi::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
@@ -12,6 +12,7 @@ use ngx::ffi::{
 };
 use router::{
     answer::{Dyno, Target},
+    authority::MAX_HOST,
     code::Code,
     ending::Ending,
     failure,
@@ -40,11 +41,8 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     // SAFETY: as the caller says.
     unsafe {
         let authority = request::authority(r);
-        let mut host = authority.map_or(Vec::new(), |authority| authority.host.to_vec());
-        host.make_ascii_lowercase();
-        // A host with other bytes than ASCII was refused as malformed.
-        let name = str::from_utf8(&host).unwrap_or_default();
-        let checkout = Checkout::attach(r, name.into())?;
+        let host = authority.map_or(&[][..], |authority| authority.host);
+        let checkout = Checkout::attach(r, lower_case(host))?;
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
         }
@@ -59,6 +57,18 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         peer.tries = MAX_TRIES;
         Some(NGX_OK as ngx_int_t)
     }
+}
+
+/// The name that a request is for. `authority` lets nothing through that is longer
+/// or is not ASCII.
+fn lower_case(host: &[u8]) -> Arc<str> {
+    let mut room = [0_u8; MAX_HOST];
+    let Some(name) = room.get_mut(..host.len()) else {
+        return Arc::default();
+    };
+    name.copy_from_slice(host);
+    name.make_ascii_lowercase();
+    str::from_utf8(name).unwrap_or_default().into()
 }
 
 /// A new connection to a dyno begins with no TLS session of an earlier one.

@@ -105,11 +105,10 @@ unsafe extern "C" fn host(
 ) -> ngx_int_t {
     // SAFETY: as above.
     guard(|| unsafe {
-        set(
-            r,
-            value,
-            request::authority(r).map(|authority| authority.whole),
-        )
+        let whole = request::authority(r).map(|authority| authority.whole);
+        // What the client sent is there as long as the request.
+        point(&mut *value, whole);
+        NGX_OK as ngx_int_t
     })
 }
 
@@ -120,19 +119,24 @@ unsafe fn set(
 ) -> ngx_int_t {
     // SAFETY: as above; the text is copied to the request's pool.
     unsafe {
-        let value = &mut *value;
-        let Some(text) = text else {
-            value.set_not_found(1);
-            return NGX_OK as ngx_int_t;
+        let copy = match text.map(|text| ngx_str_t::from_bytes((*r).pool, text)) {
+            Some(None) => return NGX_ERROR as ngx_int_t,
+            Some(Some(copy)) => Some(request::bytes(copy)),
+            None => None,
         };
-        let Some(text) = ngx_str_t::from_bytes((*r).pool, text) else {
-            return NGX_ERROR as ngx_int_t;
-        };
-        value.set_len(text.len as _);
-        value.data = text.data;
-        value.set_valid(1);
-        value.set_no_cacheable(0);
-        value.set_not_found(0);
+        point(&mut *value, copy);
         NGX_OK as ngx_int_t
     }
+}
+
+/// The value is a text that lives as long as the request.
+fn point(value: &mut ngx_variable_value_t, text: Option<&[u8]>) {
+    let Some(text) = text else {
+        return value.set_not_found(1);
+    };
+    value.set_len(text.len() as _);
+    value.data = text.as_ptr().cast_mut();
+    value.set_valid(1);
+    value.set_no_cacheable(0);
+    value.set_not_found(0);
 }

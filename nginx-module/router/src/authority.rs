@@ -16,7 +16,7 @@ pub struct Authority<'a> {
 }
 
 /// Longest name that is looked up; longer ones can't be domains.
-const MAX_HOST: usize = 255;
+pub const MAX_HOST: usize = 255;
 
 /// The authority of a request, from its first line and its Host header.
 /// `None`: there is none, or it is malformed.
