@@ -5,23 +5,19 @@
 //! `ngx` polls on the spot, inside the wake: HTTP/2 wakes while it holds its own
 //! lock, and would wait for itself.)
 
-use std::{cell::RefCell, collections::VecDeque, future::Future, mem};
+use std::{cell::RefCell, collections::VecDeque, future::Future};
 
 use async_task::{Runnable, Task};
-use ngx::{
-    ffi::{ngx_event_t, ngx_post_event, ngx_posted_events},
-    log::ngx_cycle_log,
-};
+use ngx::ffi::ngx_event_t;
 
-use crate::guard::guard_or;
+use crate::{guard::guard_or, posted::Posted};
 
 /// Tasks run in one go before other events have their turn.
 const BURST: usize = 1_000;
 
 struct Executor {
     queue: VecDeque<Runnable>,
-    /// At one address for the life of the process: Nginx links it into lists.
-    event: *mut ngx_event_t,
+    turn: Posted,
 }
 
 thread_local! {
@@ -30,20 +26,9 @@ thread_local! {
 
 impl Executor {
     fn new() -> Self {
-        // SAFETY: all zeros is Nginx's own way to make an event.
-        let mut event: Box<ngx_event_t> = Box::new(unsafe { mem::zeroed() });
-        event.handler = Some(run_posted);
         Self {
             queue: VecDeque::new(),
-            event: Box::into_raw(event),
-        }
-    }
-
-    fn post(&self) {
-        // SAFETY: the event lives for ever, and this is the only thread.
-        unsafe {
-            (*self.event).log = ngx_cycle_log().as_ptr();
-            ngx_post_event(self.event, &raw mut ngx_posted_events);
+            turn: Posted::new(run_posted),
         }
     }
 }
@@ -51,7 +36,7 @@ impl Executor {
 fn schedule(runnable: Runnable) {
     EXECUTOR.with_borrow_mut(|executor| {
         executor.queue.push_back(runnable);
-        executor.post();
+        executor.turn.post();
     });
 }
 
@@ -72,7 +57,7 @@ pub(crate) fn run() {
         };
         guard_or(false, || runnable.run());
     }
-    EXECUTOR.with_borrow(Executor::post);
+    EXECUTOR.with_borrow(|executor| executor.turn.post());
 }
 
 unsafe extern "C" fn run_posted(_: *mut ngx_event_t) {

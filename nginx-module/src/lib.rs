@@ -31,6 +31,7 @@ mod log;
 mod module;
 mod park;
 mod peer;
+mod posted;
 mod request;
 mod socket;
 mod spare;

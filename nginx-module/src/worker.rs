@@ -10,7 +10,8 @@ use std::{
 use async_task::Task;
 use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
 use ngx::ffi::{
-    ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_pid,
+    ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_event_t, ngx_http_upstream_conf_t,
+    ngx_int_t, ngx_pid,
 };
 use router::{
     code::Code,
@@ -19,8 +20,11 @@ use router::{
 
 use crate::{
     checkout::{self, Token},
-    conf, executor, linger, link, log,
+    conf, executor,
+    guard::guard_or,
+    linger, link, log,
     park::Parked,
+    posted::Posted,
     spare::Spare,
 };
 
@@ -28,6 +32,11 @@ thread_local! {
     /// A worker has one thread that Nginx calls modules on.
     static WORKER: OnceCell<&'static Worker> = const { OnceCell::new() };
 }
+
+/// Messages that are sent in any case: those of one request.
+const FEW: usize = 2;
+/// Messages that are sent in any case: the sidecar shall have something to do.
+const MANY: usize = 128;
 
 /// One for each worker process, from its start to its end.
 pub(crate) struct Worker {
@@ -39,6 +48,11 @@ pub(crate) struct Worker {
     fd: Cell<i32>,
     sender: RefCell<Option<Waker>>,
     stopping: Cell<bool>,
+    sending: Posted,
+    /// `sending` is posted.
+    gathering: Cell<bool>,
+    /// Messages that there were to send a turn ago.
+    gathered: Cell<usize>,
     /// Nginx is in the middle of something, and must not be called.
     flushing: Cell<bool>,
     held_back: RefCell<VecDeque<Delivery<Token>>>,
@@ -85,6 +99,9 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         fd: Cell::new(-1),
         sender: RefCell::new(None),
         stopping: Cell::new(false),
+        sending: Posted::new(send_posted),
+        gathering: Cell::new(false),
+        gathered: Cell::new(0),
         flushing: Cell::new(false),
         held_back: RefCell::default(),
         link: RefCell::new(None),
@@ -124,19 +141,39 @@ pub(crate) fn now() -> u64 {
     unsafe { ngx_current_msec as u64 }
 }
 
+unsafe extern "C" fn send_posted(_: *mut ngx_event_t) {
+    guard_or((), || get().send_or_wait());
+}
+
 impl Worker {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
 
-    /// Something for the session to do; what it wants to say is sent at the end
-    /// of this turn of the loop, together with everything else.
+    /// Something for the session to do. What it wants to say is sent together with
+    /// what else there is, see `send_or_wait`.
     pub(crate) fn session<R>(&self, act: impl FnOnce(&mut Session<Token>) -> R) -> R {
         let result = act(&mut self.session.borrow_mut());
-        if self.session.borrow().wants_transmit() {
-            self.wake_sender();
+        if self.session.borrow().to_transmit() > 0 && !self.gathering.replace(true) {
+            self.gathered.set(FEW);
+            self.sending.post();
         }
         result
+    }
+
+    /// The end of a turn of the loop that had something to say. It is said now,
+    /// unless there is so much that the next turn will have more: each time that
+    /// the sidecar is woken costs as much as many messages. That turn does not
+    /// wait for anything, so nothing is delayed but by work.
+    fn send_or_wait(&self) {
+        let messages = self.session.borrow().to_transmit();
+        if messages > self.gathered.get() && messages < MANY {
+            self.gathered.set(messages);
+            return self.sending.post_next();
+        }
+        self.gathering.set(false);
+        self.wake_sender();
+        executor::run();
     }
 
     /// Sends now what there is to send. Answers that come with it wait for the end
@@ -145,6 +182,7 @@ impl Worker {
         if self.flushing.replace(true) {
             return;
         }
+        self.wake_sender();
         executor::run();
         self.flushing.set(false);
         if !self.held_back.borrow().is_empty() || self.session.borrow().turns_away() {

@@ -243,9 +243,9 @@ impl<T: Clone> Session<T> {
         self.outbox.pop_front()
     }
 
-    /// There is something to send.
-    pub fn wants_transmit(&self) -> bool {
-        !self.outbox.is_empty()
+    /// How many messages there are to send.
+    pub fn to_transmit(&self) -> usize {
+        self.outbox.len()
     }
 
     /// So much waits to be sent that the link must be stuck.
@@ -428,7 +428,7 @@ mod tests {
         let mut s = session();
         let late = s.ask(request(1, 20), 20);
         let early = s.ask(request(2, 10), 30);
-        assert!(!s.wants_transmit());
+        assert_eq!(s.to_transmit(), 0);
         s.connected(40);
         let sent = drain(&mut s);
         assert!(matches!(&sent[0], Kind::Hello(h) if h.held.is_empty()));
@@ -469,7 +469,7 @@ mod tests {
         ));
         assert_eq!(s.counts(), (0, 0));
         s.checkin(a, Outcome::Done);
-        assert!(!s.wants_transmit(), "one end for each lease");
+        assert_eq!(s.to_transmit(), 0, "one end for each lease");
     }
 
     #[test]
