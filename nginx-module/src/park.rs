@@ -280,6 +280,10 @@ unsafe fn fall_back(checkout: &mut Checkout, client: *mut ngx_connection_t) {
     unsafe {
         let r = checkout.request;
         let u = (*r).upstream;
+        // A dyno that refuses on the spot leaves none.
+        if (*u).peer.connection.is_null() {
+            park(checkout, &mut (*u).peer);
+        }
         (*u).peer.tries = 0;
         (*(*u).conf).cache_use_stale |= NGX_HTTP_UPSTREAM_FT_TIMEOUT as ngx_uint_t;
         (*(*(*u).peer.connection).write).set_timedout(1);

@@ -3,7 +3,7 @@
 use e2e::{
     Mesh,
     client::Response,
-    harness::{run, wait},
+    harness::{Program, run, wait},
 };
 
 const CACHE: &str = "proxy_cache_path DIR/cache keys_zone=responses:1m;";
@@ -61,6 +61,37 @@ fn a_cache_is_no_way_around_the_mesh() {
         }
         assert_eq!(dyno.figures().await.total, 6);
         mesh.finish().await;
+    });
+}
+
+/// A unix socket refuses on the spot, before Nginx has a connection at all.
+#[test]
+fn an_old_response_is_there_for_a_refusal_on_the_spot() {
+    run(async {
+        for tries in [0, 1] {
+            let mesh = Mesh::builder()
+                .http(CACHE)
+                .location(&format!(
+                    "{CACHED} proxy_cache_use_stale error; proxy_next_upstream_tries {tries};"
+                ))
+                .start()
+                .await;
+            let app = mesh.app("shop").await;
+            let program = Program {
+                listen: format!("unix:{}/dyno.sock", mesh.dir().display()),
+                ..app.program("web.1")
+            };
+            let mut dyno = app.run(program).await;
+            assert_eq!(cached(&mesh.get(&app.host(), "/body/9").await), "MISS");
+            dyno.process.kill().await;
+            wait::until("it is too old", async || {
+                let answer = mesh.get(&app.host(), "/body/9").await;
+                assert_eq!((answer.status(), answer.body.len()), (200, 9), "{answer:?}");
+                cached(&answer) == "STALE"
+            })
+            .await;
+            mesh.finish().await;
+        }
     });
 }
 

@@ -179,7 +179,11 @@ fn a_drain_believes_the_event_of_its_own_instance() {
         // One before the change, one at least after it.
         eventually("a look", || sidecar.mesh.faults.lock().looks >= 2);
         drained("another");
-        thread::sleep(Duration::from_millis(200));
+        // It goes on looking.
+        let looks = sidecar.mesh.faults.lock().looks;
+        eventually("more looks", || {
+            sidecar.mesh.faults.lock().looks >= looks + 2
+        });
         assert!(!run.is_finished());
         drained("mine");
         run.join().expect("a run")
