@@ -1,6 +1,6 @@
 //! `meshctl dyno`.
 
-use std::{thread, time::Duration};
+use std::thread;
 
 use dynomesh_proto::v1::{Drained, Dyno, DynoState, Event, event};
 
