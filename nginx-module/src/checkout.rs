@@ -19,7 +19,7 @@ use router::{
     session::{Delivery, Request},
 };
 
-use crate::{executor, guard::guard_or, module, park, worker};
+use crate::{attempt, executor, guard::guard_or, module, park, worker};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -157,6 +157,24 @@ impl Checkout {
         };
         let ask = worker::get().session(|session| session.ask(request, worker::now()));
         self.stage = Stage::Asking(ask);
+    }
+
+    /// Takes a lease that is at hand, if this is the request's first. Says whether
+    /// there was one.
+    pub(crate) fn take(&mut self) -> bool {
+        if !self.tried.is_empty() {
+            return false;
+        }
+        let Some(answer) = worker::get().take(&self.name) else {
+            return false;
+        };
+        self.stage = Stage::Routed(answer.ask);
+        self.leased = worker::now();
+        self.answer = Some(answer);
+        self.code = None;
+        // SAFETY: the request is live, and has an upstream when it wants a server.
+        unsafe { attempt::watch_header(self, (*self.request).upstream) };
+        true
     }
 
     /// Refuses the request at the end of this turn of the loop, when Nginx is

@@ -106,34 +106,41 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         let peer = &mut *peer;
         peer.connection = ptr::null_mut();
         peer.set_cached(0);
-        match mem::take(&mut checkout.stage) {
+        if !matches!(checkout.stage, Stage::Routed(_)) {
+            checkout.give_up();
+            if checkout.code == Some(Code::H26) {
+                // Nobody has to be asked: it is parked only because this is no
+                // place to refuse it.
+                checkout.turn_away();
+            } else if !checkout.take() {
+                checkout.ask();
+            }
+        }
+        match checkout.stage {
             Stage::Routed(ask) => {
                 checkout.stage = Stage::Leased(ask);
-                limit_tries(checkout, peer);
-                let pool = (*checkout.request).pool;
-                let address = checkout
-                    .lease()
-                    .and_then(|lease| address(peer, pool, &lease.dyno));
-                if address.is_none() {
+                lead(checkout, peer).unwrap_or_else(|| {
                     checkout.give_up();
-                    return NGX_ERROR as ngx_int_t;
-                }
-                NGX_OK as ngx_int_t
+                    NGX_ERROR as ngx_int_t
+                })
             }
-            stage => {
-                checkout.stage = stage;
-                checkout.give_up();
-                match checkout.code {
-                    // Nobody has to be asked: it is parked only because this is
-                    // no place to refuse it.
-                    Some(Code::H26) => checkout.turn_away(),
-                    _ => checkout.ask(),
-                }
+            _ => {
                 park::park(checkout, peer);
                 NGX_AGAIN as ngx_int_t
             }
         }
     })
+}
+
+/// To the dyno that the request was given.
+unsafe fn lead(checkout: &Checkout, peer: &mut ngx_peer_connection_t) -> Option<ngx_int_t> {
+    // SAFETY: as the caller says.
+    unsafe {
+        limit_tries(checkout, peer);
+        let pool = (*checkout.request).pool;
+        address(peer, pool, &checkout.lease()?.dyno)?;
+        Some(NGX_OK as ngx_int_t)
+    }
 }
 
 /// An answer that others are to be asked about (`proxy_next_upstream http_404`) is

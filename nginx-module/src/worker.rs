@@ -3,17 +3,22 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use async_task::Task;
 use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
-use ngx::ffi::{
-    ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_event_t, ngx_http_upstream_conf_t,
-    ngx_int_t, ngx_pid,
+use ngx::{
+    async_::sleep,
+    ffi::{
+        ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_event_t, ngx_http_upstream_conf_t,
+        ngx_int_t, ngx_pid,
+    },
 };
 use router::{
+    answer::Answer,
     code::Code,
     session::{Delivery, Identity, Session},
 };
@@ -53,6 +58,8 @@ pub(crate) struct Worker {
     gathering: Cell<bool>,
     /// Messages that there were to send a turn ago.
     gathered: Cell<usize>,
+    /// Somebody sees to what is reserved.
+    tidying: Cell<bool>,
     /// Nginx is in the middle of something, and must not be called.
     flushing: Cell<bool>,
     held_back: RefCell<VecDeque<Delivery<Token>>>,
@@ -102,6 +109,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         sending: Posted::new(send_posted),
         gathering: Cell::new(false),
         gathered: Cell::new(0),
+        tidying: Cell::new(false),
         flushing: Cell::new(false),
         held_back: RefCell::default(),
         link: RefCell::new(None),
@@ -141,6 +149,22 @@ pub(crate) fn now() -> u64 {
     unsafe { ngx_current_msec as u64 }
 }
 
+/// How long what nobody waits for may take.
+const TIDY: Duration = Duration::from_millis(2);
+
+/// Sees to what is reserved, and sends what nobody waits for, while there is any.
+async fn tidy() {
+    let worker = get();
+    loop {
+        sleep(TIDY).await;
+        let more = worker.session(|session| session.tidy(now()));
+        worker.wake_sender();
+        if !more {
+            return worker.tidying.set(false);
+        }
+    }
+}
+
 unsafe extern "C" fn send_posted(_: *mut ngx_event_t) {
     guard_or((), || get().send_or_wait());
 }
@@ -154,9 +178,14 @@ impl Worker {
     /// what else there is, see `send_or_wait`.
     pub(crate) fn session<R>(&self, act: impl FnOnce(&mut Session<Token>) -> R) -> R {
         let result = act(&mut self.session.borrow_mut());
-        if self.session.borrow().to_transmit() > 0 && !self.gathering.replace(true) {
-            self.gathered.set(FEW);
-            self.sending.post();
+        if self.session.borrow().is_pressing() {
+            if !self.gathering.replace(true) {
+                self.gathered.set(FEW);
+                self.sending.post();
+            }
+        } else if !self.tidying.get() && self.session.borrow().has_to_tidy() {
+            self.tidying.set(true);
+            executor::spawn(tidy()).detach();
         }
         result
     }
@@ -201,6 +230,11 @@ impl Worker {
         {
             checkout::deliver(delivery);
         }
+    }
+
+    /// A lease for a request that has this name, if one is at hand.
+    pub(crate) fn take(&self, name: &Arc<str>) -> Option<Answer> {
+        self.session(|session| session.take(name, now()))
     }
 
     /// A request wants to hear no more of this ask.
@@ -251,7 +285,7 @@ impl Worker {
     }
 
     pub(crate) fn receive(&self, message: SidecarMessage) {
-        let delivery = self.session.borrow_mut().receive(message);
+        let delivery = self.session(|session| session.receive(message, now()));
         let Some(delivery) = delivery else { return };
         match self.flushing.get() {
             true => self.held_back.borrow_mut().push_back(delivery),

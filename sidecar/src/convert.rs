@@ -10,7 +10,7 @@ mod change;
 mod event;
 mod settings;
 
-pub use answer::{answer, dyno_info, outcome};
+pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
 pub use change::{change_from_core, change_from_proto};
 pub use event::event;

@@ -13,6 +13,7 @@
 mod clock;
 mod notice;
 mod outbox;
+mod recalls;
 mod recovery;
 mod session;
 mod state;
@@ -31,6 +32,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use clock::Clock;
 pub use notice::{Notice, Watcher};
+pub use outbox::Reply;
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
 pub use timer::keep_time;

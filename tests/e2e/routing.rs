@@ -1,6 +1,9 @@
 //! Which app, and which of its dynos.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use dynomesh_proto::v1::{Policy, Settings, operation::Kind};
 use e2e::{
@@ -100,6 +103,42 @@ fn a_change_is_in_effect_when_it_returns() {
             to.add_domain("moves.test").await;
             (from, to) = (to, from);
         }
+        mesh.finish().await;
+    });
+}
+
+/// A busy app without limits has leases ahead in every worker, and they are of no
+/// use any more when its dynos change.
+#[test]
+fn a_change_is_in_effect_also_where_leases_are_ahead() {
+    run(async {
+        let mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app_with("busy", policy(Policy::LeastLoad)).await;
+        let dynos = app.dynos(3).await;
+        let crowd = load::run(Options {
+            connections: 16,
+            duration: Some(Duration::from_secs(3)),
+            ..Options::new(mesh.nginx.address, &app.host())
+        });
+        let changes = async {
+            let start = Instant::now();
+            let mut changes = 0;
+            while start.elapsed() < Duration::from_secs(2) {
+                let gone = &dynos[changes % 3];
+                app.remove(&gone.name).await;
+                for _ in 0..6 {
+                    let seen = Echo::of(&mesh.get(&app.host(), "/echo").await);
+                    assert_ne!(seen.dyno, gone.name);
+                }
+                app.register(&gone.name, &gone.address).await;
+                changes += 1;
+            }
+            changes
+        };
+        let (report, changes) = tokio::join!(crowd, changes);
+        assert!(changes >= 10, "{changes} changes");
+        assert_eq!(report.failures(), 0, "{report:?}");
+        assert!(report.requests > 1_000, "{report:?}");
         mesh.finish().await;
     });
 }

@@ -107,6 +107,11 @@ impl Dynos {
         self.0[at] = Some(Arc::new(Dyno::from(info)));
     }
 
+    /// Who has a number.
+    pub(crate) fn get(&self, number: u32) -> Option<Arc<Dyno>> {
+        self.0.get(number as usize).cloned().flatten()
+    }
+
     /// An answer, with its dyno. A dyno that nobody told of is no answer.
     pub(crate) fn read(&self, answer: v1::Answer) -> Answer {
         let refused = |reason| {
@@ -116,9 +121,9 @@ impl Dynos {
             })
         };
         let result = match &answer.result {
-            Some(Reply::Route(route)) => match self.0.get(route.dyno as usize) {
-                Some(Some(dyno)) => Ok(Lease {
-                    dyno: dyno.clone(),
+            Some(Reply::Route(route)) => match self.get(route.dyno) {
+                Some(dyno) => Ok(Lease {
+                    dyno,
                     limited: route.limited,
                     others: route.others,
                 }),

@@ -12,4 +12,5 @@ pub mod code;
 pub mod ending;
 pub mod failure;
 pub mod page;
+mod reserve;
 pub mod session;

@@ -11,13 +11,16 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, answer,
-        router_message::Kind, sidecar_message,
+        self, Ask, Cancel, Checkin, Held, Hello, Outcome, Recall, Recalled, Reserve, RouterMessage,
+        SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
     },
 };
 use rustc_hash::FxHashMap;
 
-use crate::answer::{Answer, Dyno, Dynos};
+use crate::{
+    answer::{Answer, Dyno, Dynos, Lease},
+    reserve::{self, Reserved, Reserves},
+};
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -25,6 +28,9 @@ pub type Millis = u64;
 /// Messages that may wait to be sent. A link that lets so many pile up is as
 /// good as broken; it is made anew, and the hello replaces them all.
 const MAX_OUTBOX: usize = 100_000;
+/// Milliseconds after which the sidecar is told that a reserved lease is in use. Most
+/// are checked in before, which tells it as well.
+const TELL_AFTER: Millis = 10;
 
 /// Who this router is.
 #[derive(Clone, Debug)]
@@ -77,7 +83,16 @@ enum Asked<T> {
     /// It waits for its answer, since then.
     Waiting(Request<T>, Millis),
     /// It has a lease.
-    Leased(Arc<Dyno>),
+    Leased(Arc<Dyno>, Haste),
+}
+
+/// Whether somebody may wait for the end of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// The dyno has a limit.
+    Pressing,
+    /// It has none.
+    Idle,
 }
 
 /// A request to be told something.
@@ -101,7 +116,12 @@ pub struct Session<T> {
     last_ask: u64,
     asked: FxHashMap<u64, Asked<T>>,
     dynos: Dynos,
+    reserves: Reserves,
+    /// Reserved leases that requests took, and when.
+    untold: VecDeque<(u64, Millis)>,
     outbox: VecDeque<RouterMessage>,
+    /// Somebody waits for what is in there.
+    pressing: bool,
     /// Requests that need no answer of the sidecar's to be refused.
     turned_away: VecDeque<(u64, T)>,
 }
@@ -118,7 +138,10 @@ impl<T: Clone> Session<T> {
             last_ask: 0,
             asked: FxHashMap::default(),
             dynos: Dynos::default(),
+            reserves: Reserves::default(),
+            untold: VecDeque::new(),
             outbox: VecDeque::new(),
+            pressing: false,
             turned_away: VecDeque::new(),
         }
     }
@@ -130,9 +153,86 @@ impl<T: Clone> Session<T> {
             // Before the sidecar has said anything, it counts as out of reach.
             let held = self.link != Link::Up;
             self.outbox.push_back(request.message(ask, held, now));
+            self.pressing = true;
         }
         self.asked.insert(ask, Asked::Waiting(request, now));
         ask
+    }
+
+    /// A request for this name may have a lease that was reserved: it need not ask.
+    /// Orders more where many come.
+    pub fn take(&mut self, name: &Arc<str>, now: Millis) -> Option<Answer> {
+        if self.link != Link::Up {
+            return None;
+        }
+        let (taken, wanted) = self.reserves.take(name, now);
+        if wanted > 0 {
+            self.reserve(name, wanted);
+        }
+        let reserved = taken?;
+        let dyno = reserved.lease.dyno.clone();
+        self.asked
+            .insert(reserved.ask, Asked::Leased(dyno, Haste::Idle));
+        self.untold.push_back((reserved.ask, now));
+        Some(Answer {
+            ask: reserved.ask,
+            queue_wait_ms: 0,
+            queue_depth: 0,
+            dynos_in_use: reserved.dynos_in_use,
+            queue_headers: reserved.queue_headers,
+            result: Ok(reserved.lease),
+        })
+    }
+
+    fn reserve(&mut self, name: &Arc<str>, count: u32) {
+        let first = self.last_ask + 1;
+        self.last_ask += u64::from(count);
+        self.reserves.order(name, first, count);
+        let order = Kind::Reserve(Reserve {
+            first,
+            count,
+            name: name.to_string(),
+        });
+        self.send(order, Haste::Pressing);
+    }
+
+    /// Gives back what was reserved and is not used, and tells of what is. To be
+    /// called every few milliseconds until it returns `false`, and what there is to
+    /// send then sent.
+    pub fn tidy(&mut self, now: Millis) -> bool {
+        self.give_back(|reserved| reserved.until <= now);
+        self.tell(now);
+        self.has_to_tidy()
+    }
+
+    /// Says which of the leases that were reserved are in use, and have been for a
+    /// while.
+    fn tell(&mut self, now: Millis) {
+        let mut asks = Vec::new();
+        while let Some((ask, _)) = self
+            .untold
+            .pop_front_if(|(_, since)| since.saturating_add(TELL_AFTER) <= now)
+        {
+            if self.asked.contains_key(&ask) {
+                asks.push(ask);
+            }
+        }
+        if !asks.is_empty() {
+            self.send(Kind::Taken(Taken { asks }), Haste::Idle);
+        }
+    }
+
+    /// See [`Session::tidy`].
+    pub fn has_to_tidy(&self) -> bool {
+        !self.untold.is_empty() || !self.reserves.is_empty() || !self.outbox.is_empty()
+    }
+
+    fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {
+        let outbox = &mut self.outbox;
+        self.reserves.give_back(unwanted, |ask| {
+            let kind = Some(Kind::Cancel(Cancel { ask }));
+            outbox.push_back(RouterMessage { kind });
+        });
     }
 
     fn next_ask(&mut self) -> u64 {
@@ -162,7 +262,7 @@ impl<T: Clone> Session<T> {
     /// has is given back.
     pub fn cancel(&mut self, ask: u64) {
         if self.asked.remove(&ask).is_some() {
-            self.send(Kind::Cancel(Cancel { ask }));
+            self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
         } else {
             self.turned_away.retain(|(number, _)| *number != ask);
         }
@@ -170,16 +270,26 @@ impl<T: Clone> Session<T> {
 
     /// The lease ends.
     pub fn checkin(&mut self, ask: u64, outcome: Outcome) {
-        if self.asked.remove(&ask).is_some() {
-            self.send(Kind::Checkin(Checkin {
+        if let Some(asked) = self.asked.remove(&ask) {
+            let haste = match (asked, outcome) {
+                (Asked::Leased(dyno, _), Outcome::Refused | Outcome::ConnectTimeout) => {
+                    self.give_back(|reserved| Arc::ptr_eq(&reserved.lease.dyno, &dyno));
+                    Haste::Pressing
+                }
+                (Asked::Leased(_, haste), _) => haste,
+                (Asked::Waiting(..), _) => Haste::Pressing,
+            };
+            let checkin = Kind::Checkin(Checkin {
                 ask,
                 outcome: outcome.into(),
-            }));
+            });
+            self.send(checkin, haste);
         }
     }
 
-    fn send(&mut self, kind: Kind) {
+    fn send(&mut self, kind: Kind, haste: Haste) {
         if self.can_send() {
+            self.pressing |= haste == Haste::Pressing;
             self.outbox.push_back(RouterMessage { kind: Some(kind) });
         }
     }
@@ -192,10 +302,10 @@ impl<T: Clone> Session<T> {
     pub fn connected(&mut self, now: Millis) {
         self.link = Link::Greeting(self.link.down_since().unwrap_or(now));
         self.links += 1;
-        self.outbox.clear();
+        self.forget();
         self.dynos = Dynos::default();
         let held = self.asked.iter().filter_map(|(ask, asked)| match asked {
-            Asked::Leased(dyno) => Some(Held {
+            Asked::Leased(dyno, _) => Some(Held {
                 ask: *ask,
                 instance: dyno.instance.to_string(),
             }),
@@ -209,7 +319,7 @@ impl<T: Clone> Session<T> {
             link: self.links,
             held: held.collect(),
         };
-        self.send(Kind::Hello(hello));
+        self.send(Kind::Hello(hello), Haste::Pressing);
         let mut waiting: Vec<_> = self.waiting().collect();
         waiting.sort_by_key(|(ask, request, _)| (request.arrived, *ask));
         let messages: Vec<_> = waiting
@@ -223,14 +333,22 @@ impl<T: Clone> Session<T> {
     fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
         self.asked.iter().filter_map(|(ask, asked)| match asked {
             Asked::Waiting(request, since) => Some((*ask, request, *since)),
-            Asked::Leased(_) => None,
+            Asked::Leased(..) => None,
         })
     }
 
     /// The link broke, or could not be made.
     pub fn disconnected(&mut self, now: Millis) {
         self.link = Link::Down(self.link.down_since().unwrap_or(now));
+        self.forget();
+    }
+
+    /// The next hello says what counts.
+    fn forget(&mut self) {
         self.outbox.clear();
+        self.pressing = false;
+        self.reserves.clear();
+        self.untold.clear();
     }
 
     /// Whether the sidecar is there.
@@ -240,7 +358,16 @@ impl<T: Clone> Session<T> {
 
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<RouterMessage> {
+        if self.outbox.len() <= 1 {
+            self.pressing = false;
+        }
         self.outbox.pop_front()
+    }
+
+    /// There is something to send that somebody waits for. The rest can wait for
+    /// the next [`Session::tidy`].
+    pub fn is_pressing(&self) -> bool {
+        self.pressing
     }
 
     /// How many messages there are to send.
@@ -255,7 +382,7 @@ impl<T: Clone> Session<T> {
 
     /// A message came. An answer that nobody waits for any more is dropped: its
     /// request was cancelled, which gives the lease back.
-    pub fn receive(&mut self, message: SidecarMessage) -> Option<Delivery<T>> {
+    pub fn receive(&mut self, message: SidecarMessage, now: Millis) -> Option<Delivery<T>> {
         self.link = Link::Up;
         let answer = match message.kind? {
             sidecar_message::Kind::Answer(answer) => answer,
@@ -263,24 +390,75 @@ impl<T: Clone> Session<T> {
                 self.dynos.meet(info);
                 return None;
             }
+            sidecar_message::Kind::Reserved(reserved) => {
+                self.store(&reserved, now);
+                return None;
+            }
+            sidecar_message::Kind::Recall(recall) => {
+                self.recall(recall);
+                return None;
+            }
             sidecar_message::Kind::Welcome(_) => return None,
         };
+        self.answered(answer)
+    }
+
+    /// What was ordered is there. A lease of a dyno that nobody told of is of no
+    /// use, and so is one that nobody ordered.
+    fn store(&mut self, part: &v1::Reserved, now: Millis) {
+        let count = part.dynos.len() as u32;
+        let at = self.reserves.arrive(part.first, count, part.more, now);
+        for (ask, number) in (part.first..).zip(&part.dynos) {
+            let (Some(at), Some(dyno)) = (at, self.dynos.get(*number)) else {
+                self.send(Kind::Cancel(Cancel { ask }), Haste::Idle);
+                continue;
+            };
+            let lease = Lease {
+                dyno,
+                limited: false,
+                others: part.others,
+            };
+            let reserved = Reserved {
+                ask,
+                lease,
+                dynos_in_use: part.dynos_in_use,
+                queue_headers: part.queue_headers,
+                until: reserve::until(now),
+            };
+            self.reserves.put(at, reserved);
+        }
+    }
+
+    fn recall(&mut self, recall: Recall) {
+        self.tell(Millis::MAX);
+        self.give_back(|reserved| recall.apps.contains(&reserved.lease.dyno.app));
+        let recall = recall.recall;
+        self.send(Kind::Recalled(Recalled { recall }), Haste::Pressing);
+    }
+
+    fn answered(&mut self, answer: v1::Answer) -> Option<Delivery<T>> {
         let ask = answer.ask;
         let routed = matches!(answer.result, Some(answer::Result::Route(_)));
         let asked = self.asked.get_mut(&ask)?;
         let answer = self.dynos.read(answer);
         let before = match &answer.result {
-            Ok(lease) => std::mem::replace(asked, Asked::Leased(lease.dyno.clone())),
+            Ok(lease) => {
+                let haste = match lease.limited {
+                    true => Haste::Pressing,
+                    false => Haste::Idle,
+                };
+                std::mem::replace(asked, Asked::Leased(lease.dyno.clone(), haste))
+            }
             Err(_) => self.asked.remove(&ask)?,
         };
         if routed && answer.result.is_err() {
             // A lease that is of no use.
-            self.send(Kind::Cancel(Cancel { ask }));
+            self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
         }
         match before {
             Asked::Waiting(request, _) => Some(Delivery::Answer(request.token, answer)),
             // Nobody is answered twice.
-            leased @ Asked::Leased(_) => {
+            leased @ Asked::Leased(..) => {
                 self.asked.insert(ask, leased);
                 None
             }
@@ -306,7 +484,7 @@ impl<T: Clone> Session<T> {
             return None;
         };
         // The sidecar may have the ask, and grant it when it comes back.
-        self.send(Kind::Cancel(Cancel { ask }));
+        self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
         Some(Delivery::Expired(request.token))
     }
 
@@ -345,8 +523,6 @@ impl<T> Request<T> {
 
 #[cfg(test)]
 mod tests {
-    use dynomesh_proto::v1;
-
     use super::*;
 
     fn session() -> Session<u32> {
@@ -392,14 +568,14 @@ mod tests {
             ..v1::Answer::default()
         };
         let kind = Some(sidecar_message::Kind::Dyno(info));
-        assert_eq!(s.receive(SidecarMessage { kind }), None);
+        assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
         let kind = Some(sidecar_message::Kind::Answer(answer));
-        s.receive(SidecarMessage { kind })
+        s.receive(SidecarMessage { kind }, 0)
     }
 
     fn welcome(s: &mut Session<u32>) {
         let kind = Some(sidecar_message::Kind::Welcome(Default::default()));
-        assert_eq!(s.receive(SidecarMessage { kind }), None);
+        assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) census: Census,
     /// Leases out, also of dynos that are no longer part of the app.
     pub(crate) in_flight: u32,
+    /// Of these, the ones that no request has yet.
+    pub(crate) reserved: u32,
     /// Dynos with at least one lease.
     pub(crate) in_use: u32,
     /// A dyno was asked for in this episode.
@@ -48,6 +50,7 @@ impl App {
             stretch: 0,
             census: Census::default(),
             in_flight: 0,
+            reserved: 0,
             in_use: 0,
             dyno_needed: false,
             deleted: false,
@@ -60,6 +63,11 @@ impl App {
     /// Requests that may wait.
     pub(crate) fn depth(&self) -> u32 {
         self.settings.depth_for(self.census.expected())
+    }
+
+    /// Dynos that a request may come to, now or soon.
+    pub(crate) fn candidates(&self) -> u32 {
+        self.census.running() + self.census.starting
     }
 }
 

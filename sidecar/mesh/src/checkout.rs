@@ -91,7 +91,9 @@ impl Mesh {
         }
         let stretch = app.stretch;
         let max = app.settings.max_requests.filter(|_| !admitted);
-        if max.is_some_and(|max| app.in_flight + waiting >= max.saturating_add(stretch)) {
+        if max.is_some_and(|max| {
+            app.in_flight - app.reserved + waiting >= max.saturating_add(stretch)
+        }) {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
         let tried = self.own_dynos(request.app, &request.tried);
@@ -318,8 +320,7 @@ impl Mesh {
 
     /// Who could have the request instead of this dyno.
     fn others(&self, key: DynoKey, request: &Request) -> u32 {
-        let census = self.apps[request.app.0 as usize].census;
-        let candidates = census.running() + census.starting;
+        let candidates = self.apps[request.app.0 as usize].candidates();
         let own = self.own_dynos(request.app, &request.tried);
         let tried = own.iter().filter(|dyno| {
             let dyno = &self.dynos[dyno.0 as usize];

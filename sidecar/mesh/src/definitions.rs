@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoState, Mesh, Refusal, Time, Update,
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoState, Mesh, RecallId, Refusal, Time, Update,
     app::App,
     dyno::Dyno,
     output::{Event, Output},
@@ -13,11 +13,22 @@ use crate::{
 impl Mesh {
     /// Makes an app what `update` says. What was planned with [`Mesh::plan`],
     /// or was accepted before (by this mesh from disk, by another one), fits.
-    pub fn apply(&mut self, update: &Update, now: Time) {
+    ///
+    /// What routers have reserved of the app is recalled: the change is in effect
+    /// everywhere when [`Output::Recalled`] has said so of what is returned.
+    pub fn apply(&mut self, update: &Update, now: Time) -> Option<RecallId> {
+        let mut apps = Vec::from_iter(self.by_name.get(update.app()).copied());
         match update {
-            Update::Put(spec) => self.put_app(spec, now),
+            Update::Put(spec) => {
+                // Who answered to these names before.
+                apps.extend(spec.domains.iter().filter_map(|d| self.directory.lookup(d)));
+                self.put_app(spec, now);
+            }
             Update::Remove(name) => self.remove_app(name, now),
         }
+        apps.sort_unstable();
+        apps.dedup();
+        self.recall(&apps)
     }
 
     fn put_app(&mut self, spec: &AppSpec, now: Time) {
@@ -114,7 +125,7 @@ impl Mesh {
         dyno.own_limit = spec.limit;
         dyno.state = spec.state;
         dyno.strikes = 0;
-        let load = dyno.load;
+        let (load, reserved) = (dyno.load, dyno.reserved);
         self.retired -= 1;
         if self.left.get(&dyno.info.address) == Some(&key) {
             self.left.remove(&dyno.info.address);
@@ -122,9 +133,12 @@ impl Mesh {
         if spec.state.is_alive() {
             self.addresses.insert(spec.address.clone(), key);
         }
-        self.apps[former.0 as usize].in_flight -= load;
+        let gone = &mut self.apps[former.0 as usize];
+        gone.in_flight -= load;
+        gone.reserved -= reserved;
         let app = &mut self.apps[app.0 as usize];
         app.in_flight += load;
+        app.reserved += reserved;
         app.in_use += 1;
         app.census.count(spec.state, false);
         self.repool(key);

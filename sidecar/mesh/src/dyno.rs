@@ -26,6 +26,8 @@ pub(crate) struct Dyno {
     pub(crate) own_limit: Option<u32>,
     /// Leases that it has.
     pub(crate) load: u32,
+    /// Of these, the ones that no request has yet.
+    pub(crate) reserved: u32,
     /// Failed connections in a row.
     pub(crate) strikes: u8,
     /// In quarantine until then.
@@ -49,6 +51,7 @@ impl Dyno {
             state: spec.state,
             own_limit: spec.limit,
             load: 0,
+            reserved: 0,
             strikes: 0,
             quarantine: None,
             slot: None,

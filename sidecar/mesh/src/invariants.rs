@@ -54,11 +54,17 @@ impl Mesh {
     /// Loads are what sessions hold, and who waits is known to a session.
     fn check_sessions(&self) -> Check {
         let mut held: HashMap<DynoKey, u32> = HashMap::new();
+        let mut reserved: HashMap<DynoKey, u32> = HashMap::new();
         let mut waiting = 0;
         for (key, session) in self.sessions.iter() {
+            let mut ours: HashMap<DynoKey, u32> = HashMap::new();
             for (ask, entry) in &session.entries {
                 match entry {
                     Entry::Leased(dyno) => *held.entry(*dyno).or_default() += 1,
+                    Entry::Reserved(dyno) => {
+                        *held.entry(*dyno).or_default() += 1;
+                        *ours.entry(*dyno).or_default() += 1;
+                    }
                     Entry::Waiting(waiter) => {
                         waiting += 1;
                         let request = self.waiters.get(waiter.0 as usize).map(|w| &w.request);
@@ -70,7 +76,18 @@ impl Mesh {
                     }
                 }
             }
+            let same = ours.len() == session.reserved.len()
+                && ours
+                    .iter()
+                    .all(|(dyno, n)| session.reserved.get(dyno) == Some(n));
+            holds(same, || {
+                format!("a session reserves {ours:?}, not {:?}", session.reserved)
+            })?;
+            for (dyno, n) in ours {
+                *reserved.entry(dyno).or_default() += n;
+            }
         }
+        self.check_reserved(&reserved)?;
         holds(waiting == self.waiters.len(), || {
             "somebody waits for no session".into()
         })?;
@@ -89,6 +106,31 @@ impl Mesh {
         }
         holds(held.is_empty(), || {
             format!("leases of dynos that are forgotten: {held:?}")
+        })
+    }
+
+    /// What is reserved is what sessions have so, of whatever is counted.
+    fn check_reserved(&self, reserved: &HashMap<DynoKey, u32>) -> Check {
+        let all: u32 = reserved.values().sum();
+        holds(all as usize == self.reserved, || {
+            format!("{all} reserved, not {}", self.reserved)
+        })?;
+        let mut of_apps: HashMap<AppKey, u32> = HashMap::new();
+        for (index, dyno) in &self.dynos {
+            let found = reserved.get(&DynoKey(index as u32)).copied().unwrap_or(0);
+            holds(found == dyno.reserved, || {
+                format!(
+                    "{} has {found} reserved, not {}",
+                    dyno.info.instance, dyno.reserved
+                )
+            })?;
+            *of_apps.entry(dyno.app).or_default() += found;
+        }
+        let right = |(index, app): (usize, &App)| {
+            of_apps.get(&AppKey(index as u32)).copied().unwrap_or(0) == app.reserved
+        };
+        holds(self.apps.iter().all(right), || {
+            "an app's reserved leases are miscounted".into()
         })
     }
 

@@ -32,6 +32,7 @@ mod output;
 mod pool;
 mod queue;
 mod refusal;
+mod reserve;
 mod session;
 mod settings;
 mod spec;
@@ -47,9 +48,10 @@ pub use dyno::DynoInfo;
 pub use limits::Limits;
 pub use mesh::Mesh;
 pub use name::{canonical, parse_domain};
-pub use output::{Answer, Event, Outcome, Output, Route};
+pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
+pub use reserve::{MAX_RESERVED, RecallId};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
     BOOT_TIMEOUT, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Settings,

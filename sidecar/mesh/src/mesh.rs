@@ -18,6 +18,7 @@ use crate::{
     dyno::Dyno,
     name::Directory,
     queue::{Request, WaiterKey, Waiters},
+    reserve::Recalls,
     session::{Entry, Sessions},
     timers::{Timer, Timers},
 };
@@ -44,6 +45,9 @@ pub struct Mesh {
     /// Apps for which a dyno was asked for in this episode.
     pub(crate) needy: BTreeSet<AppKey>,
     pub(crate) leases: usize,
+    /// Of these, the ones that no request has yet.
+    pub(crate) reserved: usize,
+    pub(crate) recalls: Recalls,
     /// Of `dynos`, those that are no longer part of an app.
     pub(crate) retired: usize,
     pub(crate) counters: Counters,
@@ -76,6 +80,8 @@ impl Mesh {
             outputs: VecDeque::new(),
             needy: BTreeSet::new(),
             leases: 0,
+            reserved: 0,
+            recalls: Recalls::default(),
             retired: 0,
             counters: Counters::default(),
             recovery: None,
@@ -172,10 +178,11 @@ impl Mesh {
         // this very session. In order, so that the same inputs have the same
         // outputs.
         let mut entries: Vec<_> = session.entries.into_iter().collect();
-        entries.sort_unstable_by_key(|(ask, entry)| (matches!(entry, Entry::Leased(_)), *ask));
+        entries.sort_unstable_by_key(|(ask, entry)| (!matches!(entry, Entry::Waiting(_)), *ask));
         for (_, entry) in entries {
             self.release(entry, now);
         }
+        self.recall_nothing(key);
     }
 
     /// The session broke. Whoever waits leaves the queue (and asks again, if the
@@ -195,7 +202,7 @@ impl Mesh {
                 waiting.push(*waiter);
                 false
             }
-            Entry::Leased(_) => true,
+            Entry::Reserved(_) | Entry::Leased(_) => true,
         });
         self.timers.set(until, Timer::Session(key));
         for waiter in waiting {
@@ -213,12 +220,19 @@ impl Mesh {
     /// A lease ends. One that is not known (it ended with its session) is
     /// ignored.
     pub fn checkin(&mut self, session: SessionKey, ask: AskId, outcome: Outcome, now: Time) {
-        match self.forget_entry(session, ask) {
-            Some(Entry::Leased(dyno)) => {
+        let entry = self.forget_entry(session, ask);
+        if let Some(Entry::Reserved(dyno)) = entry {
+            self.unreserve(dyno);
+            self.count_routed(dyno);
+        }
+        match entry {
+            Some(Entry::Leased(dyno) | Entry::Reserved(dyno)) => {
                 let app = self.dynos[dyno.0 as usize].app;
                 let quarantined = self.note_outcome(dyno, outcome, now);
                 self.give_back(dyno, now);
                 if quarantined {
+                    // Nobody has to wait for that: another dyno is found.
+                    self.recall(&[app]);
                     self.serve_queue(app, now);
                 }
             }
@@ -267,12 +281,21 @@ impl Mesh {
     }
 
     fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
-        self.sessions.get_mut(session)?.entries.remove(&ask)
+        let session = self.sessions.get_mut(session)?;
+        let entry = session.entries.remove(&ask);
+        if let Some(Entry::Reserved(dyno)) = entry {
+            session.reserves_less(dyno);
+        }
+        entry
     }
 
     fn release(&mut self, entry: Entry, now: Time) {
         match entry {
             Entry::Leased(dyno) => self.give_back(dyno, now),
+            Entry::Reserved(dyno) => {
+                self.unreserve(dyno);
+                self.give_back(dyno, now);
+            }
             Entry::Waiting(waiter) => {
                 let app = self.leave_queue(waiter).app;
                 self.apps[app.0 as usize].counters.cancelled += 1;

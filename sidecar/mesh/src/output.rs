@@ -2,13 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{AskId, DynoInfo, Refusal, SessionKey};
+use crate::{AskId, DynoInfo, RecallId, Refusal, SessionKey};
 
 /// Something for the driver to pass on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// To the session that asked.
     Answer(Answer),
+    /// To the session that reserved.
+    Reserved(Reserved),
+    /// To a session that has something reserved.
+    Recall(Recall),
+    /// To whoever waits for it: everybody has answered.
+    Recalled(RecallId),
     /// To whoever watches.
     Event(Event),
 }
@@ -43,6 +49,35 @@ pub struct Route {
     pub limited: bool,
     /// Dynos that could have the request instead, now or soon.
     pub others: u32,
+}
+
+/// Leases for requests that are still to come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reserved {
+    /// Who reserved.
+    pub session: SessionKey,
+    /// The name of the first; the others follow.
+    pub first: AskId,
+    /// Whose they are, in the order in which they are to be used.
+    pub dynos: Vec<Arc<DynoInfo>>,
+    /// As in [`Answer`].
+    pub in_use: u32,
+    /// As in [`Route`].
+    pub others: u32,
+    /// As in [`Answer`].
+    pub queue_headers: bool,
+}
+
+/// What is reserved of these apps is not to be used any more, but to be cancelled.
+/// [`crate::Mesh::recalled`] says that it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recall {
+    /// Who shall.
+    pub session: SessionKey,
+    /// Names it.
+    pub recall: RecallId,
+    /// Which apps.
+    pub apps: Arc<[Arc<str>]>,
 }
 
 /// How a lease ended.

@@ -60,6 +60,8 @@ impl<'a> Ask<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry {
     Waiting(WaiterKey),
+    /// A lease that no request has yet.
+    Reserved(DynoKey),
     Leased(DynoKey),
 }
 
@@ -72,8 +74,21 @@ pub(crate) struct Session {
     serial: u32,
     pub(crate) worker: WorkerId,
     pub(crate) entries: Entries,
+    /// How many leases of each dyno are reserved.
+    pub(crate) reserved: FxHashMap<DynoKey, u32>,
     /// Broken; its leases are kept until then.
     pub(crate) lost_until: Option<Time>,
+}
+
+impl Session {
+    pub(crate) fn reserves_less(&mut self, dyno: DynoKey) {
+        if let Some(count) = self.reserved.get_mut(&dyno) {
+            *count -= 1;
+            if *count == 0 {
+                self.reserved.remove(&dyno);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +110,7 @@ impl Sessions {
             serial,
             worker,
             entries: Entries::default(),
+            reserved: FxHashMap::default(),
             lost_until: None,
         };
         let key = SessionKey {

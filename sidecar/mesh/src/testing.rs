@@ -130,7 +130,7 @@ impl Lab {
             .into_iter()
             .filter_map(|output| match output {
                 Output::Answer(answer) => Some(short(answer)),
-                Output::Event(_) => None,
+                _ => None,
             });
         answers.collect()
     }
@@ -150,8 +150,8 @@ impl Lab {
             .outputs()
             .into_iter()
             .filter_map(|output| match output {
-                Output::Answer(_) => None,
                 Output::Event(event) => Some(event),
+                _ => None,
             });
         events.collect()
     }

@@ -96,7 +96,7 @@ impl Mesh {
         for step in 1.. {
             let (name, key) = here.next()?;
             let app = &self.apps[key.0 as usize];
-            let busy = app.in_flight > 0 || !app.queue.is_empty();
+            let busy = app.in_flight > app.reserved || !app.queue.is_empty();
             let more = !busy && busy_only || each(self.view(*key, now));
             if !more || step >= steps {
                 return here.peek().map(|_| (**name).into());
@@ -111,7 +111,7 @@ impl Mesh {
             apps: self.by_name.len(),
             dynos: self.dynos.len() - self.retired,
             sessions: self.sessions.len(),
-            leases: self.leases,
+            leases: self.leases - self.reserved,
             waiting: self.waiters.len(),
             counters: self.counters,
         }
@@ -120,7 +120,7 @@ impl Mesh {
     fn view(&self, key: AppKey, now: Time) -> AppView {
         let app = &self.apps[key.0 as usize];
         let view = |dyno: &Dyno| DynoView {
-            load: dyno.load,
+            load: dyno.load - dyno.reserved,
             limit: dyno.limit(&app.settings),
             quarantine: dyno
                 .quarantine
@@ -128,7 +128,7 @@ impl Mesh {
         };
         AppView {
             spec: self.spec_of(key),
-            in_flight: app.in_flight,
+            in_flight: app.in_flight - app.reserved,
             waiting: app.queue.len(),
             oldest_wait: app.queue.first().map_or(Duration::ZERO, |w| {
                 now.since(self.waiters[w.0 as usize].request.arrived)

@@ -1,7 +1,7 @@
 //! What goes over a router's session.
 
 use dynomesh_proto::v1::{self, answer::Result as Reply, sidecar_message::Kind};
-use mesh::{Answer, DynoInfo, Outcome, Refusal};
+use mesh::{Answer, DynoInfo, Outcome, Recall, Refusal, Reserved};
 
 use super::millis;
 
@@ -29,6 +29,38 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
     };
     v1::SidecarMessage {
         kind: Some(Kind::Answer(answer)),
+    }
+}
+
+/// What was reserved, or a part of it: from `first` on, of the dynos with these
+/// numbers.
+pub fn reserved(
+    reserved: &Reserved,
+    first: u64,
+    dynos: Vec<u32>,
+    more: bool,
+) -> v1::SidecarMessage {
+    let reserved = v1::Reserved {
+        first,
+        dynos,
+        more,
+        dynos_in_use: reserved.in_use,
+        queue_headers: reserved.queue_headers,
+        others: reserved.others,
+    };
+    v1::SidecarMessage {
+        kind: Some(Kind::Reserved(reserved)),
+    }
+}
+
+/// Something reserved is wanted back.
+pub fn recall(recall: &Recall) -> v1::SidecarMessage {
+    let recall = v1::Recall {
+        recall: recall.recall.0,
+        apps: recall.apps.iter().map(|app| (**app).into()).collect(),
+    };
+    v1::SidecarMessage {
+        kind: Some(Kind::Recall(recall)),
     }
 }
 

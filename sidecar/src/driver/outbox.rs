@@ -1,18 +1,29 @@
-//! Answers for a session that did not cause them itself: somebody else's dyno
-//! became free, or time passed.
+//! What is for a session that did not cause it itself: somebody else's dyno became
+//! free, time passed, an app changed.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Output, SessionKey};
+use mesh::{Answer, Output, Recall, Reserved, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::{Closed, Notice, state::State};
+use super::{Closed, Notice, recalls::Deferred, state::State};
 
 /// A session with more undelivered answers than this is broken off. Each answer
 /// ends one of its asks and a router that does not read is not read from, so
 /// only a fault gets here.
 pub(super) const MOST: usize = 131_072;
+
+/// What the core says to a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To an ask.
+    Answer(Answer),
+    /// To a reservation.
+    Reserved(Reserved),
+    /// To nothing: something is wanted back.
+    Recall(Recall),
+}
 
 /// One session's answers, filled by whoever drives the core.
 #[derive(Debug, Default)]
@@ -20,7 +31,7 @@ pub(super) struct Outbox(Mutex<Contents>);
 
 #[derive(Debug, Default)]
 struct Contents {
-    answers: VecDeque<Answer>,
+    replies: VecDeque<Reply>,
     closed: Option<Closed>,
     waker: Option<Waker>,
 }
@@ -28,13 +39,13 @@ struct Contents {
 impl Outbox {
     /// The next answer, or why there will be none, or `None` for now: then
     /// `waker` is called.
-    pub(super) fn take(&self, waker: &Waker) -> Option<Result<Answer, Closed>> {
+    pub(super) fn take(&self, waker: &Waker) -> Option<Result<Reply, Closed>> {
         let mut contents = self.0.lock();
         if let Some(closed) = contents.closed {
             return Some(Err(closed));
         }
-        let answer = contents.answers.pop_front();
-        if answer.is_none()
+        let reply = contents.replies.pop_front();
+        if reply.is_none()
             && !contents
                 .waker
                 .as_ref()
@@ -42,7 +53,7 @@ impl Outbox {
         {
             contents.waker = Some(waker.clone());
         }
-        answer.map(Ok)
+        reply.map(Ok)
     }
 
     /// Why the session is over, if it is.
@@ -61,20 +72,20 @@ impl Outbox {
         }
     }
 
-    /// Adds an answer. Returns whom to wake.
-    fn put(&self, answer: Answer) -> Option<Waker> {
+    /// Adds a reply. Returns whom to wake.
+    fn put(&self, reply: Reply) -> Option<Waker> {
         let mut contents = self.0.lock();
-        if contents.answers.len() >= MOST {
+        if contents.replies.len() >= MOST {
             contents.closed.get_or_insert(Closed::TooSlow);
         } else {
-            contents.answers.push_back(answer);
+            contents.replies.push_back(reply);
         }
         contents.waker.take()
     }
 }
 
-/// A session's own queue, for the answers that its own messages cause.
-pub(super) type Own<'a> = (SessionKey, &'a mut VecDeque<Answer>);
+/// A session's own queue, for the replies that its own messages cause.
+pub(super) type Own<'a> = (SessionKey, &'a mut VecDeque<Reply>);
 
 /// Distributes what the core says, and remembers whom to wake when the lock is
 /// free again.
@@ -82,6 +93,8 @@ pub(super) struct Delivery<'a> {
     own: Option<Own<'a>>,
     notices: &'a broadcast::Sender<Notice>,
     wakers: Vec<Waker>,
+    /// Changes that are in effect everywhere now.
+    in_effect: Vec<Deferred>,
 }
 
 impl<'a> Delivery<'a> {
@@ -90,13 +103,26 @@ impl<'a> Delivery<'a> {
             own,
             notices,
             wakers: Vec::new(),
+            in_effect: Vec::new(),
         }
     }
 
     pub(super) fn distribute(&mut self, state: &mut State) {
         while let Some(output) = state.mesh.poll_output() {
             match output {
-                Output::Answer(answer) => self.answer(state, answer),
+                Output::Answer(answer) => {
+                    self.reply(state, answer.session, Reply::Answer(answer));
+                }
+                Output::Reserved(reserved) => {
+                    self.reply(state, reserved.session, Reply::Reserved(reserved));
+                }
+                Output::Recall(recall) => {
+                    self.reply(state, recall.session, Reply::Recall(recall));
+                }
+                Output::Recalled(recall) => {
+                    self.in_effect
+                        .extend(state.recalls.over(recall, &state.mesh));
+                }
                 Output::Event(event) => {
                     // An error means that nobody watches.
                     let _ = self.notices.send(Notice::Event(event));
@@ -105,13 +131,13 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn answer(&mut self, state: &State, answer: Answer) {
+    fn reply(&mut self, state: &State, session: SessionKey, reply: Reply) {
         match &mut self.own {
-            Some((key, queue)) if *key == answer.session => queue.push_back(answer),
+            Some((key, queue)) if *key == session => queue.push_back(reply),
             _ => {
-                let outbox: Option<&Arc<Outbox>> = state.sessions.get(&answer.session);
+                let outbox: Option<&Arc<Outbox>> = state.sessions.get(&session);
                 self.wakers
-                    .extend(outbox.and_then(|outbox| outbox.put(answer)));
+                    .extend(outbox.and_then(|outbox| outbox.put(reply)));
             }
         }
     }
@@ -119,6 +145,9 @@ impl<'a> Delivery<'a> {
     pub(super) fn wake(self) {
         for waker in self.wakers {
             waker.wake();
+        }
+        for change in self.in_effect {
+            change.reply();
         }
     }
 }
@@ -135,7 +164,7 @@ mod tests {
     fn a_session_that_does_not_read_is_broken_off() {
         let mut mesh = Mesh::new(Limits::default(), 1);
         let session = mesh.hello(WorkerId(1), [], Time::ZERO).expect("a session");
-        let answer = Answer {
+        let answer = Reply::Answer(Answer {
             session,
             ask: AskId(1),
             app: None,
@@ -144,7 +173,7 @@ mod tests {
             in_use: 0,
             queue_headers: false,
             result: Err(Refusal::UnknownName),
-        };
+        });
         let outbox = Outbox::default();
         for _ in 0..MOST {
             outbox.put(answer.clone());

@@ -6,9 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use mesh::{Answer, Ask, AskId, Mesh, Outcome, SessionKey, Time, WorkerId};
+use mesh::{Ask, AskId, Mesh, Outcome, RecallId, SessionKey, Time, WorkerId};
 
-use super::{Driver, outbox::Outbox, state::Latest};
+use super::{
+    Driver,
+    outbox::{Outbox, Reply},
+    state::Latest,
+};
 
 /// Who comes, with what.
 #[derive(Debug)]
@@ -57,8 +61,8 @@ pub struct Session {
     driver: Arc<Driver>,
     worker: WorkerId,
     key: SessionKey,
-    /// Answers that this session's own messages caused.
-    own: VecDeque<Answer>,
+    /// What this session's own messages caused.
+    own: VecDeque<Reply>,
     outbox: Arc<Outbox>,
     closed: bool,
 }
@@ -121,14 +125,33 @@ impl Session {
         self.act(|mesh, now| mesh.checkin(key, ask, outcome, now));
     }
 
+    /// Leases for requests to come. `false`: a number is in use.
+    pub fn reserve(&mut self, first: AskId, count: u32, name: &str) -> bool {
+        let key = self.key;
+        self.act(|mesh, _| mesh.reserve(key, first, count, name))
+    }
+
+    /// Requests have these leases.
+    pub fn taken(&mut self, asks: impl IntoIterator<Item = AskId>) {
+        let key = self.key;
+        self.act(|mesh, _| asks.into_iter().for_each(|ask| mesh.taken(key, ask)));
+    }
+
+    /// What was recalled is back.
+    pub fn recalled(&mut self, recall: RecallId) {
+        let key = self.key;
+        self.act(|mesh, _| mesh.recalled(key, recall));
+    }
+
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {
         self.driver.act(Some((self.key, &mut self.own)), input)
     }
 
-    /// The next answer, or why the session is over.
-    pub fn poll_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, Closed>> {
-        if let Some(answer) = self.own.pop_front() {
-            return Poll::Ready(Ok(answer));
+    /// The next reply, or why the session is over. What the session itself caused
+    /// comes first: so a recall comes after what was reserved before.
+    pub fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<Result<Reply, Closed>> {
+        if let Some(reply) = self.own.pop_front() {
+            return Poll::Ready(Ok(reply));
         }
         self.outbox
             .take(cx.waker())

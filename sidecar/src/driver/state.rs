@@ -7,7 +7,7 @@ use std::{
 
 use mesh::{Mesh, SessionKey, Time, WorkerId};
 
-use super::outbox::Outbox;
+use super::{outbox::Outbox, recalls::Recalls};
 
 /// A worker's latest session.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ pub(super) struct State {
     pub(super) workers: HashMap<WorkerId, Latest>,
     /// Lost sessions and when their grace ends, in that order.
     pub(super) lost: VecDeque<(Time, WorkerId, SessionKey)>,
+    pub(super) recalls: Recalls,
     /// What the timer task sleeps until.
     pub(super) armed: Option<Time>,
     pub(super) stopping: bool,
@@ -37,6 +38,7 @@ impl State {
             sessions: HashMap::new(),
             workers: HashMap::new(),
             lost: VecDeque::new(),
+            recalls: Recalls::default(),
             armed: None,
             stopping: false,
         }

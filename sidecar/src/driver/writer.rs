@@ -62,7 +62,7 @@ pub enum ApplyError {
     Stopping,
 }
 
-type Outcome = Result<Applied, ApplyError>;
+pub(super) type Outcome = Result<Applied, ApplyError>;
 
 /// Which process each worker is.
 pub type Workers = HashMap<WorkerId, WorkerProcess>;

@@ -1,12 +1,12 @@
 //! Which dynos a router knows: each is told of once, so that answers are short.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use dynomesh_proto::v1::SidecarMessage;
-use mesh::{Answer, DynoInfo};
+use mesh::{Answer, DynoInfo, Reserved};
 use rustc_hash::FxHashMap;
 
-use crate::convert;
+use crate::{convert, driver::Reply};
 
 /// Dynos that a router knows at once. When there are more, the one that it has
 /// known for longest is told of anew when it is needed again.
@@ -21,13 +21,21 @@ pub(super) struct Introductions {
     numbers: FxHashMap<usize, u32>,
     /// Whose number is given away next, when all are in use.
     oldest: usize,
-    /// The answer that comes after an introduction.
-    held_back: Option<SidecarMessage>,
+    /// What comes after an introduction.
+    held_back: VecDeque<SidecarMessage>,
 }
 
 impl Introductions {
-    /// What to send now for an answer.
-    pub(super) fn answer(&mut self, answer: Answer) -> SidecarMessage {
+    /// What to send now for a reply.
+    pub(super) fn reply(&mut self, reply: Reply) -> SidecarMessage {
+        match reply {
+            Reply::Answer(answer) => self.answer(answer),
+            Reply::Reserved(reserved) => self.reserved(&reserved),
+            Reply::Recall(recall) => convert::recall(&recall),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> SidecarMessage {
         let Ok(route) = &answer.result else {
             return convert::answer(&answer, 0);
         };
@@ -35,13 +43,45 @@ impl Introductions {
             return convert::answer(&answer, *number);
         }
         let number = self.introduce(route.dyno.clone());
-        self.held_back = Some(convert::answer(&answer, number));
+        self.held_back.push_back(convert::answer(&answer, number));
         convert::dyno_info(number, &route.dyno)
     }
 
     /// What has to follow what was sent last.
     pub(super) fn take_held_back(&mut self) -> Option<SidecarMessage> {
-        self.held_back.take()
+        self.held_back.pop_front()
+    }
+
+    /// An introduction may give a number away that is in use here, so the routes
+    /// before it are a part of their own.
+    fn reserved(&mut self, reserved: &Reserved) -> SidecarMessage {
+        let mut messages = VecDeque::new();
+        let (mut first, mut numbers) = (reserved.first.0, Vec::new());
+        for dyno in &reserved.dynos {
+            let known = self.numbers.get(&place(dyno)).copied();
+            let number = known.unwrap_or_else(|| {
+                let part = std::mem::take(&mut numbers);
+                let next = first + part.len() as u64;
+                if !part.is_empty() {
+                    messages.push_back(convert::reserved(reserved, first, part, true));
+                    first = next;
+                }
+                let number = self.introduce(dyno.clone());
+                messages.push_back(convert::dyno_info(number, dyno));
+                number
+            });
+            numbers.push(number);
+        }
+        let last = convert::reserved(reserved, first, numbers, false);
+        let now = match messages.pop_front() {
+            None => last,
+            Some(now) => {
+                messages.push_back(last);
+                now
+            }
+        };
+        self.held_back.extend(messages);
+        now
     }
 
     fn introduce(&mut self, dyno: Arc<DynoInfo>) -> u32 {

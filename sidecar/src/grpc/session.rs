@@ -14,7 +14,7 @@ use dynomesh_proto::v1::{
     self, RouterMessage, SidecarMessage, router_message::Kind, sidecar_message,
 };
 use futures_core::Stream;
-use mesh::{Ask, AskId};
+use mesh::{Ask, AskId, RecallId};
 use tonic::{Status, Streaming};
 
 use super::{ending::Ending, introductions::Introductions, status::closed};
@@ -69,8 +69,8 @@ impl Stream for SessionStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if let Some(answer) = this.introductions.take_held_back() {
-            return Poll::Ready(Some(Ok(answer)));
+        if let Some(message) = this.introductions.take_held_back() {
+            return Poll::Ready(Some(Ok(message)));
         }
         if let Some(welcome) = this.welcome.take() {
             let kind = Some(sidecar_message::Kind::Welcome(welcome));
@@ -80,9 +80,9 @@ impl Stream for SessionStream {
             let Some(session) = &mut this.session else {
                 return Poll::Ready(None);
             };
-            match session.poll_answer(cx) {
-                Poll::Ready(Ok(answer)) => {
-                    return Poll::Ready(Some(Ok(this.introductions.answer(answer))));
+            match session.poll_reply(cx) {
+                Poll::Ready(Ok(reply)) => {
+                    return Poll::Ready(Some(Ok(this.introductions.reply(reply))));
                 }
                 Poll::Ready(Err(reason)) => {
                     this.session = None;
@@ -113,6 +113,9 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
         Some(Kind::Checkin(done)) => {
             session.checkin(AskId(done.ask), convert::outcome(done.outcome));
         }
+        Some(Kind::Reserve(reserve)) => handle_reserve(session, reserve)?,
+        Some(Kind::Taken(taken)) => session.taken(taken.asks.into_iter().map(AskId)),
+        Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
         Some(Kind::Hello(_)) => {
             return Err(Status::invalid_argument("hello is only the first message"));
@@ -141,9 +144,23 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
     };
     match session.ask(asked) {
         true => Ok(()),
-        false => Err(match session.is_closed() {
-            Some(reason) => closed(reason),
-            None => Status::invalid_argument(format!("ask {} is asked already", ask.ask)),
-        }),
+        false => Err(not_taken(session, ask.ask)),
+    }
+}
+
+fn handle_reserve(session: &mut Session, reserve: v1::Reserve) -> Result<(), Status> {
+    if reserve.first == 0 {
+        return Err(Status::invalid_argument("reserve.first is 0"));
+    }
+    match session.reserve(AskId(reserve.first), reserve.count, &reserve.name) {
+        true => Ok(()),
+        false => Err(not_taken(session, reserve.first)),
+    }
+}
+
+fn not_taken(session: &Session, ask: u64) -> Status {
+    match session.is_closed() {
+        Some(reason) => closed(reason),
+        None => Status::invalid_argument(format!("ask {ask} is asked already")),
     }
 }

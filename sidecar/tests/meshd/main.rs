@@ -8,6 +8,7 @@ mod crash;
 mod hostile;
 mod listing;
 mod recovery;
+mod reserve;
 mod session;
 mod session_end;
 mod session_faults;

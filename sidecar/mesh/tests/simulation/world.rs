@@ -287,6 +287,7 @@ impl World {
                     self.report.drained += 1;
                 }
                 Output::Event(MeshEvent::Quarantined(..)) => {}
+                Output::Reserved(_) | Output::Recall(_) | Output::Recalled(_) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use mesh::{AppSpec, Change, ChangeError, Mesh, Operation, Update, WorkerId};
+use mesh::{AppSpec, Change, ChangeError, Mesh, Operation, RecallId, Update, WorkerId};
 use tokio::sync::oneshot;
 
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
@@ -37,6 +37,8 @@ struct Made {
     applied: Applied,
     /// What watchers are told, in this order.
     changes: Vec<Change>,
+    /// What has to come back from routers before the change is in effect.
+    recalls: Vec<RecallId>,
 }
 
 impl Batch {
@@ -63,19 +65,22 @@ impl Batch {
                 .filter(|update| !self.updates.contains_key(update.app()));
             self.undo
                 .extend(fresh.map(|update| before(mesh, update.app())));
-            for update in &updates {
-                mesh.apply(update, now);
-            }
-            Ok((updates, losses))
+            let recalls = updates.iter().filter_map(|update| mesh.apply(update, now));
+            let recalls = recalls.collect();
+            Ok((updates, losses, recalls))
         });
-        let made = made.map(|(updates, mut changes)| {
+        let made = made.map(|(updates, mut changes, recalls)| {
             let applied = applied(&change, &updates);
             for update in updates {
                 self.updates.insert(update.app().into(), update);
             }
             // The last: who repeats them in this order gets the same versions.
             changes.push(change);
-            Made { applied, changes }
+            Made {
+                applied,
+                changes,
+                recalls,
+            }
         });
         self.replies.push(Reply { to, made });
     }
@@ -126,14 +131,16 @@ impl Batch {
     /// It is on disk.
     pub(super) fn made(self) {
         for Reply { to, made } in self.replies {
-            let outcome = made.map(|Made { applied, changes }| {
-                for change in changes {
-                    self.driver.tell(Notice::Changed(Arc::new(change)));
+            let (outcome, recalls) = match made {
+                Ok(made) => {
+                    for change in made.changes {
+                        self.driver.tell(Notice::Changed(Arc::new(change)));
+                    }
+                    (Ok(made.applied), made.recalls)
                 }
-                applied
-            });
-            // An error means that the caller is gone, which changes nothing.
-            let _ = to.send(outcome.map_err(ApplyError::Refused));
+                Err(error) => (Err(ApplyError::Refused(error)), Vec::new()),
+            };
+            self.driver.reply_after(recalls, to, outcome);
         }
         for to in self.remembered {
             let _ = to.send(Ok(()));
@@ -143,7 +150,9 @@ impl Batch {
     /// The disk failed: memory is as before. Returns what the disk shall say then.
     pub(super) fn undo(self, why: &str) -> Vec<Write> {
         for update in self.undo.iter().rev() {
-            self.driver.act(None, |mesh, now| mesh.apply(update, now));
+            // Whoever uses what was undone cannot know; nobody was told.
+            self.driver
+                .act(None, |mesh, now| _ = mesh.apply(update, now));
         }
         let why: Arc<str> = why.into();
         for reply in self.replies {

@@ -7,7 +7,7 @@ use std::{
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        Answer, Ask, Cancel, Checkin, DynoInfo, Held, Hello, Outcome, Refusal, Route,
+        Answer, Ask, Cancel, Checkin, DynoInfo, Held, Hello, Outcome, Refusal, Reserve, Route,
         RouterMessage, SidecarMessage, Welcome, answer::Result as Result_,
         router_client::RouterClient, router_message::Kind, sidecar_message,
     },
@@ -108,16 +108,45 @@ impl Worker {
 
     /// The next answer.
     pub(crate) async fn answer(&mut self) -> Answer {
+        match self.message().await {
+            sidecar_message::Kind::Answer(answer) => answer,
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    /// The next message that does not tell who a dyno is.
+    pub(crate) async fn message(&mut self) -> sidecar_message::Kind {
         loop {
-            let message = within("an answer", self.from.message())
+            let message = within("a message", self.from.message())
                 .await
                 .expect("the session goes on");
-            match message.expect("an answer").kind {
-                Some(sidecar_message::Kind::Answer(answer)) => return answer,
-                Some(sidecar_message::Kind::Dyno(info)) => {
+            match message.expect("a message").kind.expect("a kind") {
+                sidecar_message::Kind::Dyno(info) => {
                     self.dynos.insert(info.number, info);
                 }
-                other => panic!("{other:?} is no answer"),
+                other => return other,
+            }
+        }
+    }
+
+    /// Leases ahead: the instances, in order.
+    pub(crate) async fn reserve(&mut self, first: u64, count: u32, name: &str) -> Vec<String> {
+        self.say(Kind::Reserve(Reserve {
+            first,
+            count,
+            name: name.into(),
+        }));
+        let (mut instances, mut next) = (Vec::new(), first);
+        loop {
+            let part = match self.message().await {
+                sidecar_message::Kind::Reserved(part) => part,
+                other => panic!("{other:?} is no reservation"),
+            };
+            assert_eq!(part.first, next);
+            next += part.dynos.len() as u64;
+            instances.extend(part.dynos.iter().map(|n| self.dynos[n].instance.clone()));
+            if !part.more {
+                return instances;
             }
         }
     }

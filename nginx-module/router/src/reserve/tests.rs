@@ -1,0 +1,264 @@
+//! Leases ahead, through the session.
+
+use std::{sync::Arc, time::Duration};
+
+use dynomesh_proto::v1::{
+    self, Cancel, DynoInfo, Outcome, Recall, Recalled, Reserve, Reserved, SidecarMessage, Taken,
+    router_message::Kind, sidecar_message,
+};
+
+use crate::session::{Identity, Millis, Session};
+
+struct Router(Session<u32>, Arc<str>);
+
+impl Router {
+    /// In reach of a sidecar that has told it of two dynos.
+    fn new() -> Self {
+        let identity = Identity {
+            node: "n".into(),
+            worker: 7,
+            pid: 1,
+        };
+        let mut session = Session::new(identity, Duration::from_secs(5), 0);
+        session.connected(0);
+        let mut router = Self(session, "a.test".into());
+        router.hear(sidecar_message::Kind::Welcome(v1::Welcome::default()), 0);
+        for (number, app) in ["a", "b"].iter().enumerate() {
+            let info = DynoInfo {
+                number: number as u32,
+                app: (*app).into(),
+                instance: format!("i{number}"),
+                ..DynoInfo::default()
+            };
+            router.hear(sidecar_message::Kind::Dyno(info), 0);
+        }
+        router.sent();
+        router
+    }
+
+    fn hear(&mut self, kind: sidecar_message::Kind, now: Millis) {
+        let kind = Some(kind);
+        assert_eq!(self.0.receive(SidecarMessage { kind }, now), None);
+    }
+
+    fn reserved(&mut self, first: u64, dynos: &[u32], more: bool, now: Millis) {
+        let reserved = Reserved {
+            first,
+            dynos: dynos.into(),
+            more,
+            ..Reserved::default()
+        };
+        self.hear(sidecar_message::Kind::Reserved(reserved), now);
+    }
+
+    /// As many requests at once; the asks of those that got a lease.
+    fn requests(&mut self, count: u32, now: Millis) -> Vec<u64> {
+        let name = self.1.clone();
+        (0..count)
+            .filter_map(|_| self.0.take(&name, now))
+            .map(|answer| answer.ask)
+            .collect()
+    }
+
+    fn sent(&mut self) -> Vec<Kind> {
+        std::iter::from_fn(|| self.0.poll_transmit())
+            .filter_map(|message| message.kind)
+            .collect()
+    }
+
+    /// The only order that was sent.
+    fn order(&mut self) -> Reserve {
+        match self.sent().as_slice() {
+            [Kind::Reserve(order)] => order.clone(),
+            other => panic!("{other:?} is not one order"),
+        }
+    }
+
+    /// The sidecar has nothing for what was ordered last.
+    fn nothing_more(&mut self, now: Millis) {
+        let order = self.order();
+        self.reserved(order.first, &[], false, now);
+    }
+
+    fn cancelled(&mut self) -> Vec<u64> {
+        let cancelled = |kind| match kind {
+            Kind::Cancel(Cancel { ask }) => Some(ask),
+            _ => None,
+        };
+        self.sent().into_iter().filter_map(cancelled).collect()
+    }
+}
+
+#[test]
+fn a_name_in_demand_is_provided_for() {
+    let mut router = Router::new();
+    // One now and then is not worth it.
+    for now in (0..1_000).step_by(10) {
+        router.requests(1, now);
+    }
+    assert_eq!(router.sent(), []);
+    assert!(!router.0.has_to_tidy());
+    router.requests(20, 1_000);
+    let order = router.order();
+    assert_eq!(order.name, "a.test");
+    assert!(order.count > 1);
+    // No second one before the first has come.
+    assert_eq!(router.requests(20, 1_001), []);
+    assert_eq!(router.sent(), []);
+    router.reserved(order.first, &[0, 0], true, 1_001);
+    router.reserved(order.first + 2, &[1], false, 1_001);
+    let first = order.first;
+    assert_eq!(router.requests(3, 1_002), [first, first + 1, first + 2]);
+    assert!(router.order().first >= first + u64::from(order.count));
+}
+
+#[test]
+fn what_is_not_used_is_given_back() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0, 0, 1], false, 2);
+    assert_eq!(router.requests(1, 3), [first]);
+    router.nothing_more(3);
+    assert!(router.0.tidy(11), "somebody has to tell of the one in use");
+    assert_eq!(router.cancelled(), []);
+    router.0.tidy(12);
+    assert_eq!(router.cancelled(), [first + 1, first + 2]);
+    router.0.tidy(13);
+    let taken = Taken { asks: vec![first] };
+    assert_eq!(router.sent(), [Kind::Taken(taken)]);
+    assert!(!router.0.tidy(14));
+    // It is too late for one that nobody looked at.
+    router.requests(20, 200);
+    let first = router.order().first;
+    router.reserved(first, &[0], false, 200);
+    assert_eq!(router.requests(1, 210), []);
+}
+
+#[test]
+fn one_that_is_in_use_no_more_is_not_told_of() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0], false, 1);
+    router.requests(1, 1);
+    router.nothing_more(1);
+    router.0.checkin(first, Outcome::Done);
+    assert!(!router.0.is_pressing(), "nobody waits for its dyno");
+    assert!(router.0.has_to_tidy());
+    router.0.tidy(50);
+    assert!(matches!(router.sent()[..], [Kind::Checkin(_)]));
+    assert!(!router.0.has_to_tidy());
+}
+
+#[test]
+fn an_app_that_has_nothing_to_give_is_left_alone_for_a_while() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[], false, 1);
+    for now in 1..100 {
+        router.requests(20, now);
+    }
+    assert_eq!(router.sent(), []);
+    router.requests(20, 101);
+    router.order();
+}
+
+#[test]
+fn what_is_recalled_is_not_used_any_more() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0, 1, 0, 1], false, 1);
+    assert_eq!(router.requests(1, 1), [first]);
+    router.sent();
+    let apps = vec!["a".into(), "c".into()];
+    router.hear(sidecar_message::Kind::Recall(Recall { recall: 5, apps }), 2);
+    assert!(router.0.is_pressing());
+    let taken = Taken { asks: vec![first] };
+    let back = Cancel { ask: first + 2 };
+    let done = Recalled { recall: 5 };
+    assert_eq!(
+        router.sent(),
+        [Kind::Taken(taken), Kind::Cancel(back), Kind::Recalled(done)]
+    );
+    assert!(!router.0.is_pressing());
+    assert_eq!(router.requests(2, 2), [first + 1, first + 3]);
+}
+
+#[test]
+fn a_dyno_that_refused_one_is_not_tried_by_the_next() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0, 0, 1], false, 1);
+    router.requests(1, 1);
+    router.sent();
+    router.0.checkin(first, Outcome::Refused);
+    assert!(router.0.is_pressing());
+    assert_eq!(router.cancelled(), [first + 1]);
+    assert_eq!(router.requests(1, 1), [first + 2]);
+}
+
+#[test]
+fn nothing_outlives_its_link() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0, 0], true, 1);
+    assert_eq!(router.requests(1, 1), [first]);
+    router.0.disconnected(2);
+    assert_eq!(router.requests(1, 2), []);
+    router.0.connected(3);
+    match &router.sent()[..] {
+        [Kind::Hello(hello)] => {
+            assert_eq!(hello.held.len(), 1);
+            assert_eq!(hello.held[0].ask, first);
+        }
+        other => panic!("{other:?}"),
+    }
+    // What was on its way over the old link belongs to nobody here.
+    router.reserved(first + 2, &[0], false, 4);
+    assert_eq!(router.requests(1, 4), []);
+}
+
+#[test]
+fn leases_that_nobody_ordered_or_of_nobody_are_given_back() {
+    let mut router = Router::new();
+    router.reserved(70, &[0, 1], false, 1);
+    assert_eq!(router.cancelled(), [70, 71]);
+    router.requests(20, 1);
+    let order = router.order();
+    router.reserved(order.first, &[0, 9], false, 1);
+    assert_eq!(router.cancelled(), [order.first + 1]);
+    // More than was ordered.
+    router.requests(20, 50);
+    let order = router.order();
+    let many = vec![0; order.count as usize + 1];
+    router.reserved(order.first, &many, false, 50);
+    assert_eq!(router.cancelled().len(), many.len());
+}
+
+#[test]
+fn two_names_on_one_place_do_not_mix() {
+    let mut router = Router::new();
+    let place = super::place_of("a.test");
+    let other = (0..).map(|n| format!("{n}.test"));
+    let other = other
+        .into_iter()
+        .find(|name| super::place_of(name) == place);
+    let other: Arc<str> = other.unwrap_or_default().into();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0], false, 1);
+    assert_eq!(router.0.take(&other, 2), None);
+    assert_eq!(router.requests(1, 2), [first]);
+    router.nothing_more(2);
+    // Later it is the other one's.
+    for _ in 0..20 {
+        assert_eq!(router.0.take(&other, 100), None);
+    }
+    let orders = router.sent();
+    assert!(matches!(&orders[..], [Kind::Reserve(order)] if *order.name == *other));
+}

@@ -1,0 +1,197 @@
+//! Leases ahead: a router with much to do for an app may *reserve* some before
+//! their requests are there, so that these need not wait for an answer.
+//!
+//! Only where it takes nothing from anybody: from dynos without a limit, of an app
+//! without one, while nobody waits. A reserved lease counts as load like any other
+//! when dynos are chosen, and not when people look. When anything about the app
+//! changes, what is reserved is *recalled*: routers give back what no request has
+//! yet, and say when they have.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    AppKey, AskId, DynoKey, Mesh, Output, SessionKey,
+    output::{Recall, Reserved},
+    session::Entry,
+};
+
+/// Names a recall. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecallId(pub u64);
+
+/// Most leases that are reserved at once.
+pub const MAX_RESERVED: u32 = 256;
+
+/// Recalls under way, and who has not answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct Recalls {
+    last: u64,
+    open: BTreeMap<RecallId, Vec<SessionKey>>,
+}
+
+impl Recalls {
+    fn begin(&mut self, sessions: Vec<SessionKey>) -> RecallId {
+        self.last += 1;
+        let recall = RecallId(self.last);
+        self.open.insert(recall, sessions);
+        recall
+    }
+
+    /// Which recalls are over when these are answered (all, if `None`).
+    fn answered(&mut self, session: SessionKey, recall: Option<RecallId>) -> Vec<RecallId> {
+        let mut over = Vec::new();
+        self.open.retain(|id, waiting| {
+            if recall.is_none_or(|recall| recall == *id) {
+                waiting.retain(|who| *who != session);
+            }
+            if waiting.is_empty() {
+                over.push(*id);
+            }
+            !waiting.is_empty()
+        });
+        over
+    }
+}
+
+impl Mesh {
+    /// Leases for up to `count` requests that may come for this name; the first of
+    /// them is named `first`, and so on. Answered at once with
+    /// [`Output::Reserved`], with fewer or none if the app is not one for that. A
+    /// session that broke gets nothing. Says whether the numbers were free.
+    pub fn reserve(&mut self, session: SessionKey, first: AskId, count: u32, name: &str) -> bool {
+        let Some(asking) = self.sessions.get(session) else {
+            return false;
+        };
+        let count = count.min(MAX_RESERVED);
+        let end = first.0.saturating_add(count.into());
+        let used = |ask| asking.entries.contains_key(&AskId(ask));
+        if asking.lost_until.is_some() || (first.0..end).any(used) {
+            return false;
+        }
+        let room = self.limits.asks_per_session - asking.entries.len();
+        let app = self.directory.lookup(name).filter(|key| self.is_open(*key));
+        let mut dynos = Vec::new();
+        if let Some(app) = app {
+            for ask in (first.0..end).take(room) {
+                let Some(dyno) = self.reserve_one(app, session, AskId(ask)) else {
+                    break;
+                };
+                dynos.push(self.dynos[dyno.0 as usize].info.clone());
+            }
+        }
+        let app = app.map(|key| &self.apps[key.0 as usize]);
+        self.outputs.push_back(Output::Reserved(Reserved {
+            session,
+            first,
+            in_use: app.map_or(0, |app| app.in_use),
+            others: app.map_or(0, |app| app.candidates().saturating_sub(1)),
+            queue_headers: app.is_some_and(|app| app.settings.queue_headers),
+            dynos,
+        }));
+        true
+    }
+
+    /// Whoever comes is served, as far as the app is concerned.
+    fn is_open(&self, key: AppKey) -> bool {
+        let app = &self.apps[key.0 as usize];
+        let limited = app.settings.max_requests.is_some();
+        !self.is_recovering() && !app.maintenance && !limited && app.queue.is_empty()
+    }
+
+    fn reserve_one(&mut self, app: AppKey, session: SessionKey, ask: AskId) -> Option<DynoKey> {
+        let dyno = self.apps[app.0 as usize].pool.pick(&mut self.rng)?;
+        let limit = self.dynos[dyno.0 as usize].limit(&self.apps[app.0 as usize].settings);
+        if limit.is_some() {
+            return None;
+        }
+        let session = self.sessions.get_mut(session)?;
+        session.entries.insert(ask, Entry::Reserved(dyno));
+        *session.reserved.entry(dyno).or_default() += 1;
+        self.dynos[dyno.0 as usize].reserved += 1;
+        self.apps[app.0 as usize].reserved += 1;
+        self.reserved += 1;
+        self.take(dyno);
+        Some(dyno)
+    }
+
+    /// A request has this lease now.
+    pub fn taken(&mut self, session: SessionKey, ask: AskId) {
+        let Some(holder) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if let Some(entry) = holder.entries.get_mut(&ask)
+            && let Entry::Reserved(dyno) = *entry
+        {
+            *entry = Entry::Leased(dyno);
+            holder.reserves_less(dyno);
+            self.unreserve(dyno);
+            self.count_routed(dyno);
+        }
+    }
+
+    pub(crate) fn count_routed(&mut self, dyno: DynoKey) {
+        let app = self.dynos[dyno.0 as usize].app;
+        self.apps[app.0 as usize].counters.routed += 1;
+        self.counters.routed += 1;
+    }
+
+    /// It is a lease like any other from here on.
+    pub(crate) fn unreserve(&mut self, dyno: DynoKey) {
+        let dyno = &mut self.dynos[dyno.0 as usize];
+        dyno.reserved -= 1;
+        self.apps[dyno.app.0 as usize].reserved -= 1;
+        self.reserved -= 1;
+    }
+
+    /// Wants back what is reserved of these apps, if anything is. When every
+    /// router has answered or is gone, [`Output::Recalled`] says so.
+    pub(crate) fn recall(&mut self, apps: &[AppKey]) -> Option<RecallId> {
+        let reserved = |app: &AppKey| {
+            self.apps
+                .get(app.0 as usize)
+                .is_some_and(|a| a.reserved > 0)
+        };
+        if !apps.iter().any(reserved) {
+            return None;
+        }
+        let of = |dyno: &DynoKey| apps.contains(&self.dynos[dyno.0 as usize].app);
+        let holders = self.sessions.iter();
+        let holders = holders.filter(|(_, session)| session.reserved.keys().any(of));
+        let mut holders: Vec<_> = holders.map(|(key, _)| key).collect();
+        if holders.is_empty() {
+            return None;
+        }
+        holders.sort_unstable();
+        let names = apps.iter().filter_map(|app| self.apps.get(app.0 as usize));
+        let names: Arc<[Arc<str>]> = names.map(|app| app.name.clone()).collect();
+        let recall = self.recalls.begin(holders.clone());
+        for session in holders {
+            self.outputs.push_back(Output::Recall(Recall {
+                session,
+                recall,
+                apps: names.clone(),
+            }));
+        }
+        Some(recall)
+    }
+
+    /// A router has given back what was recalled and not taken.
+    pub fn recalled(&mut self, session: SessionKey, recall: RecallId) {
+        let over = self.recalls.answered(session, Some(recall));
+        self.outputs.extend(over.into_iter().map(Output::Recalled));
+    }
+
+    /// A session that is over has nothing to give back.
+    pub(crate) fn recall_nothing(&mut self, session: SessionKey) {
+        let over = self.recalls.answered(session, None);
+        self.outputs.extend(over.into_iter().map(Output::Recalled));
+    }
+
+    /// A recall that not everybody has answered.
+    pub fn is_recalling(&self, recall: RecallId) -> bool {
+        self.recalls.open.contains_key(&recall)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Leases ahead.
+#![allow(clippy::unwrap_used)]
+
+use crate::{
+    AskId, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Reserved, SessionKey,
+    Settings, Time, WorkerId,
+    testing::{Lab, dyno, put, set},
+};
+
+fn open() -> Settings {
+    Settings {
+        policy: Policy::LeastLoad,
+        ..Settings::default()
+    }
+}
+
+/// Far from the numbers of the lab's own asks.
+const FIRST: AskId = AskId(1_000);
+
+fn reserve_as(lab: &mut Lab, session: SessionKey, count: u32, name: &str) -> Reserved {
+    assert!(lab.mesh.reserve(session, FIRST, count, name));
+    lab.mesh.check_invariants().unwrap();
+    match lab.mesh.poll_output() {
+        Some(Output::Reserved(reserved)) => reserved,
+        other => panic!("{other:?} is no reservation"),
+    }
+}
+
+fn reserve(lab: &mut Lab, count: u32) -> Reserved {
+    reserve_as(lab, lab.session, count, "a.test")
+}
+
+/// Makes a change; which recalls it began, and whom they go to.
+fn change(lab: &mut Lab, app: &str, operation: Operation) -> Vec<(RecallId, SessionKey)> {
+    lab.change(app, vec![operation]).unwrap();
+    let outputs = std::iter::from_fn(|| lab.mesh.poll_output());
+    outputs
+        .filter_map(|output| match output {
+            Output::Recall(recall) => Some((recall.recall, recall.session)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn load(lab: &Lab) -> (u32, Vec<u32>) {
+    let view = lab.mesh.app("a", lab.now).unwrap();
+    (view.in_flight, view.dynos.iter().map(|d| d.load).collect())
+}
+
+#[test]
+fn they_are_spread_like_others_and_are_no_load_for_people() {
+    let mut lab = Lab::new(open(), &["web.1", "web.2", "web.3"]);
+    let reserved = reserve(&mut lab, 6);
+    let of = |name: &str| reserved.dynos.iter().filter(|d| *d.name == *name).count();
+    assert_eq!(["web.1", "web.2", "web.3"].map(of), [2, 2, 2]);
+    assert_eq!(load(&lab), (0, vec![0, 0, 0]));
+    assert_eq!(lab.mesh.totals().leases, 0);
+    // Who is told of is like one that asked.
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.taken(session, FIRST);
+    assert_eq!((load(&lab).0, lab.mesh.totals().leases), (1, 1));
+    lab.mesh.checkin(session, FIRST, Outcome::Done, now);
+    // And so is one that ends without.
+    lab.mesh.checkin(session, AskId(1_001), Outcome::Done, now);
+    assert_eq!(lab.mesh.totals().counters.routed, 2);
+    for ask in 1_002..1_006 {
+        lab.mesh.cancel(session, AskId(ask), now);
+    }
+    lab.mesh.check_invariants().unwrap();
+    let totals = lab.mesh.totals();
+    assert_eq!((totals.counters.routed, totals.counters.cancelled), (2, 0));
+    assert_eq!(change(&mut lab, "a", put("web.4")), []);
+}
+
+#[test]
+fn nothing_is_reserved_where_it_would_take_something_from_somebody() {
+    let busy = Settings {
+        max_requests: Some(100),
+        ..open()
+    };
+    let limited = Settings {
+        dyno_limit: Some(100),
+        ..open()
+    };
+    for settings in [Settings::default(), busy, limited] {
+        let mut lab = Lab::new(settings, &["web.1"]);
+        assert_eq!(reserve(&mut lab, 5).dynos.len(), 0);
+    }
+    let mut lab = Lab::new(open(), &["web.1"]);
+    let session = lab.session;
+    assert_eq!(reserve_as(&mut lab, session, 5, "b.test").dynos.len(), 0);
+    lab.change("a", vec![Operation::SetMaintenance(true)])
+        .unwrap();
+    assert_eq!(reserve(&mut lab, 5).dynos.len(), 0);
+    // A dyno with a limit of its own among those without.
+    let mut one = dyno("web.2");
+    one.limit = Some(3);
+    let put = Operation::PutDyno {
+        dyno: one,
+        takeover: false,
+    };
+    let mut lab = Lab::new(open(), &["web.1"]);
+    lab.change("a", vec![put]).unwrap();
+    let reserved = reserve(&mut lab, 50);
+    assert!(reserved.dynos.iter().all(|dyno| &*dyno.name == "web.1"));
+}
+
+#[test]
+fn a_session_gets_no_more_than_it_may_have() {
+    let limits = Limits {
+        asks_per_session: 4,
+        ..Limits::default()
+    };
+    let mut lab = Lab::with(limits, open(), &["web.1"]);
+    lab.ask();
+    while lab.mesh.poll_output().is_some() {}
+    assert_eq!(reserve(&mut lab, 10).dynos.len(), 3);
+    let (session, now) = (lab.session, lab.now);
+    assert!(!lab.mesh.reserve(session, FIRST, 1, "a.test"), "in use");
+    lab.mesh.lose_session(session, now);
+    assert!(!lab.mesh.reserve(session, AskId(9), 1, "a.test"), "lost");
+    lab.mesh.close_session(session, now);
+    assert_eq!(load(&lab), (0, vec![0]));
+    lab.mesh.check_invariants().unwrap();
+}
+
+#[test]
+fn a_change_is_in_effect_when_all_routers_have_answered() {
+    let mut lab = Lab::new(open(), &["web.1", "web.2"]);
+    let first = lab.session;
+    let second = lab.mesh.hello(WorkerId(2), [], lab.now).unwrap();
+    reserve(&mut lab, 3);
+    reserve_as(&mut lab, second, 3, "a.test");
+    let recalls = change(&mut lab, "a", Operation::RemoveDyno("web.2".into()));
+    let [(recall, a), (same, b)] = recalls[..] else {
+        panic!("{recalls:?}");
+    };
+    assert_eq!((recall, a, b), (same, first, second));
+    lab.mesh.recalled(first, recall);
+    assert!(lab.mesh.is_recalling(recall));
+    assert_eq!(lab.mesh.poll_output(), None);
+    // Twice is once.
+    lab.mesh.recalled(first, recall);
+    // The other one is gone instead.
+    let now = lab.now;
+    lab.mesh.close_session(second, now);
+    assert!(!lab.mesh.is_recalling(recall));
+    let last = std::iter::from_fn(|| lab.mesh.poll_output()).last();
+    assert_eq!(last, Some(Output::Recalled(recall)));
+    lab.mesh.recalled(second, recall);
+    assert_eq!(lab.mesh.poll_output(), None);
+}
+
+#[test]
+fn whoever_loses_a_name_is_asked_too() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    lab.create("b", open(), &["web.9"]);
+    lab.change("a", vec![Operation::AddDomain("*.w.test".into())])
+        .unwrap();
+    let session = lab.session;
+    assert_eq!(
+        reserve_as(&mut lab, session, 1, "x.y.w.test").dynos.len(),
+        1
+    );
+    // Not when it is another name.
+    let domain = |name: &str| Operation::AddDomain(name.into());
+    assert_eq!(change(&mut lab, "b", domain("x.test")), []);
+    for name in ["x.y.w.test", "*.y.w.test"] {
+        assert_eq!(change(&mut lab, "b", domain(name)).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_dyno_is_drained_when_it_is_all_back() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 2);
+    let recalls = change(&mut lab, "a", set("web.1", DynoState::Draining));
+    let drained = |lab: &mut Lab| {
+        let mut outputs = std::iter::from_fn(|| lab.mesh.poll_output());
+        outputs.any(|output| matches!(output, Output::Event(crate::Event::Drained(_))))
+    };
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.cancel(session, FIRST, now);
+    assert!(!drained(&mut lab));
+    lab.mesh.cancel(session, AskId(1_001), now);
+    lab.mesh.recalled(session, recalls[0].0);
+    assert!(drained(&mut lab));
+}
+
+#[test]
+fn a_dyno_that_refuses_is_not_used_ahead() {
+    let mut lab = Lab::new(open(), &["web.1", "web.2"]);
+    reserve(&mut lab, 4);
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.checkin(session, FIRST, Outcome::Refused, now);
+    let outputs: Vec<_> = std::iter::from_fn(|| lab.mesh.poll_output()).collect();
+    let recalled = |output: &Output| matches!(output, Output::Recall(it) if it.session == session);
+    assert!(outputs.iter().any(recalled), "{outputs:?}");
+}
+
+#[test]
+fn what_a_hello_does_not_hold_is_not_held() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 3);
+    let held = [(AskId(1_001), "web.1-1".into())];
+    let now = Time::from_micros(lab.now.as_micros() + 1);
+    let session = lab.mesh.hello(WorkerId(1), held, now).unwrap();
+    lab.mesh.check_invariants().unwrap();
+    assert_eq!(load(&lab), (1, vec![1]));
+    lab.mesh.checkin(session, AskId(1_001), Outcome::Done, now);
+    assert_eq!(load(&lab), (0, vec![0]));
+}
