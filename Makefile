@@ -24,12 +24,12 @@ PROGRAMS_DIR := $(CARGO_TARGET_DIR)/programs
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
-.PHONY: run test check bench build deps headers module programs vendored fmt clean conformance
+.PHONY: run test check bench build deps headers module programs vendored fmt clean conformance faulty
 
 run: build
 	@scripts/run
 
-test: build vendored
+test: build vendored faulty
 	@scripts/test
 
 check: deps headers
@@ -54,6 +54,10 @@ programs: deps
 module: headers
 	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --target-dir $(MODULE_DIR)
 	@scripts/place $(DIST) $(MODULE_DIR)/release/libdynomesh_nginx.so
+
+# The same with places where tests make it panic: only this crate is built anew.
+faulty: headers
+	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --example faulty --target-dir $(MODULE_DIR)
 
 # The same module for, and with, the newer Nginx whose source a crate bundles.
 vendored: deps

@@ -14,6 +14,7 @@ use router::{
 
 use crate::{
     checkout::{Checkout, ProcessHeader},
+    fault,
     guard::guard,
     headers, request,
 };
@@ -199,6 +200,7 @@ pub(crate) unsafe fn watch_header(checkout: &mut Checkout, u: *mut ngx_http_upst
 pub(crate) unsafe extern "C" fn process_header(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: Nginx calls it for a live request whose checkout set it.
     guard(|| unsafe {
+        fault::at("process header");
         let u = (*r).upstream;
         let Some(checkout) = Checkout::of(r) else {
             return NGX_ERROR as ngx_int_t;

@@ -19,7 +19,7 @@ use router::{
     session::{Delivery, Request},
 };
 
-use crate::{attempt, executor, guard::guard_or, module, park, worker};
+use crate::{attempt, executor, fault, guard::guard_or, module, park, worker};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -222,6 +222,10 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         let mut checkout = unsafe { data.cast::<Checkout>().read() };
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
+        worker::get().forget(data.cast());
+        if let Some(parked) = &mut checkout.parked {
+            parked.disarm();
+        }
         if let Some(conf) = checkout.conf.take() {
             worker::get().confs.give(conf);
         }
@@ -231,11 +235,23 @@ unsafe extern "C" fn detach(data: *mut c_void) {
 /// A request is told something. Nginx may end the request in here. A panic is
 /// this request's, not the link's.
 pub(crate) fn deliver(delivery: Delivery<Token>) {
-    guard_or((), || match delivery {
-        Delivery::Expired(token) => refuse(token, Code::H99),
-        // SAFETY: a checkout leaves the session before it goes.
-        Delivery::Answer(token, answer) => unsafe { deliver_answer(token, answer) },
+    let (Delivery::Expired(token) | Delivery::Answer(token, _)) = delivery;
+    worker::get().telling.set(token);
+    let told = guard_or(false, || {
+        fault::at("deliver");
+        match delivery {
+            Delivery::Expired(token) => refuse(token, Code::H99),
+            // SAFETY: a checkout leaves the session before it goes.
+            Delivery::Answer(token, answer) => unsafe { deliver_answer(token, answer) },
+        }
+        true
     });
+    // If it is still there, nobody else would ever tell it anything.
+    let alive = !worker::get().telling.replace(ptr::null_mut()).is_null();
+    if !told && alive {
+        // SAFETY: it forgets itself before it goes.
+        guard_or((), || unsafe { park::abandon(token) });
+    }
 }
 
 /// A parked request gets no dyno, and the sidecar has no part in it.

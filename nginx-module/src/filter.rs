@@ -12,6 +12,7 @@ use router::{code::Code, page};
 
 use crate::{
     checkout::{Body, Checkout},
+    fault,
     guard::guard,
     headers, request,
 };
@@ -33,6 +34,7 @@ pub(crate) unsafe fn install() {
 unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: Nginx calls it with a live request, after `install`.
     guard(|| unsafe {
+        fault::at("header filter");
         if let Some(checkout) = Checkout::of(r) {
             headers::hide(&mut (*r).headers_out.headers);
             if dress(r, checkout).is_none() {
@@ -132,6 +134,7 @@ unsafe fn add(r: *mut ngx_http_request_t, key: &'static str, value: &str) -> Opt
 unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: Nginx calls it with a live request, after `install`.
     guard(|| unsafe {
+        fault::at("body filter");
         let Some(next) = NEXT_BODY else {
             return NGX_OK as ngx_int_t;
         };

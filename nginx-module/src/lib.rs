@@ -22,6 +22,7 @@ mod attempt;
 mod checkout;
 mod conf;
 mod executor;
+mod fault;
 mod filter;
 mod guard;
 mod headers;

@@ -150,6 +150,14 @@ unsafe fn finish(c: *mut ngx_connection_t, outcome: Outcome) {
     unsafe {
         let linger = Box::from_raw((*c).data.cast::<Linger>());
         worker.session(|s| s.checkin(linger.ask, outcome));
+        close(c);
+    }
+}
+
+/// Closes a connection to a dyno at once.
+pub(crate) unsafe fn close(c: *mut ngx_connection_t) {
+    // SAFETY: the connection is open, and the caller's.
+    unsafe {
         let pool = (*c).pool;
         if let Some(ssl) = (*c).ssl.as_mut() {
             // Nothing is said or waited for; this frees what TLS has.

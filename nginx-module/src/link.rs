@@ -28,7 +28,7 @@ use hyper::{
 use ngx::async_::sleep;
 use tonic::body::Body;
 
-use crate::{executor, guard, log, socket::Socket, worker};
+use crate::{executor, fault, log, socket::Socket, worker};
 
 /// First pause before a new attempt; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -46,10 +46,9 @@ pub(crate) async fn run(path: PathBuf) {
     loop {
         let began = Instant::now();
         let served = AssertUnwindSafe(serve(&path, &mut reported)).catch_unwind();
-        let result = served.await.unwrap_or_else(|panic| {
-            guard::report(&*panic);
-            Err("it had to be given up".into())
-        });
+        let result = served
+            .await
+            .unwrap_or_else(|_| Err("the link had to be given up".into()));
         let worker = worker::get();
         worker.disconnected();
         if worker.is_stopping() {
@@ -110,6 +109,7 @@ async fn serve(path: &std::path::Path, reported: &mut bool) -> Result<(), Failur
         log::notice("sidecar is in reach again");
     }
     while let Some(message) = answers.message().await? {
+        fault::at("link");
         worker.receive(message);
     }
     Ok(())
@@ -163,8 +163,22 @@ struct Spawner(Rc<RefCell<Vec<Task<()>>>>);
 
 impl<F: Future<Output: 'static> + 'static> Executor<F> for Spawner {
     fn execute(&self, future: F) {
-        let task = executor::spawn(async move { _ = future.await });
+        let link = self.clone();
+        let task = executor::spawn(async move {
+            // Without one of its tasks a link may look sound and carry nothing.
+            if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+                link.end();
+            }
+        });
         self.0.borrow_mut().push(task);
+    }
+}
+
+impl Spawner {
+    fn end(&self) {
+        // Not while they are borrowed: what ends may look for them.
+        let tasks = mem::take(&mut *self.0.borrow_mut());
+        drop(tasks);
     }
 }
 
@@ -174,9 +188,7 @@ struct Ending(Spawner);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        // Not while they are borrowed: what ends may look for them.
-        let tasks = mem::take(&mut *self.0.0.borrow_mut());
-        drop(tasks);
+        self.0.end();
     }
 }
 

@@ -7,7 +7,11 @@ use ngx::ffi::{
     ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process,
 };
 
-use crate::{conf, filter, guard::guard, headers, variables, worker};
+use crate::{
+    conf, filter,
+    guard::{self, guard},
+    headers, variables, worker,
+};
 
 static HTTP: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
@@ -42,6 +46,7 @@ pub(crate) fn this() -> &'static ngx_module_t {
 }
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    guard::report_panics();
     // SAFETY: Nginx passes the configuration that it reads.
     guard(|| unsafe { variables::register(cf) })
 }

@@ -30,7 +30,7 @@ use router::code::Code;
 use crate::{
     attempt,
     checkout::{Checkout, Stage, Token},
-    worker,
+    fault, linger, worker,
 };
 use dynomesh_proto::v1::Outcome;
 
@@ -56,6 +56,16 @@ pub(crate) struct Parked {
     write: ngx_event_t,
     /// Something to point to; an empty address.
     address: libc::sockaddr,
+}
+
+impl Parked {
+    /// Nginx has no pointer to it any more.
+    pub(crate) fn disarm(&mut self) {
+        if self.write.timer_set() != 0 {
+            // SAFETY: it is set.
+            unsafe { ngx_del_timer(&raw mut self.write) };
+        }
+    }
 }
 
 /// Makes Nginx believe that a connection is being made.
@@ -94,10 +104,7 @@ pub(crate) unsafe fn leave(checkout: &mut Checkout, peer: &mut ngx_peer_connecti
     let Some(mut parked) = checkout.parked.take() else {
         return (None, None);
     };
-    if parked.write.timer_set() != 0 {
-        // SAFETY: it is set.
-        unsafe { ngx_del_timer(&raw mut parked.write) };
-    }
+    parked.disarm();
     let handlers = (parked.read.handler, parked.write.handler);
     // SAFETY: as large, and nothing in there has to be dropped.
     let room = unsafe { Box::from_raw(Box::into_raw(parked).cast::<MaybeUninit<Parked>>()) };
@@ -134,6 +141,7 @@ pub(crate) unsafe fn resume(token: Token) {
             OK | AGAIN | DONE => {
                 attempt::watch_header(checkout, u);
                 take_over(r, u, handlers);
+                fault::at("resume");
                 if result == AGAIN {
                     ngx_add_timer((*(*u).peer.connection).write, checkout.connect_timeout);
                 } else if let Some(run) = (*u).write_event_handler {
@@ -256,6 +264,21 @@ pub(crate) unsafe fn refuse(token: Token, code: Code) {
         (*r).read_event_handler = Some(ngx_http_block_reading);
         ngx_http_finalize_request(r, status);
         ngx_http_run_posted_requests(client);
+    }
+}
+
+/// The request was to be told something, and that went wrong half-way: ends it,
+/// whatever it has got by now.
+pub(crate) unsafe fn abandon(token: Token) {
+    // SAFETY: see `refuse`.
+    unsafe {
+        let u = (*(*token).request).upstream;
+        let c = (*u).peer.connection;
+        if (*token).parked.is_none() && !c.is_null() {
+            (*u).peer.connection = ptr::null_mut();
+            linger::close(c);
+        }
+        refuse(token, Code::H99);
     }
 }
 

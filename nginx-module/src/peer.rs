@@ -21,6 +21,7 @@ use router::{
 use crate::{
     attempt,
     checkout::{Checkout, Stage, Token},
+    fault,
     guard::{guard, guard_or},
     linger, park, request, worker,
 };
@@ -101,7 +102,8 @@ unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: Token) {
 /// parked; when its answer is there, `park::resume` makes Nginx ask again.
 unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     // SAFETY: Nginx passes what `prepare` gave it.
-    guard(|| unsafe {
+    let result = guard(|| unsafe {
+        fault::at("get");
         let checkout = &mut *data.cast::<Checkout>();
         let peer = &mut *peer;
         peer.connection = ptr::null_mut();
@@ -129,7 +131,13 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
                 NGX_AGAIN as ngx_int_t
             }
         }
-    })
+    });
+    if result == NGX_ERROR as ngx_int_t {
+        // Nginx ends the request with that; the header filter says why.
+        // SAFETY: as above.
+        unsafe { (*data.cast::<Checkout>()).code = Some(Code::H99) };
+    }
+    result
 }
 
 /// To the dyno that the request was given.
@@ -251,7 +259,8 @@ pub(crate) unsafe fn name(pool: *mut ngx_pool_t, text: &str) -> Option<*mut ngx_
 /// Nginx is done with an attempt, well or not.
 unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
     // SAFETY: Nginx passes what `prepare` gave it.
-    guard_or((), || unsafe {
+    let done = guard_or(false, || unsafe {
+        fault::at("free");
         let checkout = &mut *data.cast::<Checkout>();
         let peer = &mut *peer;
         match mem::take(&mut checkout.stage) {
@@ -265,7 +274,12 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
                 checkout.give_up();
             }
         }
+        true
     });
+    if !done {
+        // SAFETY: as above. Nobody counts the attempts of this request any more.
+        unsafe { (*peer).tries = 0 };
+    }
 }
 
 /// The attempt's end: what it came to, what may be tried, and when the dyno is

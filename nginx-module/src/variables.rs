@@ -9,7 +9,7 @@ use ngx::{
 };
 use router::{answer::Answer, code::Code};
 
-use crate::{checkout::Checkout, guard::guard, request, worker};
+use crate::{checkout::Checkout, fault, guard::guard, request, worker};
 
 type Value = fn(&Answer) -> String;
 
@@ -105,6 +105,7 @@ unsafe extern "C" fn host(
 ) -> ngx_int_t {
     // SAFETY: as above.
     guard(|| unsafe {
+        fault::at("variable");
         let whole = request::authority(r).map(|authority| authority.whole);
         // What the client sent is there as long as the request.
         point(&mut *value, whole);

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeSet, VecDeque},
+    ptr,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -25,7 +26,7 @@ use router::{
 
 use crate::{
     checkout::{self, Token},
-    conf, executor,
+    conf, executor, fault,
     guard::guard_or,
     linger, link, log,
     park::Parked,
@@ -64,6 +65,8 @@ pub(crate) struct Worker {
     flushing: Cell<bool>,
     held_back: RefCell<VecDeque<Delivery<Token>>>,
     link: RefCell<Option<Task<()>>>,
+    /// Whom `checkout::deliver` tells something, as long as it lives.
+    pub(crate) telling: Cell<Token>,
     /// How long the rest of a response is waited for.
     pub(crate) linger_timeout: Duration,
     pub(crate) parked: Spare<Parked>,
@@ -113,6 +116,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         flushing: Cell::new(false),
         held_back: RefCell::default(),
         link: RefCell::new(None),
+        telling: Cell::new(ptr::null_mut()),
         linger_timeout: conf.linger_timeout(),
         parked: Spare::new(),
         confs: Spare::new(),
@@ -245,6 +249,13 @@ impl Worker {
         self.session(|session| session.cancel(ask));
     }
 
+    /// A request is gone.
+    pub(crate) fn forget(&self, token: Token) {
+        if self.telling.get() == token {
+            self.telling.set(ptr::null_mut());
+        }
+    }
+
     fn wake_sender(&self) {
         if let Some(waker) = self.sender.borrow_mut().take() {
             waker.wake();
@@ -270,6 +281,7 @@ impl Worker {
         serial: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Option<RouterMessage>> {
+        fault::at("transmit");
         let mut session = self.session.borrow_mut();
         if serial != self.serial.get() || session.is_stuck() {
             return Poll::Ready(None);

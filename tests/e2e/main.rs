@@ -14,6 +14,7 @@ mod http2;
 mod instruments;
 mod leaving;
 mod mix;
+mod panics;
 mod protocols;
 mod queue;
 mod refusals;

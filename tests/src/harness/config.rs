@@ -9,6 +9,8 @@ use super::{access, example, paths};
 pub struct Config {
     /// Worker processes.
     pub workers: usize,
+    /// The module is the one that can be made to panic.
+    pub faulty: bool,
     /// `nginx.conf.example` instead of all that follows.
     pub example: bool,
     /// More for the main context.
@@ -29,6 +31,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             workers: 1,
+            faulty: false,
             example: false,
             main: String::new(),
             http: String::new(),
@@ -48,7 +51,7 @@ pub(super) const PASS: &str = "proxy_pass http://dynos;
             proxy_set_header Connection $dyno_connection;";
 
 /// What every configuration here begins with, in the main context.
-pub(super) fn preamble(dir: &Path) -> String {
+pub(super) fn preamble(dir: &Path, module: &Path) -> String {
     // Root's Nginx gives its workers to another user, who could neither enter the
     // mesh's directory nor reach the sidecar.
     let user = match rustix::process::geteuid().is_root() {
@@ -59,7 +62,7 @@ pub(super) fn preamble(dir: &Path) -> String {
         "load_module {module};\n{user}daemon off;\npid {dir}/nginx.pid;\n\
          error_log {dir}/error.log info;\nworker_rlimit_nofile 16384;\n\
          events {{ worker_connections 4096; }}\n",
-        module = paths::module().display(),
+        module = module.display(),
         dir = dir.display(),
     )
 }
@@ -91,6 +94,10 @@ impl Config {
             return example::text(dir, router_socket, ports, self.workers);
         }
         let [port, http2] = ports;
+        let module = match self.faulty {
+            true => paths::faulty_module(),
+            false => paths::module(),
+        };
         let mut options = String::new();
         for (name, value) in [
             ("mesh_outage_timeout", &self.outage_timeout),
@@ -127,11 +134,11 @@ http {{
     }}
 }}
 ",
-            preamble = preamble(dir),
+            preamble = preamble(dir, &module),
             http_preamble = http_preamble(dir),
             workers = self.workers,
             socket = router_socket.display(),
-            main = self.main,
+            main = self.main.replace("DIR", &dir.display().to_string()),
             http = self.http.replace("DIR", &dir.display().to_string()),
             server = self.server,
             location = self.location,

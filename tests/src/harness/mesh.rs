@@ -51,7 +51,14 @@ impl Builder {
         self
     }
 
-    /// More for the main context.
+    /// Nginx with the module that can be made to panic.
+    #[must_use]
+    pub fn faulty(mut self) -> Self {
+        self.config.faulty = true;
+        self
+    }
+
+    /// More for the main context. `DIR` stands for the directory of the mesh.
     #[must_use]
     pub fn main(mut self, text: &str) -> Self {
         self.config.main = text.to_owned();

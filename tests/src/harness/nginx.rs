@@ -98,7 +98,7 @@ impl Nginx {
 pub fn test_config(dir: &Path, http: &str) -> (bool, String) {
     let text = format!(
         "{}\nhttp {{\n{}\n{http}\n}}\n",
-        config::preamble(dir),
+        config::preamble(dir, &paths::module()),
         config::http_preamble(dir)
     );
     fs::write(conf(dir), text).expect("the test's directory can be written to");

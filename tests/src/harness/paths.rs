@@ -23,6 +23,17 @@ pub fn module() -> PathBuf {
     there(path, "run `make module`, or set DYNOMESH_MODULE")
 }
 
+/// The module that can be made to panic: `DYNOMESH_FAULTY_MODULE`, else where
+/// `make faulty` puts it.
+#[must_use]
+pub fn faulty_module() -> PathBuf {
+    let path = env::var_os("DYNOMESH_FAULTY_MODULE").map_or_else(
+        || target().join("module/release/examples/libfaulty.so"),
+        PathBuf::from,
+    );
+    there(path, "run `make faulty`, or set DYNOMESH_FAULTY_MODULE")
+}
+
 /// The sidecar.
 #[must_use]
 pub fn meshd() -> PathBuf {
