@@ -4,7 +4,7 @@ use std::thread;
 
 use dynomesh_proto::v1::{Drained, Dyno, DynoState, Event, event};
 
-use crate::support::{Sidecar, eventually};
+use crate::support::Sidecar;
 
 fn dynos(sidecar: &Sidecar) -> Vec<Dyno> {
     sidecar.mesh.app("shop").unwrap_or_default().dynos
@@ -143,7 +143,7 @@ fn a_drain_waits_for_the_last_request() {
     let ran = thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
         // One before the change, one at least after it.
-        eventually("a look", || sidecar.mesh.faults.lock().looks >= 2);
+        sidecar.mesh.faults.until("a look", |f| f.looks >= 2);
         assert!(!run.is_finished());
         sidecar.mesh.load("shop", "web.1", 0, 0);
         run.join().expect("a run")
@@ -177,13 +177,14 @@ fn a_drain_believes_the_event_of_its_own_instance() {
     let ran = thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
         // One before the change, one at least after it.
-        eventually("a look", || sidecar.mesh.faults.lock().looks >= 2);
+        sidecar.mesh.faults.until("a look", |f| f.looks >= 2);
         drained("another");
         // It goes on looking.
         let looks = sidecar.mesh.faults.lock().looks;
-        eventually("more looks", || {
-            sidecar.mesh.faults.lock().looks >= looks + 2
-        });
+        sidecar
+            .mesh
+            .faults
+            .until("more looks", |f| f.looks >= looks + 2);
         assert!(!run.is_finished());
         drained("mine");
         run.join().expect("a run")
@@ -199,7 +200,7 @@ fn a_drain_does_not_believe_a_sidecar_that_waits_for_its_workers() {
     let ran = thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
         // One before the change, two at least after it.
-        eventually("two looks", || sidecar.mesh.faults.lock().looks >= 3);
+        sidecar.mesh.faults.until("two looks", |f| f.looks >= 3);
         assert!(!run.is_finished());
         sidecar.mesh.faults.lock().not_ready = false;
         run.join().expect("a run")
@@ -215,7 +216,7 @@ fn a_dyno_that_is_removed_has_not_drained() {
     sidecar.mesh.load("shop", "web.1", 3, 0);
     let ran = thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run("dyno drain shop web.1 --wait"));
-        eventually("a look", || sidecar.mesh.faults.lock().looks >= 2);
+        sidecar.mesh.faults.until("a look", |f| f.looks >= 2);
         sidecar.ok("dyno remove shop web.1");
         run.join().expect("a run")
     });

@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdout, Stdio},
 };
 
-use crate::support::{Sidecar, eventually, meshctl};
+use crate::support::{Sidecar, meshctl};
 
 /// A watch that has begun.
 struct Watch {
@@ -20,9 +20,10 @@ impl Watch {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the command");
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
-        eventually("someone watches", || {
-            sidecar.mesh.events.receiver_count() > 0
-        });
+        sidecar
+            .mesh
+            .faults
+            .until("someone watches", |f| f.watches > 0);
         Self { child, lines }
     }
 

@@ -1,6 +1,12 @@
 //! `meshctl status` and `meshctl completion`.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::net::UnixListener,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::support::{Mesh, Sidecar, meshctl, run, runtime, serve, socket};
 
@@ -29,8 +35,11 @@ fn readiness_is_waited_for() {
         .fails(3, "was not ready within 300ms");
     let ran = thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run("status --wait 20s"));
-        thread::sleep(Duration::from_millis(300));
-        sidecar.mesh.faults.lock().not_ready = false;
+        let faults = &sidecar.mesh.faults;
+        let looks = faults.lock().status_looks;
+        faults.until("two looks", |f| f.status_looks >= looks + 2);
+        assert!(!run.is_finished());
+        faults.lock().not_ready = false;
         run.join().expect("a run")
     });
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -40,10 +49,22 @@ fn readiness_is_waited_for() {
 fn a_sidecar_that_is_only_starting_is_waited_for() {
     let dir = tempfile::tempdir().expect("a directory");
     let socket = socket(dir.path());
-    let mut command = meshctl(&socket);
-    command.args(["status", "--wait", "20s"]);
+    let status = |wait: &str| {
+        let mut command = meshctl(&socket);
+        command.args(["status", "--wait", wait]);
+        command
+    };
+    // There is no socket yet.
+    let began = Instant::now();
+    run(status("500ms"), "").fails(4, "is meshd running?");
+    assert!(began.elapsed() > Duration::from_millis(300));
+    // One is left of an earlier sidecar, which goes away while it is asked.
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    let command = status("20s");
     let running = thread::spawn(move || run(command, ""));
-    thread::sleep(Duration::from_millis(300));
+    drop(listener.accept().expect("a look"));
+    drop(listener);
+    fs::remove_file(&socket).expect("the socket");
     let runtime = runtime();
     serve(&runtime, &socket, Arc::new(Mesh::default()));
     let ran = running.join().expect("a run");

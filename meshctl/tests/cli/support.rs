@@ -3,12 +3,11 @@
 mod mesh;
 mod ran;
 mod service;
+mod watched;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
 };
 
 use dynomesh_proto::v1::control_server::ControlServer;
@@ -20,6 +19,7 @@ use tonic::transport::Server;
 pub(crate) use mesh::Mesh;
 pub(crate) use ran::{Ran, meshctl, run};
 pub(crate) use service::Control;
+pub(crate) use watched::{PATIENCE, Watched};
 
 /// A server on a socket of its own, and the state behind it.
 pub(crate) struct Sidecar {
@@ -76,16 +76,6 @@ pub(crate) fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
-}
-
-/// Waits until it is so, which on a busy machine may take a while.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !so() {
-        assert!(Instant::now() < patience, "never: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Listens from now on.

@@ -9,14 +9,14 @@ use std::{
     thread,
 };
 
-use parking_lot::Mutex;
 use rustix::{
-    process::{Pid, Signal, kill_process},
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
-use crate::support::{Sidecar, eventually, meshctl};
+use crate::support::{PATIENCE, Sidecar, Watched, meshctl};
 
 /// A command on a terminal of its own.
 struct Terminal {
@@ -24,7 +24,7 @@ struct Terminal {
     keyboard: File,
     /// Kept open, to ask how the command left it.
     line: File,
-    screen: Arc<Mutex<String>>,
+    screen: Arc<Watched<String>>,
 }
 
 impl Terminal {
@@ -56,7 +56,7 @@ impl Terminal {
             .stderr(end());
         let child = command.spawn().expect("the command");
         let keyboard = File::from(master);
-        let screen = Arc::new(Mutex::new(String::new()));
+        let screen = Arc::<Watched<String>>::default();
         watch(
             keyboard.try_clone().expect("the screen"),
             Arc::clone(&screen),
@@ -71,9 +71,8 @@ impl Terminal {
 
     #[track_caller]
     fn shows(&self, text: &str) {
-        eventually(&format!("{text:?} on the screen"), || {
-            self.screen.lock().contains(text)
-        });
+        let what = format!("{text:?} on the screen");
+        self.screen.until(&what, |screen| screen.contains(text));
     }
 
     fn press(&mut self, keys: &str) {
@@ -81,9 +80,12 @@ impl Terminal {
     }
 
     fn end(&mut self) -> ExitStatus {
-        eventually("the end", || {
-            self.child.try_wait().expect("a state").is_some()
-        });
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
+        let process = process.expect("a process");
+        let mut ends = [PollFd::new(&process, PollFlags::IN)];
+        let patience = Timespec::try_from(PATIENCE).expect("a time");
+        let ended = poll(&mut ends, Some(&patience)).expect("a state");
+        assert_eq!(ended, 1, "it does not end");
         self.child.wait().expect("the end")
     }
 
@@ -102,13 +104,12 @@ impl Drop for Terminal {
     }
 }
 
-fn watch(mut from: File, screen: Arc<Mutex<String>>) {
+fn watch(mut from: File, screen: Arc<Watched<String>>) {
     thread::spawn(move || {
         let mut bytes = [0; 4_096];
         while let Ok(n @ 1..) = from.read(&mut bytes) {
-            screen
-                .lock()
-                .push_str(&String::from_utf8_lossy(&bytes[..n]));
+            let text = String::from_utf8_lossy(&bytes[..n]);
+            screen.change(|screen| screen.push_str(&text));
         }
     });
 }

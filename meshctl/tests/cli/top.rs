@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::support::{Ran, Sidecar, eventually};
+use crate::support::{Ran, Sidecar};
 
 fn busy() -> Sidecar {
     let sidecar = Sidecar::start();
@@ -18,7 +18,7 @@ fn busy() -> Sidecar {
 fn run_while_routing(sidecar: &Sidecar, line: &str) -> Ran {
     thread::scope(|scope| {
         let run = scope.spawn(|| sidecar.run(line));
-        eventually("the first look", || sidecar.mesh.faults.lock().looks > 0);
+        sidecar.mesh.faults.until("the first look", |f| f.looks > 0);
         sidecar.mesh.load("shop", "web.1", 2, 150);
         run.join().expect("a run")
     })

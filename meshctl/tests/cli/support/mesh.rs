@@ -9,11 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tonic::Status;
 
+use super::Watched;
+
 type Result<T> = std::result::Result<T, Status>;
 
 pub(crate) struct Mesh {
     pub(crate) apps: Mutex<BTreeMap<String, AppStatus>>,
-    pub(crate) faults: Mutex<Faults>,
+    pub(crate) faults: Watched<Faults>,
     pub(crate) events: broadcast::Sender<Event>,
 }
 
@@ -35,13 +37,17 @@ pub(crate) struct Faults {
     pub(crate) most_unanswered: usize,
     /// How often an app was asked for, or a page of them.
     pub(crate) looks: u32,
+    /// How often `GetStatus` was asked.
+    pub(crate) status_looks: u32,
+    /// How many watches have begun.
+    pub(crate) watches: u32,
 }
 
 impl Default for Mesh {
     fn default() -> Self {
         Self {
             apps: Mutex::default(),
-            faults: Mutex::default(),
+            faults: Watched::default(),
             events: broadcast::channel(1_024).0,
         }
     }

@@ -55,7 +55,7 @@ impl control_server::Control for Control {
     ) -> Result<Response<AppStatus>, Status> {
         let name = request.into_inner().app;
         let app = self.0.apps.lock().get(&name).cloned();
-        self.0.faults.lock().looks += 1;
+        self.0.faults.change(|faults| faults.looks += 1);
         self.answer(app.ok_or_else(|| Status::not_found(format!("app {name}"))))
             .await
     }
@@ -65,7 +65,7 @@ impl control_server::Control for Control {
         request: Request<ListAppsRequest>,
     ) -> Result<Response<ListAppsResponse>, Status> {
         let page = self.page(&request.into_inner());
-        self.0.faults.lock().looks += 1;
+        self.0.faults.change(|faults| faults.looks += 1);
         self.answer(page).await
     }
 
@@ -83,6 +83,7 @@ impl control_server::Control for Control {
                 .filter(|event| app.is_empty() || *of(event) == *app);
             future::ready(event.map(Ok))
         });
+        self.0.faults.change(|faults| faults.watches += 1);
         self.answer(Ok(Box::pin(events) as Results<Event>)).await
     }
 
@@ -98,6 +99,7 @@ impl control_server::Control for Control {
             apps: u32::try_from(apps).unwrap_or(u32::MAX),
             ..Default::default()
         };
+        self.0.faults.change(|faults| faults.status_looks += 1);
         self.answer(Ok(status)).await
     }
 }
