@@ -10,7 +10,6 @@
 use std::{
     cell::Cell,
     ffi::{CStr, OsStr, c_char, c_void},
-    mem,
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     ptr,
@@ -21,15 +20,15 @@ use ngx::{
     core::Pool,
     ffi::{
         NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_ERROR, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-        NGX_HTTP_UPS_CONF, NGX_LOG_EMERG, ngx_array_create, ngx_array_push, ngx_command_t,
-        ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_http_upstream_module,
-        ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_parse_time,
-        ngx_str_t, ngx_uint_t,
+        NGX_HTTP_UPS_CONF, NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_cycle_t,
+        ngx_http_conf_ctx_t, ngx_http_module, ngx_int_t, ngx_parse_time, ngx_str_t, ngx_uint_t,
     },
     ngx_conf_log_error, ngx_string,
 };
 
-use crate::{guard::guard_or, module, peer};
+use crate::{guard::guard_or, module};
+
+mod upstream;
 
 const DEFAULT_SIDECAR: &str = "/run/dynomesh/router.sock";
 const DEFAULT_OUTAGE: Duration = Duration::from_secs(5);
@@ -83,11 +82,18 @@ const fn directive(name: ngx_str_t, type_: ngx_uint_t, set: Setter) -> ngx_comma
     }
 }
 
+const fn time(name: ngx_str_t, time: &'static Time) -> ngx_command_t {
+    ngx_command_t {
+        post: (&raw const *time).cast_mut().cast(),
+        ..directive(name, HTTP, set_time)
+    }
+}
+
 static mut COMMANDS: [ngx_command_t; 5] = [
     directive(ngx_string!("mesh_sidecar"), HTTP, set_sidecar),
-    directive(ngx_string!("mesh_outage_timeout"), HTTP, set_outage),
-    directive(ngx_string!("mesh_linger_timeout"), HTTP, set_linger),
-    directive(ngx_string!("mesh"), UPSTREAM, set_mesh),
+    time(ngx_string!("mesh_outage_timeout"), &OUTAGE),
+    time(ngx_string!("mesh_linger_timeout"), &LINGER),
+    directive(ngx_string!("mesh"), UPSTREAM, upstream::set_mesh),
     ngx_command_t::empty(),
 ];
 
@@ -187,30 +193,32 @@ fn parse_sidecar(text: &[u8]) -> Result<PathBuf, String> {
     Ok(OsStr::from_bytes(path).into())
 }
 
-unsafe extern "C" fn set_outage(
-    cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: called by Nginx.
-    unsafe {
-        set(cf, conf, |conf, words| {
-            let time = parse_time(&words[1], MAX_OUTAGE)?;
-            once(&mut conf.outage, time)
-        })
-    }
+/// A directive that says how long something takes.
+struct Time {
+    /// The longest that it may be.
+    max: Duration,
+    place: fn(&mut MainConf) -> &mut Option<Duration>,
 }
 
-unsafe extern "C" fn set_linger(
+static OUTAGE: Time = Time {
+    max: MAX_OUTAGE,
+    place: |conf| &mut conf.outage,
+};
+static LINGER: Time = Time {
+    max: MAX_LINGER,
+    place: |conf| &mut conf.linger,
+};
+
+unsafe extern "C" fn set_time(
     cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
+    command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: called by Nginx.
+    // SAFETY: called by Nginx, with a directive that has its `Time`.
     unsafe {
+        let time = &*(*command).post.cast::<Time>();
         set(cf, conf, |conf, words| {
-            let time = parse_time(&words[1], MAX_LINGER)?;
-            once(&mut conf.linger, time)
+            once((time.place)(conf), parse_time(&words[1], time.max)?)
         })
     }
 }
@@ -240,84 +248,4 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), String> {
         None => Ok(()),
         Some(_) => Err("is duplicate".into()),
     }
-}
-
-unsafe extern "C" fn set_mesh(
-    cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: called by Nginx inside an upstream block.
-    unsafe {
-        set(cf, conf, |conf, _| {
-            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-            let index = (*ptr::addr_of!(ngx_http_upstream_module)).ctx_index;
-            let upstream = (*(*http).srv_conf.add(index)).cast::<ngx_http_upstream_srv_conf_t>();
-            conf.used.set(true);
-            prepare_upstream(cf, &mut *upstream)
-        })
-    }
-}
-
-unsafe fn prepare_upstream(
-    cf: *mut ngx_conf_t,
-    upstream: &mut ngx_http_upstream_srv_conf_t,
-) -> Result<(), String> {
-    if let Some(init) = upstream.peer.init_upstream {
-        return Err(if ptr::fn_addr_eq(init, init_upstream as InitUpstream) {
-            "is duplicate".into()
-        } else {
-            "must come before \"keepalive\", and there can be no other balancing method".into()
-        });
-    }
-    upstream.peer.init_upstream = Some(init_upstream);
-    // Nginx refuses an upstream block without servers.
-    let size = mem::size_of::<ngx_http_upstream_server_t>();
-    // SAFETY: Nginx's pool and arrays; the new element is zeroed as Nginx does.
-    unsafe {
-        if upstream.servers.is_null() {
-            upstream.servers = ngx_array_create((*cf).pool, 1, size);
-        }
-        let server = match upstream.servers.is_null() {
-            true => ptr::null_mut(),
-            false => ngx_array_push(upstream.servers),
-        };
-        if server.is_null() {
-            return Err("failed: no memory".into());
-        }
-        ptr::write_bytes(server.cast::<u8>(), 0, size);
-    }
-    Ok(())
-}
-
-type InitUpstream =
-    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
-
-unsafe extern "C" fn init_upstream(
-    cf: *mut ngx_conf_t,
-    upstream: *mut ngx_http_upstream_srv_conf_t,
-) -> ngx_int_t {
-    // SAFETY: called by Nginx when it has read everything.
-    unsafe {
-        if (*(*upstream).servers).nelts > 1 {
-            let name = (*upstream).host;
-            ngx_conf_log_error!(
-                NGX_LOG_EMERG,
-                cf,
-                "upstream \"{name}\" says \"mesh\" and so takes no \"server\": dynos are added with meshctl"
-            );
-            return NGX_ERROR as ngx_int_t;
-        }
-        if !(*upstream).shm_zone.is_null() {
-            let name = (*upstream).host;
-            ngx_conf_log_error!(
-                NGX_LOG_EMERG,
-                cf,
-                "upstream \"{name}\" says \"mesh\" and so takes no \"zone\": its dynos are known to the sidecar, for all workers"
-            );
-            return NGX_ERROR as ngx_int_t;
-        }
-        (*upstream).peer.init = Some(peer::init);
-    }
-    0
 }

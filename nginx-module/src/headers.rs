@@ -51,16 +51,6 @@ unsafe extern "C" fn strip_in(r: *mut ngx_http_request_t) -> ngx_int_t {
     })
 }
 
-unsafe fn parts(list: &mut ngx_list_t) -> impl Iterator<Item = *mut ngx_list_part_t> {
-    let mut next = &raw mut list.part;
-    std::iter::from_fn(move || {
-        // SAFETY: parts of one list of Nginx's, ended by null.
-        let here = unsafe { next.as_mut() }?;
-        next = here.next;
-        Some(here as *mut _)
-    })
-}
-
 /// Nginx has pointers to single headers, so none may move: the list is cut into
 /// parts around those to be left out. No part but the only one may be empty:
 /// Nginx steps to the next part and takes its first header unseen.
@@ -69,7 +59,7 @@ unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()>
     // is allocated here.
     unsafe {
         let mut runs: Vec<(*mut ngx_table_elt_t, usize)> = Vec::new();
-        for part in parts(list) {
+        for part in request::parts(list) {
             let headers = request::elements(&*part);
             for run in headers.split_mut(|h| is_ours(request::bytes(h.key))) {
                 if !run.is_empty() {
@@ -108,12 +98,10 @@ unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()>
 pub(crate) unsafe fn hide(list: &mut ngx_list_t) {
     // SAFETY: as the caller says.
     unsafe {
-        for part in parts(list) {
-            for header in request::elements(&*part) {
-                if is_ours(request::bytes(header.key)) {
-                    header.hash = 0;
-                    header.value = ngx_str_t::default();
-                }
+        for header in request::headers(list) {
+            if is_ours(request::bytes(header.key)) {
+                header.hash = 0;
+                header.value = ngx_str_t::default();
             }
         }
     }
@@ -125,11 +113,5 @@ pub(crate) unsafe fn hide(list: &mut ngx_list_t) {
 /// As [`hide`].
 pub(crate) unsafe fn forges(list: &mut ngx_list_t) -> bool {
     // SAFETY: as the caller says.
-    unsafe {
-        parts(list).any(|part| {
-            request::elements(&*part)
-                .iter()
-                .any(|header| is_ours(request::bytes(header.key)))
-        })
-    }
+    unsafe { request::headers(list).any(|header| is_ours(request::bytes(header.key))) }
 }

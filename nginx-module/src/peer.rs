@@ -1,22 +1,15 @@
 //! Nginx wants a server for a request: the callbacks of an upstream.
 
-use std::{ffi::c_void, mem, net::SocketAddr, ptr, sync::Arc};
+use std::{ffi::c_void, mem, ptr, sync::Arc};
 
 use ngx::ffi::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
     NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
     NGX_HTTP_UPSTREAM_FT_HTTP_502, NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_HTTP_504,
     NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_peer_connection_t, ngx_pool_t,
-    ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
-use router::{
-    answer::{Dyno, Target},
-    authority::MAX_HOST,
-    code::Code,
-    ending::Ending,
-    failure,
-};
+use router::{authority::MAX_HOST, code::Code, ending::Ending, failure};
 
 use crate::{
     attempt,
@@ -25,6 +18,8 @@ use crate::{
     guard::{guard, guard_or},
     linger, park, request, worker,
 };
+
+mod address;
 
 /// Dynos that one request may try. Nginx lowers it by `proxy_next_upstream_tries`.
 const MAX_TRIES: usize = 16;
@@ -146,7 +141,7 @@ unsafe fn lead(checkout: &Checkout, peer: &mut ngx_peer_connection_t) -> Option<
     unsafe {
         limit_tries(checkout, peer);
         let pool = (*checkout.request).pool;
-        address(peer, pool, &checkout.lease()?.dyno)?;
+        address::address(peer, pool, &checkout.lease()?.dyno)?;
         Some(NGX_OK as ngx_int_t)
     }
 }
@@ -165,94 +160,6 @@ unsafe fn limit_tries(checkout: &Checkout, peer: &mut ngx_peer_connection_t) {
         && let Some(lease) = checkout.lease()
     {
         peer.tries = peer.tries.min(lease.others as ngx_uint_t + 1);
-    }
-}
-
-/// Points the peer to the dyno. The name is made anew for each attempt: the
-/// states of earlier ones, in the access log, keep theirs.
-///
-/// Nginx tells the connections that it keeps apart by the bytes of their
-/// addresses, and an address may be another process by now, even another app's.
-/// So a mark of the instance follows the address, where the kernel does not look.
-unsafe fn address(
-    peer: &mut ngx_peer_connection_t,
-    pool: *mut ngx_pool_t,
-    dyno: &Dyno,
-) -> Option<()> {
-    let mark = dyno.mark.to_ne_bytes();
-    // SAFETY: the pool is the request's; what is copied fits what was allocated.
-    unsafe {
-        let (address, length) = match dyno.target.as_ref()? {
-            Target::Unix(path) => keep(pool, unix_address(path, mark)?)?,
-            Target::Ip(SocketAddr::V4(v4)) => {
-                let mut inet: libc::sockaddr_in = mem::zeroed();
-                inet.sin_family = libc::AF_INET as libc::sa_family_t;
-                inet.sin_port = v4.port().to_be();
-                inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-                keep(pool, Marked(inet, mark))?
-            }
-            Target::Ip(SocketAddr::V6(v6)) => {
-                let mut inet: libc::sockaddr_in6 = mem::zeroed();
-                inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
-                inet.sin6_port = v6.port().to_be();
-                inet.sin6_addr.s6_addr = v6.ip().octets();
-                inet.sin6_scope_id = v6.scope_id();
-                keep(pool, Marked(inet, mark))?
-            }
-        };
-        peer.sockaddr = address;
-        peer.socklen = length;
-        peer.name = name(pool, &dyno.address)?;
-        Some(())
-    }
-}
-
-/// What tells one instance from another.
-type Mark = [u8; 8];
-
-/// An address and, behind it, a mark. Linux takes a longer address than it reads.
-#[repr(C, packed)]
-struct Marked<A>(A, Mark);
-
-/// Here the mark is behind the zero that ends the path. `None`: it is too long,
-/// which the sidecar refuses to begin with.
-fn unix_address(path: &str, mark: Mark) -> Option<libc::sockaddr_un> {
-    // SAFETY: all zeros is a valid one.
-    let mut unix: libc::sockaddr_un = unsafe { mem::zeroed() };
-    unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
-    if path.len() + 1 + mark.len() > unix.sun_path.len() {
-        return None;
-    }
-    let bytes = path.bytes().chain([0]).chain(mark);
-    for (to, from) in unix.sun_path.iter_mut().zip(bytes) {
-        *to = from as libc::c_char;
-    }
-    Some(unix)
-}
-
-/// Copies an address to the pool.
-unsafe fn keep<T>(pool: *mut ngx_pool_t, value: T) -> Option<(*mut sockaddr, socklen_t)> {
-    // SAFETY: Nginx's allocations are aligned for any socket address.
-    unsafe {
-        let place = ngx_palloc(pool, mem::size_of::<T>()).cast::<T>();
-        if place.is_null() {
-            return None;
-        }
-        place.write(value);
-        Some((place.cast(), mem::size_of::<T>() as socklen_t))
-    }
-}
-
-/// A string of Nginx's in the pool.
-pub(crate) unsafe fn name(pool: *mut ngx_pool_t, text: &str) -> Option<*mut ngx_str_t> {
-    // SAFETY: the pool is the caller's.
-    unsafe {
-        let name = ngx_palloc(pool, mem::size_of::<ngx_str_t>()).cast::<ngx_str_t>();
-        if name.is_null() {
-            return None;
-        }
-        *name = ngx_str_t::from_bytes(pool, text.as_bytes())?;
-        Some(name)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reading what Nginx knows of a request.
 
+use std::iter;
+
 use ngx::ffi::{
-    NGX_HTTP_VERSION_20, ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_VERSION_20, ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_list_t,
+    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use router::authority::{self, Authority};
 
@@ -44,17 +46,36 @@ pub(crate) unsafe fn authority<'a>(r: *mut ngx_http_request_t) -> Option<Authori
 pub(crate) unsafe fn header_in<'a>(r: *mut ngx_http_request_t, name: &[u8]) -> Option<&'a [u8]> {
     // SAFETY: as the caller says.
     unsafe {
-        let mut part: *const ngx_list_part_t = &raw const (*r).headers_in.headers.part;
-        while let Some(here) = part.as_ref() {
-            for header in elements(here) {
-                if bytes(header.key).eq_ignore_ascii_case(name) {
-                    return Some(bytes(header.value));
-                }
-            }
-            part = here.next;
-        }
+        headers(&raw mut (*r).headers_in.headers)
+            .find(|header| bytes(header.key).eq_ignore_ascii_case(name))
+            .map(|header| bytes(header.value))
     }
-    None
+}
+
+/// The headers in a list of Nginx's.
+///
+/// # Safety
+/// The list is one of headers; nothing else uses it meanwhile.
+pub(crate) unsafe fn headers<'a>(
+    list: *mut ngx_list_t,
+) -> impl Iterator<Item = &'a mut ngx_table_elt_t> {
+    // SAFETY: as the caller says.
+    unsafe { parts(list).flat_map(|part| elements(&*part)) }
+}
+
+/// The parts of a list of Nginx's.
+///
+/// # Safety
+/// As [`headers`].
+pub(crate) unsafe fn parts(list: *mut ngx_list_t) -> impl Iterator<Item = *mut ngx_list_part_t> {
+    // SAFETY: as the caller says.
+    let mut next = unsafe { &raw mut (*list).part };
+    iter::from_fn(move || {
+        // SAFETY: parts of one list of Nginx's, ended by null.
+        let here = unsafe { next.as_mut() }?;
+        next = here.next;
+        Some(here as *mut _)
+    })
 }
 
 /// The headers in one part of a list of Nginx's.

@@ -104,25 +104,25 @@ impl Drop for Socket {
 }
 
 unsafe extern "C" fn readable(event: *mut ngx_event_t) {
-    // SAFETY: `connect` set these up for as long as the connection is open.
-    let wakers = unsafe {
-        &mut *(*(*event).data.cast::<ngx_connection_t>())
-            .data
-            .cast::<Wakers>()
-    };
-    if let Some(waker) = wakers.read.take() {
-        waker.wake();
-    }
+    // SAFETY: called by Nginx.
+    wake(unsafe { &mut wakers(event).read });
 }
 
 unsafe extern "C" fn writable(event: *mut ngx_event_t) {
-    // SAFETY: as above.
-    let wakers = unsafe {
-        &mut *(*(*event).data.cast::<ngx_connection_t>())
-            .data
-            .cast::<Wakers>()
-    };
-    if let Some(waker) = wakers.write.take() {
+    // SAFETY: called by Nginx.
+    wake(unsafe { &mut wakers(event).write });
+}
+
+unsafe fn wakers<'a>(event: *mut ngx_event_t) -> &'a mut Wakers {
+    // SAFETY: `connect` set these up for as long as the connection is open.
+    unsafe {
+        let connection = (*event).data.cast::<ngx_connection_t>();
+        &mut *(*connection).data.cast::<Wakers>()
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
         waker.wake();
     }
 }
