@@ -1,0 +1,121 @@
+//! What there is, found the slow way.
+
+use std::time::Duration;
+
+use mesh::{AskId, DynoSpec, Policy, SessionKey, Time};
+
+use super::{App, Reference, Session, Waiter};
+
+impl Reference {
+    pub(crate) fn app(&self, name: &str) -> Option<&App> {
+        self.apps.iter().find(|app| *app.spec.name == *name)
+    }
+
+    pub(super) fn index(&self, id: u64) -> Option<usize> {
+        self.apps.iter().position(|app| app.id == id)
+    }
+
+    pub(super) fn by_domain(&self, name: &str) -> Option<u64> {
+        let name = name.split(':').next().unwrap().to_lowercase();
+        let fits = |domain: &str| match domain.strip_prefix('*') {
+            Some(end) => name.ends_with(end) && name.len() > end.len(),
+            None => *domain == *name,
+        };
+        let all = self
+            .apps
+            .iter()
+            .flat_map(|app| app.spec.domains.iter().map(|d| (d, app.id)));
+        // An exact name before a wildcard, a longer wildcard before a shorter one.
+        all.filter(|(domain, _)| fits(domain))
+            .max_by_key(|(domain, _)| (!domain.starts_with('*'), domain.len()))
+            .map(|(_, id)| id)
+    }
+
+    pub(crate) fn load(&self, instance: &str) -> u32 {
+        self.leases
+            .iter()
+            .filter(|lease| *lease.instance == *instance)
+            .count() as u32
+    }
+
+    pub(crate) fn in_flight(&self, app: &App) -> u32 {
+        self.leases
+            .iter()
+            .filter(|lease| lease.app == app.id)
+            .count() as u32
+    }
+
+    pub(super) fn in_use(&self, app: &App) -> u32 {
+        app.spec
+            .dynos
+            .iter()
+            .filter(|dyno| self.load(&dyno.instance) > 0)
+            .count() as u32
+    }
+
+    pub(crate) fn waiting(&self, app: &App) -> u32 {
+        self.queue(app.id).len() as u32
+    }
+
+    pub(crate) fn oldest_wait(&self, app: &App) -> Duration {
+        self.queue(app.id)
+            .first()
+            .map_or(Duration::ZERO, |w| self.now.since(w.arrived))
+    }
+
+    pub(super) fn queue(&self, app: u64) -> Vec<Waiter> {
+        let mut queue: Vec<_> = self
+            .waiters
+            .iter()
+            .filter(|w| w.app == app)
+            .cloned()
+            .collect();
+        queue.sort_by_key(|w| (w.arrived, w.joined));
+        queue
+    }
+
+    pub(crate) fn limit(app: &App, dyno: &DynoSpec) -> Option<u32> {
+        let settings = &app.spec.settings;
+        let usual = (settings.policy == Policy::IdleOnly).then_some(1);
+        dyno.limit.or(settings.dyno_limit).or(usual)
+    }
+
+    pub(crate) fn held_by(&self, session: SessionKey) -> Vec<(AskId, Box<str>)> {
+        let held = self.leases.iter().filter(|lease| lease.session == session);
+        held.map(|lease| (lease.ask, lease.instance.clone()))
+            .collect()
+    }
+
+    pub(crate) fn asks_of(&self, session: SessionKey) -> Vec<AskId> {
+        let waiting = self
+            .waiters
+            .iter()
+            .filter(|w| w.session == session)
+            .map(|w| w.ask);
+        let mut all: Vec<_> = self.held_by(session).iter().map(|(ask, _)| *ask).collect();
+        all.extend(waiting);
+        all.sort_by_key(|ask| ask.0);
+        all
+    }
+
+    pub(crate) fn session_of(&self, worker: usize) -> Option<&Session> {
+        self.sessions
+            .iter()
+            .find(|session| session.worker == worker)
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let waiters = self.waiters.iter().map(|w| w.deadline);
+        let dynos = self
+            .apps
+            .iter()
+            .flat_map(|app| &app.dynos)
+            .filter_map(|d| d.quarantine);
+        let sessions = self
+            .sessions
+            .iter()
+            .filter_map(|session| session.lost_until);
+        let recovery = self.recovery.iter().map(|(_, until)| *until);
+        waiters.chain(dynos).chain(sessions).chain(recovery).min()
+    }
+}

@@ -1,0 +1,41 @@
+//! What happened, in figures.
+
+use std::collections::BTreeMap;
+
+/// What happened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) served: u64,
+    pub(crate) queued: u64,
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) failed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) retried: u64,
+    pub(crate) broken: u64,
+    pub(crate) died: u64,
+    pub(crate) restarts: u64,
+    pub(crate) crashed: u64,
+    pub(crate) drained: u64,
+    pub(crate) woken: u64,
+    pub(crate) deleted: u64,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (reason, n) in &other.refused {
+            *self.refused.entry(reason.clone()).or_default() += n;
+        }
+        self.served += other.served;
+        self.queued += other.queued;
+        self.failed += other.failed;
+        self.aborted += other.aborted;
+        self.retried += other.retried;
+        self.broken += other.broken;
+        self.died += other.died;
+        self.restarts += other.restarts;
+        self.crashed += other.crashed;
+        self.drained += other.drained;
+        self.woken += other.woken;
+        self.deleted += other.deleted;
+    }
+}
