@@ -19,9 +19,11 @@ fn cached(answer: &Response) -> &str {
 #[test]
 fn a_cached_response_takes_no_dyno() {
     run(async {
-        let mesh = Mesh::builder().http(CACHE).location(CACHED).start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::builder()
+            .http(CACHE)
+            .location(CACHED)
+            .with_dyno()
+            .await;
         let target = "/header?Cache-Control=max-age=60";
         assert_eq!(cached(&mesh.get(&app.host(), target).await), "MISS");
         for _ in 0..3 {
@@ -42,14 +44,12 @@ fn a_cached_response_takes_no_dyno() {
 #[test]
 fn a_cache_is_no_way_around_the_mesh() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, dyno) = Mesh::builder()
             .http(CACHE)
             .location(CACHED)
             .server("location /internal { internal; return 200 secret; }")
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
         for header in ["X-Accel-Redirect=/internal/x", "X-Mesh-Error=H14"] {
             let target = format!("/header?Cache-Control=max-age=60&{header}");
             for _ in 0..3 {
@@ -99,15 +99,13 @@ fn an_old_response_is_there_for_a_refusal_on_the_spot() {
 fn an_old_response_is_better_than_none() {
     run(async {
         for (tries, use_stale) in [(0, "error"), (1, "error timeout"), (0, "http_503")] {
-            let mesh = Mesh::builder()
+            let (mesh, app, mut dyno) = Mesh::builder()
                 .http(CACHE)
                 .location(&format!(
                     "{CACHED} proxy_cache_use_stale {use_stale}; proxy_next_upstream_tries {tries};"
                 ))
-                .start()
+                .with_dyno()
                 .await;
-            let app = mesh.app("shop").await;
-            let mut dyno = app.dyno("web.1").await;
             assert_eq!(cached(&mesh.get(&app.host(), "/body/9").await), "MISS");
             dyno.process.kill().await;
             wait::until("it is too old", async || {

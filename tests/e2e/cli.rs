@@ -133,8 +133,7 @@ fn what_was_said_survives_a_crash() {
             if round == 2 {
                 done(&mesh, "app delete gone --yes").await;
             }
-            mesh.kill_meshd().await;
-            mesh.start_meshd().await;
+            mesh.crash_meshd().await;
             let after = show(&mesh, "shop").await;
             assert_eq!(after["app"]["settings"]["queueDepth"], 10 + round);
             for key in ["domains", "dynos", "released"] {

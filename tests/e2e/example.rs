@@ -7,9 +7,7 @@ use crate::echo::Echo;
 #[test]
 fn it_serves_what_it_promises() {
     run(async {
-        let mesh = Mesh::builder().example().workers(2).start().await;
-        let shop = mesh.app("shop").await;
-        let dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, dyno) = Mesh::builder().example().workers(2).with_dyno().await;
 
         let answer = mesh
             .request("GET", "shop.test", "/echo/a%2Fb//c?x=%20")

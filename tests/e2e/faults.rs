@@ -40,14 +40,11 @@ async fn loads_are_zero(mesh: &Mesh, app: &App) {
 #[test]
 fn the_sidecar_is_killed_under_load() {
     run(async {
-        let mut mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(6).await;
+        let (mut mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(6).await;
         let load = load(&mesh, &app);
         for _ in 0..3 {
             load.more(500).await;
-            mesh.kill_meshd().await;
-            mesh.start_meshd().await;
+            mesh.crash_meshd().await;
         }
         load.more(500).await;
         let report = load.stop().await;
@@ -63,9 +60,7 @@ fn the_sidecar_is_killed_under_load() {
 #[test]
 fn the_sidecar_is_restarted_under_load() {
     run(async {
-        let mut mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(6).await;
+        let (mut mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(6).await;
         let load = load(&mesh, &app);
         for _ in 0..3 {
             load.more(500).await;
@@ -84,9 +79,7 @@ fn the_sidecar_is_restarted_under_load() {
 #[test]
 fn a_request_that_is_served_survives_the_sidecar() {
     run(async {
-        let mut mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mut mesh, app, dyno) = Mesh::with_dyno().await;
         let mut held = mesh
             .request("GET", &app.host(), "/hold")
             .start()
@@ -95,8 +88,7 @@ fn a_request_that_is_served_survives_the_sidecar() {
         dyno.until_now(1).await;
         let mut waiting = mesh.request("GET", &app.host(), "/").start().await.unwrap();
         app.until_load(1, 1).await;
-        mesh.kill_meshd().await;
-        mesh.start_meshd().await;
+        mesh.crash_meshd().await;
         // The new sidecar learns from the worker what is held, and who waits.
         app.until_load(1, 1).await;
         assert_eq!(dyno.figures().await.total, 1);
@@ -113,8 +105,7 @@ fn each_worker_says_hello_before_its_first_request() {
     run(async {
         let mut mesh = Mesh::builder().workers(3).start().await;
         mesh.until_sessions(3).await;
-        mesh.kill_meshd().await;
-        mesh.start_meshd().await;
+        mesh.crash_meshd().await;
         mesh.until_sessions(3).await;
         mesh.finish().await;
     });
@@ -136,9 +127,7 @@ async fn until_h99(mesh: &Mesh, app: &App) -> Duration {
 #[test]
 fn a_long_outage() {
     run(async {
-        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mut mesh, app, _dyno) = Mesh::builder().outage_timeout("1s").with_dyno().await;
         assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
         mesh.kill_meshd().await;
         let took = until_h99(&mesh, &app).await;
@@ -159,9 +148,7 @@ fn a_long_outage() {
 #[test]
 fn a_sidecar_that_hangs_is_noticed() {
     run(async {
-        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mut mesh, app, _dyno) = Mesh::builder().outage_timeout("1s").with_dyno().await;
         assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
         mesh.signal_meshd(Signal::STOP);
         let took = until_h99(&mesh, &app).await;
@@ -179,9 +166,7 @@ fn a_sidecar_that_hangs_is_noticed() {
 #[test]
 fn a_frozen_sidecar_is_out_of_reach_within_a_second() {
     run(async {
-        let mut mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let _dynos = app.dynos(2).await;
+        let (mut mesh, app, _dynos) = Mesh::builder().workers(2).with_dynos(2).await;
         mesh.until_sessions(2).await;
         let load = Load::start(Options {
             connections: 2,
@@ -213,9 +198,7 @@ fn a_frozen_sidecar_is_out_of_reach_within_a_second() {
 #[test]
 fn a_short_hang_costs_nothing() {
     run(async {
-        let mut mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(6).await;
+        let (mut mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(6).await;
         let load = load(&mesh, &app);
         load.more(300).await;
         mesh.signal_meshd(Signal::STOP);
@@ -234,9 +217,7 @@ fn a_short_hang_costs_nothing() {
 #[test]
 fn a_killed_worker_holds_nothing() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(3).await;
+        let (mesh, app, dynos) = Mesh::with_dynos(3).await;
         let mut conns = Vec::new();
         for _ in 0..5 {
             let request = mesh.request("GET", &app.host(), "/hold");
@@ -269,9 +250,7 @@ fn a_killed_worker_holds_nothing() {
 #[test]
 fn a_worker_that_stops_waits_for_no_sidecar() {
     run(async {
-        let mut mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mut mesh, app, _dyno) = Mesh::with_dyno().await;
         mesh.until_sessions(1).await;
         mesh.signal_meshd(Signal::STOP);
         // More is said than the socket takes from a worker that nobody listens to.
@@ -363,9 +342,7 @@ fn nobody_else_notices_that_a_worker_is_killed() {
 #[test]
 fn nginx_reloads_under_load() {
     run(async {
-        let mut mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(6).await;
+        let (mut mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(6).await;
         let load = load(&mesh, &app);
         for _ in 0..5 {
             load.more(300).await;
@@ -386,9 +363,7 @@ fn nginx_reloads_under_load() {
 #[test]
 fn a_reload_lets_requests_finish() {
     run(async {
-        let mut mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mut mesh, app, dyno) = Mesh::with_dyno().await;
         let mut held = mesh
             .request("GET", &app.host(), "/hold")
             .start()
@@ -418,9 +393,7 @@ fn a_reload_lets_requests_finish() {
 #[test]
 fn more_requests_than_usual_wait_for_a_sidecar_that_does_not_come() {
     run(async {
-        let mut mesh = Mesh::builder().outage_timeout("1s").start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mut mesh, app, _dyno) = Mesh::builder().outage_timeout("1s").with_dyno().await;
         mesh.kill_meshd().await;
         let report = load::run(Options {
             connections: 1_500,
@@ -473,9 +446,7 @@ impl Steady {
 /// More requests are held than an app's queue takes: they came before it was known
 /// who holds what.
 async fn an_outage(goes_on: Option<Duration>) {
-    let mut mesh = Mesh::builder().workers(2).start().await;
-    let app = mesh.app("shop").await;
-    let dynos = app.dynos(2).await;
+    let (mut mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(2).await;
     let request = mesh.request("GET", &app.host(), "/sleep/5");
     // Times are the point here.
     let load = Steady::start(request, Duration::from_millis(5));

@@ -29,9 +29,7 @@ fn large_uploads() {
             sha256: hex(&Sha256::digest(&body)),
         };
         for location in ["", "proxy_request_buffering off;"] {
-            let mesh = Mesh::builder().location(location).start().await;
-            let app = mesh.app("shop").await;
-            let _dyno = app.dyno("web.1").await;
+            let (mesh, app, _dyno) = Mesh::builder().location(location).with_dyno().await;
             let request = mesh.request("POST", &app.host(), "/upload");
             let request = request.body(body.to_vec());
             for request in [request.clone(), request.chunked()] {
@@ -48,9 +46,7 @@ fn large_uploads() {
 fn large_downloads() {
     run(async {
         for location in ["", "proxy_buffering off;"] {
-            let mesh = Mesh::builder().location(location).start().await;
-            let app = mesh.app("shop").await;
-            let _dyno = app.dyno("web.1").await;
+            let (mesh, app, _dyno) = Mesh::builder().location(location).with_dyno().await;
             for target in [
                 format!("/body/{LARGE}"),
                 format!("/chunked/{LARGE}/99991/0"),
@@ -67,12 +63,10 @@ fn large_downloads() {
 #[test]
 fn an_answer_before_the_body_was_read() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, dyno) = Mesh::builder()
             .location("proxy_request_buffering off;")
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
         let request = mesh
             .request("POST", &app.host(), "/early")
             .body(vec![b'x'; 1 << 20]);
@@ -90,12 +84,10 @@ fn an_answer_before_the_body_was_read() {
 #[test]
 fn pieces_arrive_as_they_are_sent() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, dyno) = Mesh::builder()
             .location("proxy_buffering off;")
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
         let request = mesh.request("GET", &app.host(), "/chunked/30/10/300");
         let mut conn = request.start().await.unwrap();
         let mut body = conn.head().await.unwrap().response_body(false);

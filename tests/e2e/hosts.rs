@@ -15,9 +15,7 @@ async fn send(mesh: &Mesh, request: &str) -> Response {
 #[test]
 fn a_malformed_host_is_refused() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, dyno) = Mesh::with_dyno().await;
         for hosts in [
             "Host: shop.test:notaport\r\n",
             "Host: shop.test:80junk\r\n",
@@ -44,9 +42,7 @@ fn a_malformed_host_is_refused() {
 #[test]
 fn a_port_that_is_none_is_refused_by_the_module() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let _dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, _dyno) = Mesh::with_dyno().await;
         let answer = mesh
             .request("GET", "shop.test:notaport", "/")
             .id("junk")
@@ -63,9 +59,7 @@ fn a_port_that_is_none_is_refused_by_the_module() {
 #[test]
 fn an_old_client_without_a_host_is_refused() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let _dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, _dyno) = Mesh::with_dyno().await;
         let answer = send(&mesh, "GET / HTTP/1.0\r\n\r\n").await;
         assert_eq!(answer.status(), 400);
         assert_eq!(answer.header("x-mesh-error"), Some("H26"));

@@ -55,9 +55,7 @@ impl Asking {
 #[test]
 fn who_leaves_while_waiting_leaves_the_queue() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         let host = app.host();
         let mut held = mesh.request("GET", &host, "/hold").start().await.unwrap();
         dyno.until_now(1).await;
@@ -85,9 +83,7 @@ fn who_leaves_while_waiting_leaves_the_queue() {
 #[test]
 fn who_leaves_while_served_leaves_the_dyno_taken() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         let host = app.host();
         for way in WAYS {
             dyno.reset().await;
@@ -110,9 +106,7 @@ fn who_leaves_while_served_leaves_the_dyno_taken() {
 #[test]
 fn a_malformed_authority_is_refused() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, _app, dyno) = Mesh::with_dyno().await;
         let client = Client::open(mesh.nginx.http2_address).await.unwrap();
         for authority in ["somebody@shop.test", "shop.test:65536", "shop.test:000080"] {
             let answer = client.get(authority, "/").await.unwrap();
@@ -129,9 +123,7 @@ fn a_malformed_authority_is_refused() {
 #[test]
 fn an_answer_that_breaks_off_breaks_off_for_the_client() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         let client = Client::open(mesh.nginx.http2_address).await.unwrap();
         for target in [
             "/close-after-header",
@@ -152,9 +144,7 @@ fn an_answer_that_breaks_off_breaks_off_for_the_client() {
 fn an_upload() {
     run(async {
         for location in ["", "proxy_request_buffering off;"] {
-            let mesh = Mesh::builder().location(location).start().await;
-            let app = mesh.app("shop").await;
-            let dyno = app.dyno("web.1").await;
+            let (mesh, app, dyno) = Mesh::builder().location(location).with_dyno().await;
             let client = Client::open(mesh.nginx.http2_address).await.unwrap();
             let upload = |body: Vec<u8>| {
                 let request = Request::post(format!("http://{}/upload", app.host()));

@@ -13,9 +13,7 @@ use e2e::{
 #[test]
 fn while_it_waits() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         let mut held = mesh
             .request("GET", &app.host(), "/hold")
             .start()
@@ -45,9 +43,7 @@ fn while_it_waits() {
 #[test]
 fn while_it_is_served_the_dyno_stays_taken() {
     run(async {
-        let mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::builder().workers(2).with_dyno().await;
         let request = mesh.request("GET", &app.host(), "/hold");
         let leaves = request.start().await.unwrap();
         dyno.until_now(1).await;
@@ -72,9 +68,7 @@ fn while_it_is_served_the_dyno_stays_taken() {
 #[test]
 fn again_and_again_while_served() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         for _ in 0..20 {
             let total = dyno.figures().await.total;
             let request = mesh.request("GET", &app.host(), "/sleep/60");
@@ -91,9 +85,7 @@ fn again_and_again_while_served() {
 #[test]
 fn a_dyno_that_never_finishes_is_given_up() {
     run(async {
-        let mesh = Mesh::builder().linger_timeout("1s").start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::builder().linger_timeout("1s").with_dyno().await;
         let leaves = mesh
             .request("GET", &app.host(), "/hang")
             .start()
@@ -147,9 +139,7 @@ async fn half_an_upload(mesh: &Mesh, host: &str) -> Conn {
 fn in_the_middle_of_an_upload() {
     run(async {
         for location in ["", "proxy_request_buffering off;"] {
-            let mesh = Mesh::builder().location(location).start().await;
-            let app = mesh.app("shop").await;
-            let dyno = app.dyno("web.1").await;
+            let (mesh, app, dyno) = Mesh::builder().location(location).with_dyno().await;
             for _ in 0..5 {
                 let conn = half_an_upload(&mesh, &app.host()).await;
                 if !location.is_empty() {
@@ -169,9 +159,7 @@ fn in_the_middle_of_an_upload() {
 #[test]
 fn in_the_middle_of_a_download() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         // One comes slowly; of the other, more than fits into any buffer.
         for target in ["/chunked/20000/500/10", "/body/50000000"] {
             for _ in 0..3 {
@@ -191,9 +179,7 @@ fn in_the_middle_of_a_download() {
 #[test]
 fn thousands_at_random() {
     run_within(Duration::from_secs(120), async {
-        let mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(8).await;
+        let (mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(8).await;
         let report = load::run(Options {
             connections: 48,
             requests: Some(6_000),
@@ -237,7 +223,7 @@ fn thousands_at_random() {
 #[test]
 fn an_answer_that_nobody_wants_more_of_keeps_its_dyno() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, dyno) = Mesh::builder()
             .server(
                 "location = /auth { internal; rewrite ^ /slow-body/200/300 break;
                     proxy_pass_request_body off; proxy_set_header Content-Length ''; PASS }
@@ -248,10 +234,8 @@ fn an_answer_that_nobody_wants_more_of_keeps_its_dyno() {
                     proxy_next_upstream http_500; PASS }
                 location = /sorry { internal; return 500 'a page of ours'; }",
             )
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
         for (target, status) in [("/private/x", 200), ("/intercepted", 500), ("/next", 500)] {
             for _ in 0..3 {
                 assert_eq!(mesh.get(&app.host(), target).await.status(), status);
@@ -266,9 +250,7 @@ fn an_answer_that_nobody_wants_more_of_keeps_its_dyno() {
 #[test]
 fn the_end_of_an_answer_may_have_more_to_it() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         for head_first in [false, true] {
             let request = mesh.request("GET", &app.host(), "/trailers/300");
             let mut leaves = request.start().await.unwrap();
@@ -288,12 +270,10 @@ fn the_end_of_an_answer_may_have_more_to_it() {
 #[test]
 fn a_worker_that_has_to_stop_waits_no_longer() {
     run(async {
-        let mut mesh = Mesh::builder()
+        let (mut mesh, app, dyno) = Mesh::builder()
             .main("worker_shutdown_timeout 1s;")
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
         let request = mesh.request("GET", &app.host(), "/hang");
         let leaves = request.start().await.unwrap();
         dyno.until_now(1).await;

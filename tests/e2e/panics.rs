@@ -50,9 +50,7 @@ async fn panic_at(mesh: &Mesh, app: &App, place: &str) -> std::io::Result<Respon
 #[test]
 fn a_panic_is_contained_wherever_it_is() {
     run(async {
-        let mesh = Mesh::builder().faulty().main(ENV).start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::builder().faulty().main(ENV).with_dyno().await;
         let workers = mesh.nginx.workers();
         for (place, seen) in PLACES {
             let answer = panic_at(&mesh, &app, place).await;
@@ -89,9 +87,7 @@ fn a_panic_is_contained_wherever_it_is() {
 #[test]
 fn the_module_that_is_shipped_does_not_panic_on_demand() {
     run(async {
-        let mesh = Mesh::builder().main(ENV).start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::builder().main(ENV).with_dyno().await;
         for (place, _) in PLACES {
             fs::write(fault(&mesh), place).unwrap();
             assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);

@@ -5,9 +5,7 @@ use e2e::{Mesh, client::h2, harness::run};
 #[test]
 fn an_upgraded_connection_passes_bytes_both_ways() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         let request = mesh
             .request("GET", &app.host(), "/ws")
             .header("Connection", "Upgrade")
@@ -38,9 +36,7 @@ fn an_upgraded_connection_passes_bytes_both_ways() {
 #[test]
 fn many_upgraded_connections_at_once() {
     run(async {
-        let mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let _dynos = app.dynos(4).await;
+        let (mesh, app, _dynos) = Mesh::builder().workers(2).with_dynos(4).await;
         let tunnel = async || {
             let request = mesh
                 .request("GET", &app.host(), "/ws")

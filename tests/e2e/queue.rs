@@ -12,9 +12,7 @@ use e2e::{
 #[test]
 fn no_dyno_is_double_booked() {
     run(async {
-        let mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(4).await;
+        let (mesh, app, dynos) = Mesh::builder().workers(2).with_dynos(4).await;
         let report = load::run(Options {
             connections: 100,
             requests: Some(4_000),
@@ -52,9 +50,7 @@ fn no_dyno_is_double_booked() {
 #[test]
 fn first_come_first_served() {
     run(async {
-        let mesh = Mesh::builder().workers(2).start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::builder().workers(2).with_dyno().await;
         let mut conns = vec![
             mesh.request("GET", &app.host(), "/hold")
                 .start()
@@ -117,9 +113,7 @@ fn a_busy_app_does_not_delay_another() {
 #[test]
 fn a_new_dyno_serves_those_who_wait() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let first = app.dyno("web.1").await;
+        let (mesh, app, first) = Mesh::with_dyno().await;
         let request = mesh.request("GET", &app.host(), "/hold");
         let mut held = request.start().await.unwrap();
         first.until_now(1).await;
@@ -142,9 +136,7 @@ fn a_new_dyno_serves_those_who_wait() {
 #[test]
 fn a_draining_dyno_finishes_and_gets_nothing_new() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         let mut held = mesh
             .request("GET", &app.host(), "/hold")
             .start()

@@ -56,9 +56,7 @@ fn an_app_without_dynos() {
 #[test]
 fn an_app_in_maintenance() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         app.apply(vec![Kind::SetMaintenance(true)]).await;
         refuses(&mesh, &app, "H80").await;
         assert_eq!(dyno.figures().await.total, 0);
@@ -71,9 +69,7 @@ fn an_app_in_maintenance() {
 #[test]
 fn an_app_whose_dynos_crashed() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dynos = app.dynos(2).await;
+        let (mesh, app, _dynos) = Mesh::with_dynos(2).await;
         app.set_state("web.1", DynoState::Crashed).await;
         assert_eq!(mesh.get(&app.host(), "/").await.dyno(), "web.2");
         app.set_state("web.2", DynoState::Crashed).await;
@@ -221,9 +217,7 @@ fn an_app_that_wakes() {
 #[test]
 fn a_dyno_that_boots_is_waited_for() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dyno = app.dyno("web.1").await;
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
         app.set_state("web.1", DynoState::Starting).await;
         let mut conn = mesh.request("GET", &app.host(), "/").start().await.unwrap();
         app.until_load(0, 1).await;

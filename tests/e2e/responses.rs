@@ -8,9 +8,7 @@ use crate::echo::Echo;
 #[test]
 fn responses_without_a_body() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         // On one connection: a wrong idea of where one ends would show in the next.
         let mut conn = Conn::open(mesh.nginx.address).await.unwrap();
         for (method, target, status) in [
@@ -37,9 +35,7 @@ fn responses_without_a_body() {
 #[test]
 fn headers_of_the_mesh_cannot_be_forged() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         let forged = [
             "X-Mesh-Error",
             "x-mesh-queue-depth",
@@ -68,12 +64,10 @@ fn headers_of_the_mesh_cannot_be_forged() {
 #[test]
 fn an_app_cannot_reach_an_internal_location() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, _dyno) = Mesh::builder()
             .server("location /internal { internal; return 200 secret; }")
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
         assert_eq!(mesh.get(&app.host(), "/internal").await.status(), 404);
         let target = "/header?X-Accel-Redirect=/internal";
         let answer = mesh.get(&app.host(), target).await;
@@ -116,9 +110,7 @@ fn the_queue_is_told_of_if_the_app_wants_it() {
 #[test]
 fn a_slow_head_is_waited_for() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         let answer = mesh.get(&app.host(), "/slow-header").await;
         assert_eq!((answer.status(), &*answer.text()), (200, "slow\n"));
         mesh.finish().await;

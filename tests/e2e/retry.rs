@@ -291,9 +291,7 @@ fn a_get_is_tried_at_each_dyno_once() {
 #[test]
 fn a_kept_connection_that_the_dyno_closes_costs_nothing() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let dynos = app.dynos(2).await;
+        let (mesh, app, dynos) = Mesh::with_dynos(2).await;
         let report = load::run(Options {
             connections: 2,
             requests: Some(1_000),
@@ -337,12 +335,10 @@ fn a_dyno_that_is_killed_costs_nobody_else_a_request() {
 fn an_answer_that_others_are_asked_about_is_asked_of_each_once() {
     run(async {
         for (status, kind) in [(404, "http_404"), (403, "http_403"), (503, "http_503")] {
-            let mesh = Mesh::builder()
+            let (mesh, app, dynos) = Mesh::builder()
                 .location(&format!("proxy_next_upstream error {kind};"))
-                .start()
+                .with_dynos(3)
                 .await;
-            let app = mesh.app("shop").await;
-            let dynos = app.dynos(3).await;
             let target = format!("/status/{status}");
             let answer = mesh.get(&app.host(), &target).await;
             assert_eq!(answer.status(), status, "{answer:?}");

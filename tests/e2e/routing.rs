@@ -47,9 +47,7 @@ fn the_name_decides() {
 #[test]
 fn an_unknown_name_is_not_found() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, dyno) = Mesh::with_dyno().await;
         for host in [
             "other.test",
             "www.shop.test",
@@ -214,9 +212,7 @@ fn the_least_loaded_dyno_gets_the_next_request() {
 #[test]
 fn http2_clients_are_served_alike() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let dynos = shop.dynos(2).await;
+        let (mesh, _shop, dynos) = Mesh::with_dynos(2).await;
         let client = h2::Client::open(mesh.nginx.http2_address).await.unwrap();
         let answer = client.get("Shop.test:8443", "/echo?a=%2F").await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -259,9 +255,7 @@ fn the_host_of_an_absolute_target_counts() {
 #[test]
 fn the_dyno_sees_the_host_that_the_client_meant() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let _dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, _dyno) = Mesh::with_dyno().await;
         // With the port, or an app could make no link to itself.
         for host in ["shop.test", "shop.test:8080", "SHOP.test:8080"] {
             let seen = Echo::of(&mesh.get(host, "/echo").await);
@@ -275,9 +269,7 @@ fn the_dyno_sees_the_host_that_the_client_meant() {
 #[test]
 fn the_target_arrives_byte_for_byte() {
     run(async {
-        let mesh = Mesh::start().await;
-        let shop = mesh.app("shop").await;
-        let _dyno = shop.dyno("web.1").await;
+        let (mesh, _shop, _dyno) = Mesh::with_dyno().await;
         for target in [
             "/a%2Fb//c/../d?x=%20",
             "/%E2%82%AC?q=a+b&c=%26",

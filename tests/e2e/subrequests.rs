@@ -49,9 +49,7 @@ fn authentication_by_subrequest() {
 #[test]
 fn internal_redirects() {
     run(async {
-        let mesh = Mesh::builder().server(SERVER).start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::builder().server(SERVER).with_dyno().await;
         for _ in 0..10 {
             let seen = Echo::of(&mesh.get(&app.host(), "/rewritten/x").await);
             assert_eq!(seen.target, "/new/x");

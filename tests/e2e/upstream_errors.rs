@@ -189,9 +189,7 @@ fn quarantine_ends() {
 #[test]
 fn a_good_answer_has_no_code() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         for (id, target) in [("ok", "/"), ("app-error", "/status/503")] {
             let answer = mesh.request("GET", &app.host(), target).id(id).send().await;
             assert_eq!(answer.header("x-mesh-error"), None, "{target}");
@@ -217,9 +215,7 @@ fn a_good_answer_has_no_code() {
 #[test]
 fn a_body_that_is_no_http() {
     run(async {
-        let mesh = Mesh::start().await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
         let request = mesh.request("GET", &app.host(), "/bad-chunk").id("bad");
         let complete = request.try_send().await.is_ok_and(|answer| answer.complete);
         assert!(!complete, "the client takes it for whole");
@@ -233,16 +229,14 @@ fn a_body_that_is_no_http() {
 #[test]
 fn an_operators_page_for_what_a_dyno_did() {
     run(async {
-        let mesh = Mesh::builder()
+        let (mesh, app, _dyno) = Mesh::builder()
             .server(
                 "error_page 502 503 504 /sorry; error_page 500 /broken;
                 location = /sorry { internal; return 503 'a page of ours'; }
                 location = /broken { internal; return 500 'ours is broken'; }",
             )
-            .start()
+            .with_dyno()
             .await;
-        let app = mesh.app("shop").await;
-        let _dyno = app.dyno("web.1").await;
         let answer = mesh.get(&app.host(), "/close").await;
         assert_eq!(answer.header("x-mesh-error"), Some("H13"));
         assert_eq!((answer.status(), &*answer.text()), (503, "a page of ours"));

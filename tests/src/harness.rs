@@ -4,6 +4,7 @@
 //! let mesh = Mesh::start().await;
 //! let shop = mesh.app("shop").await;          // answers to shop.test
 //! let dyno = shop.dyno("web.1").await;        // a process, registered as up
+//! // The same: let (mesh, shop, dyno) = Mesh::with_dyno().await;
 //! let answer = mesh.get("shop.test", "/").await;
 //! mesh.finish().await;                        // nothing left over, clean logs
 //! ```

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
-    App, Config, Control, Entry, Nginx, Outcome, access, ctl, paths, process::Process, wait,
+    App, Config, Control, Dyno, Entry, Nginx, Outcome, access, ctl, paths, process::Process, wait,
 };
 use crate::client::{Request, Response};
 
@@ -108,6 +108,22 @@ impl Builder {
         self
     }
 
+    /// Starts it with the app `shop`, which has one dyno, `web.1`.
+    pub async fn with_dyno(self) -> (Mesh, App, Dyno) {
+        let mesh = self.start().await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        (mesh, app, dyno)
+    }
+
+    /// Starts it with the app `shop`, which has so many dynos, `web.1` and on.
+    pub async fn with_dynos(self, count: usize) -> (Mesh, App, Vec<Dyno>) {
+        let mesh = self.start().await;
+        let app = mesh.app("shop").await;
+        let dynos = app.dynos(count).await;
+        (mesh, app, dynos)
+    }
+
     /// Starts it, and waits until it is ready.
     pub async fn start(self) -> Mesh {
         let mut dir = tempfile::Builder::new()
@@ -141,6 +157,16 @@ impl Mesh {
     /// Starts one as it comes.
     pub async fn start() -> Self {
         Self::builder().start().await
+    }
+
+    /// As [`Builder::with_dyno`], as it comes.
+    pub async fn with_dyno() -> (Self, App, Dyno) {
+        Self::builder().with_dyno().await
+    }
+
+    /// As [`Builder::with_dynos`], as it comes.
+    pub async fn with_dynos(count: usize) -> (Self, App, Vec<Dyno>) {
+        Self::builder().with_dynos(count).await
     }
 
     /// Where all of its files are.
@@ -227,6 +253,12 @@ impl Mesh {
     pub async fn kill_meshd(&mut self) {
         self.meshd().kill().await;
         self.meshd = None;
+    }
+
+    /// Ends the sidecar at once, and starts it again.
+    pub async fn crash_meshd(&mut self) {
+        self.kill_meshd().await;
+        self.start_meshd().await;
     }
 
     /// Lets the sidecar end by itself.
