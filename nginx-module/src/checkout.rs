@@ -19,7 +19,7 @@ use router::{
     session::{Delivery, Request},
 };
 
-use crate::{attempt, executor, fault, guard::guard_or, module, park, worker};
+use crate::{attempt, executor, fault, guard::guard_or, module, park, refuse, worker};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -250,7 +250,7 @@ pub(crate) fn deliver(delivery: Delivery<Token>) {
     let alive = !worker::get().telling.replace(ptr::null_mut()).is_null();
     if !told && alive {
         // SAFETY: it forgets itself before it goes.
-        guard_or((), || unsafe { park::abandon(token) });
+        guard_or((), || unsafe { refuse::abandon(token) });
     }
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn refuse(token: Token, code: Code) {
     // SAFETY: a checkout leaves the session before it goes.
     unsafe {
         (*token).stage = Stage::Idle;
-        park::refuse(token, code);
+        refuse::refuse(token, code);
     }
 }
 

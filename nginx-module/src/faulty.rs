@@ -22,6 +22,7 @@ mod module;
 mod park;
 mod peer;
 mod posted;
+mod refuse;
 mod request;
 mod socket;
 mod spare;

@@ -33,6 +33,7 @@ mod module;
 mod park;
 mod peer;
 mod posted;
+mod refuse;
 mod request;
 mod socket;
 mod spare;

@@ -13,15 +13,12 @@ use std::{
 
 use ngx::{
     ffi::{
-        NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_HTTP_CACHE_EXPIRED, NGX_HTTP_UPSTREAM_FT_ERROR,
-        NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_add_timer,
-        ngx_connection_t,
+        NGX_AGAIN, NGX_DECLINED, NGX_DONE, NGX_OK, ngx_add_timer, ngx_connection_t,
         ngx_connection_tcp_nopush_e_NGX_TCP_NOPUSH_DISABLED as NGX_TCP_NOPUSH_DISABLED,
         ngx_create_pool, ngx_current_msec, ngx_del_timer, ngx_event_connect_peer,
-        ngx_event_handler_pt, ngx_event_t, ngx_http_block_reading, ngx_http_file_cache_free,
-        ngx_http_finalize_request, ngx_http_log_ctx_t, ngx_http_request_t,
+        ngx_event_handler_pt, ngx_event_t, ngx_http_log_ctx_t, ngx_http_request_t,
         ngx_http_run_posted_requests, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
-        ngx_peer_connection_t, ngx_str_t, ngx_uint_t, sockaddr,
+        ngx_peer_connection_t, ngx_str_t, sockaddr,
     },
     ngx_string,
 };
@@ -30,7 +27,9 @@ use router::code::Code;
 use crate::{
     attempt,
     checkout::{Checkout, Stage, Token},
-    fault, linger, worker,
+    fault,
+    refuse::refuse,
+    worker,
 };
 use dynomesh_proto::v1::Outcome;
 
@@ -226,99 +225,8 @@ unsafe fn take_over(
     }
 }
 
-/// The request gets no dyno: ends it. The header filter says why.
-pub(crate) unsafe fn refuse(token: Token, code: Code) {
-    // SAFETY: see `resume`.
-    unsafe {
-        let checkout = &mut *token;
-        let r = checkout.request;
-        let u = (*r).upstream;
-        let client = (*r).connection;
-        set_log_request(r);
-        checkout.give_up();
-        checkout.code = Some(code);
-        if code.is_failure() && has_stale(r, u) {
-            return fall_back(checkout, client);
-        }
-        leave(checkout, &mut (*u).peer);
-        if let Some(cache) = (*r).cache.as_mut() {
-            let temp = (*u)
-                .pipe
-                .as_ref()
-                .map_or(ptr::null_mut(), |pipe| pipe.temp_file);
-            ngx_http_file_cache_free(cache, temp);
-        }
-        // From here on as Nginx ends an upstream that has no connection.
-        if !(*u).cleanup.is_null() {
-            *(*u).cleanup = None;
-            (*u).cleanup = ptr::null_mut();
-        }
-        let status = ngx_int_t::from(code.status() as i16);
-        if let Some(state) = (*u).state.as_mut() {
-            state.response_time = ngx_current_msec - (*u).start_time;
-            state.status = code.status().into();
-        }
-        if let Some(finalize) = (*u).finalize_request {
-            finalize(r, status);
-        }
-        (*r).read_event_handler = Some(ngx_http_block_reading);
-        ngx_http_finalize_request(r, status);
-        ngx_http_run_posted_requests(client);
-    }
-}
-
-/// The request was to be told something, and that went wrong half-way: ends it,
-/// whatever it has got by now.
-pub(crate) unsafe fn abandon(token: Token) {
-    // SAFETY: see `refuse`.
-    unsafe {
-        let u = (*(*token).request).upstream;
-        let c = (*u).peer.connection;
-        if (*token).parked.is_none() && !c.is_null() {
-            (*u).peer.connection = ptr::null_mut();
-            linger::close(c);
-        }
-        refuse(token, Code::H99);
-    }
-}
-
-/// There is an old response that `proxy_cache_use_stale` allows when a dyno fails.
-unsafe fn has_stale(r: *mut ngx_http_request_t, u: *mut ngx_http_upstream_t) -> bool {
-    const FAILURES: u32 =
-        NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT | NGX_HTTP_UPSTREAM_FT_HTTP_503;
-    // SAFETY: see `refuse`.
-    unsafe {
-        let Some(cache) = (*r).cache.as_ref() else {
-            return false;
-        };
-        let allowed = (*(*u).conf).cache_use_stale & FAILURES as ngx_uint_t != 0;
-        (*u).cache_status() == NGX_HTTP_CACHE_EXPIRED && (allowed || cache.stale_error() != 0)
-    }
-}
-
-/// Nginx serves the old response, as after a dyno that could not be connected to
-/// in time.
-unsafe fn fall_back(checkout: &mut Checkout, client: *mut ngx_connection_t) {
-    // SAFETY: see `refuse`; the parked connection is there until `free`.
-    unsafe {
-        let r = checkout.request;
-        let u = (*r).upstream;
-        // A dyno that refuses on the spot leaves none.
-        if (*u).peer.connection.is_null() {
-            park(checkout, &mut (*u).peer);
-        }
-        (*u).peer.tries = 0;
-        (*(*u).conf).cache_use_stale |= NGX_HTTP_UPSTREAM_FT_TIMEOUT as ngx_uint_t;
-        (*(*(*u).peer.connection).write).set_timedout(1);
-        if let Some(run) = (*u).write_event_handler {
-            run(r, u);
-        }
-        ngx_http_run_posted_requests(client);
-    }
-}
-
 /// Log lines from here on are about this request (or subrequest).
-unsafe fn set_log_request(r: *mut ngx_http_request_t) {
+pub(crate) unsafe fn set_log_request(r: *mut ngx_http_request_t) {
     // SAFETY: a client connection's log has this kind of data.
     unsafe {
         let context = (*(*(*r).connection).log).data.cast::<ngx_http_log_ctx_t>();

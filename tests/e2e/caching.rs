@@ -64,6 +64,67 @@ fn a_cache_is_no_way_around_the_mesh() {
     });
 }
 
+/// Nobody took too long.
+fn says_nothing_of_time(mesh: &Mesh) {
+    let log = mesh.error_log();
+    assert!(!log.contains("timed out"), "{log}");
+}
+
+#[test]
+fn an_old_response_outlasts_the_sidecar() {
+    run(async {
+        let (mut mesh, app, _dyno) = Mesh::builder()
+            .http(CACHE)
+            .location(&format!("{CACHED} proxy_cache_use_stale error;"))
+            .outage_timeout("500ms")
+            .with_dyno()
+            .await;
+        assert_eq!(cached(&mesh.get(&app.host(), "/body/9").await), "MISS");
+        mesh.kill_meshd().await;
+        wait::until("it is too old", async || {
+            let request = mesh.request("GET", &app.host(), "/body/9").id("old");
+            let answer = request.send().await;
+            assert_eq!((answer.status(), answer.body.len()), (200, 9), "{answer:?}");
+            assert_eq!(answer.header("x-mesh-error"), None);
+            cached(&answer) == "STALE"
+        })
+        .await;
+        wait::until("the log says why", async || {
+            let log = mesh.access_log();
+            log.iter().any(|e| (&*e.id, &*e.error) == ("old", "H99"))
+        })
+        .await;
+        says_nothing_of_time(&mesh);
+        mesh.start_meshd().await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn an_update_in_the_background_may_fail() {
+    run(async {
+        let update = "proxy_cache_use_stale error updating; proxy_cache_background_update on;";
+        let (mesh, app, mut dyno) = Mesh::builder()
+            .http(CACHE)
+            .location(&format!("{CACHED} {update}"))
+            .with_dyno()
+            .await;
+        assert_eq!(cached(&mesh.get(&app.host(), "/body/9").await), "MISS");
+        dyno.process.kill().await;
+        wait::until("it was to be updated", async || {
+            let answer = mesh.get(&app.host(), "/body/9").await;
+            assert_eq!((answer.status(), answer.body.len()), (200, 9), "{answer:?}");
+            mesh.error_log().contains("connect() failed")
+        })
+        .await;
+        mesh.control().until_idle().await;
+        let answer = mesh.get(&app.host(), "/body/9").await;
+        assert_eq!((answer.status(), cached(&answer)), (200, "STALE"));
+        says_nothing_of_time(&mesh);
+        mesh.finish().await;
+    });
+}
+
 /// A unix socket refuses on the spot, before Nginx has a connection at all.
 #[test]
 fn an_old_response_is_there_for_a_refusal_on_the_spot() {
@@ -90,6 +151,7 @@ fn an_old_response_is_there_for_a_refusal_on_the_spot() {
                 cached(&answer) == "STALE"
             })
             .await;
+            says_nothing_of_time(&mesh);
             mesh.finish().await;
         }
     });
@@ -124,6 +186,7 @@ fn an_old_response_is_better_than_none() {
             assert_eq!(mesh.ctl("maintenance on shop").await.code, 0);
             let answer = mesh.get(&app.host(), "/body/9").await;
             assert_eq!(answer.header("x-mesh-error"), Some("H80"), "{answer:?}");
+            says_nothing_of_time(&mesh);
             mesh.finish().await;
         }
     });
