@@ -1,5 +1,5 @@
 //! How many requests one core decides, and whether that depends on how much there
-//! is to choose from: `cargo bench -p mesh`.
+//! is to choose from: `cargo bench -p mesh`, with `-- 50000` or `-- changes` for a part.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -228,7 +228,49 @@ fn change_row() {
     timed(&mut mesh, "one of 10,000 dynos", vec![down]);
 }
 
+/// A change of one dyno, as the writer makes it under its lock: what was before is
+/// kept for the undo.
+fn small_change_row(dynos: usize) {
+    let mut mesh = Mesh::new(Limits::default(), 1);
+    mesh.apply(&Update::Put(spec(0, dynos, Policy::IdleOnly)), Time::ZERO);
+    let changes = 300;
+    let mut left = Vec::new();
+    let (mut took, mut most) = (Duration::ZERO, Duration::ZERO);
+    for i in 0..changes {
+        let state = match i % 2 {
+            0 => DynoState::Draining,
+            _ => DynoState::Up,
+        };
+        let change = Change {
+            app: "app-0".into(),
+            base_version: None,
+            operations: vec![Operation::SetDynoState {
+                dyno: format!("web.{}", (i / 2) * 7_919 % dynos).into(),
+                state,
+            }],
+        };
+        let start = Instant::now();
+        let updates = mesh.plan(&change).unwrap();
+        let before = mesh.spec("app-0");
+        for update in &updates {
+            mesh.apply(update, Time::ZERO);
+        }
+        took += start.elapsed();
+        most = most.max(start.elapsed());
+        // Dropped without the lock.
+        left.push((before, updates));
+    }
+    let each = took / changes as u32;
+    println!("{dynos:>7} dynos, one changed: {each:.1?}, at most {most:.1?}");
+}
+
 fn main() {
+    if std::env::args().any(|arg| arg == "changes") {
+        for dynos in [10, 1_000, 10_000] {
+            small_change_row(dynos);
+        }
+        return;
+    }
     println!("   apps dynos/app policy      pairs/s  ns/pair       MiB");
     // The big table first: memory that is used again is not counted.
     if std::env::args().any(|arg| arg == "50000") {
@@ -250,4 +292,7 @@ fn main() {
         queue_row(waiting);
     }
     change_row();
+    for dynos in [10, 1_000, 10_000] {
+        small_change_row(dynos);
+    }
 }

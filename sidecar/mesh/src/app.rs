@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Counters, DynoKey, DynoState, Settings, pool::Pool, queue::Queue};
+use crate::{Counters, DynoKey, DynoSpecs, DynoState, Settings, pool::Pool, queue::Queue};
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -14,6 +14,8 @@ pub(crate) struct App {
     pub(crate) domains: Vec<Box<str>>,
     /// In the order they were added.
     pub(crate) dynos: Vec<DynoKey>,
+    /// The same as configured, if there are many: whoever works on a copy shares it.
+    pub(crate) specs: DynoSpecs,
     /// The ones that may have a request now.
     pub(crate) pool: Pool,
     pub(crate) queue: Queue,
@@ -45,6 +47,7 @@ impl App {
             released: false,
             domains: Vec::new(),
             dynos: Vec::new(),
+            specs: DynoSpecs::default(),
             pool: Pool::default(),
             queue: Queue::default(),
             stretch: 0,

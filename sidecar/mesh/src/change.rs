@@ -290,8 +290,8 @@ impl Plan<'_> {
         let elsewhere = self.mesh.totals().dynos - self.dynos_before;
         let spec = self.draft()?;
         spec.released |= matches!(dyno.state, DynoState::Starting | DynoState::Up);
-        if let Some(old) = spec.dynos.iter_mut().find(|d| d.name == dyno.name) {
-            *old = dyno.clone();
+        if let Some(index) = spec.dynos.iter().position(|d| d.name == dyno.name) {
+            spec.dynos.set(index, dyno.clone());
             return Ok(());
         }
         if spec.dynos.len() >= per_app || elsewhere + spec.dynos.len() >= all {
@@ -368,7 +368,9 @@ impl Plan<'_> {
         }
         let name: Box<str> = (*other.app).into();
         if let Some(mut spec) = self.others.remove(&name).or_else(|| self.mesh.spec(&name)) {
-            spec.dynos.retain(|d| !same(d));
+            while let Some(index) = spec.dynos.iter().position(same) {
+                spec.dynos.remove(index);
+            }
             self.others.insert(name, spec);
         }
         Ok(())

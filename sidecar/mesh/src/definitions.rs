@@ -1,14 +1,18 @@
 //! Making an app what its specification says, while requests go on.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, iter, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoState, Mesh, RecallId, Refusal, Time, Update,
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Time, Update,
     app::App,
     dyno::Dyno,
     output::{Event, Output},
     timers::Timer,
 };
+
+/// So many dynos that a change of one shall not cost as much as all of them. For
+/// fewer it is not worth the memory.
+const MANY: usize = 65;
 
 impl Mesh {
     /// Makes an app what `update` says. What was planned with [`Mesh::plan`],
@@ -44,11 +48,15 @@ impl Mesh {
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
         app.version = spec.version;
-        app.settings = spec.settings.clone();
         app.maintenance = spec.maintenance;
         app.released = spec.released;
-        // This also puts each dyno on its level under the new settings.
-        self.put_dynos(key, &spec.dynos);
+        let shared = match app.settings == spec.settings {
+            true => app.specs.shared_with(&spec.dynos),
+            // Each dyno is put on its level under the new settings.
+            false => (0, 0),
+        };
+        app.settings = spec.settings.clone();
+        self.put_dynos(key, &spec.dynos, shared);
         self.serve_queue(key, now);
     }
 
@@ -57,7 +65,7 @@ impl Mesh {
             return;
         };
         self.put_domains(key, &[]);
-        self.put_dynos(key, &[]);
+        self.put_dynos(key, &DynoSpecs::default(), (0, 0));
         self.apps[key.0 as usize].deleted = true;
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);
@@ -80,11 +88,16 @@ impl Mesh {
         app.domains = domains.to_vec();
     }
 
-    fn put_dynos(&mut self, key: AppKey, specs: &[DynoSpec]) {
-        let old = std::mem::take(&mut self.apps[key.0 as usize].dynos);
+    /// So many of the first and so many of the last are as they were.
+    fn put_dynos(&mut self, key: AppKey, specs: &DynoSpecs, (first, last): (usize, usize)) {
+        let dynos = &mut self.apps[key.0 as usize].dynos;
+        let old: Vec<_> = dynos.drain(first..dynos.len() - last).collect();
+        let here: HashSet<_> = old.iter().copied().collect();
         let mut stay = HashSet::new();
-        let specs: Vec<_> = specs
+        let changed: Vec<_> = specs
             .iter()
+            .skip(first)
+            .take(specs.len() - first - last)
             .filter(|spec| stay.insert(&*spec.instance))
             .collect();
         // Whoever goes first makes room for a new one at the same address.
@@ -94,16 +107,32 @@ impl Mesh {
                 self.retire_dyno(dyno);
             }
         }
-        for spec in specs {
+        let mut new = Vec::with_capacity(changed.len());
+        for spec in changed {
             let dyno = match self.instances.get(&spec.instance).copied() {
                 Some(dyno) if self.dynos[dyno.0 as usize].is_of(key) => {
+                    if !here.contains(&dyno) {
+                        continue;
+                    }
                     self.update_dyno(dyno, spec)
                 }
                 Some(dyno) if self.is_return(dyno, key, spec) => self.restore_dyno(dyno, key, spec),
                 _ => self.add_dyno(key, spec),
             };
-            self.apps[key.0 as usize].dynos.push(dyno);
+            new.push(dyno);
         }
+        let fits = |(dyno, spec): (&DynoKey, &DynoSpec)| {
+            let info = &self.dynos[dyno.0 as usize].info;
+            info.name == spec.name && info.address == spec.address
+        };
+        let fit = iter::zip(&new, specs.iter().skip(first)).all(fits);
+        let app = &mut self.apps[key.0 as usize];
+        app.dynos.splice(first..first, new);
+        // Nobody plans what does not fit: an instance twice, or one that moves.
+        app.specs = match fit && app.dynos.len() == specs.len() && specs.len() >= MANY {
+            true => specs.clone(),
+            false => DynoSpecs::default(),
+        };
     }
 
     /// This dyno was taken out of its app, has leases still, and comes back.
@@ -266,3 +295,6 @@ impl Mesh {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

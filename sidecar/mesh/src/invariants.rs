@@ -205,6 +205,10 @@ impl Mesh {
             in_use += u32::from(dyno.load > 0);
             pooled += u32::from(dyno.slot.is_some());
         }
+        let specs = app.dynos.iter().map(|d| self.dynos[d.0 as usize].spec());
+        holds(app.specs.is_empty() || app.specs == specs.collect(), || {
+            format!("its dynos are not {:?}", app.specs)
+        })?;
         holds(census == app.census, || {
             format!("{census:?}, not {:?}", app.census)
         })?;

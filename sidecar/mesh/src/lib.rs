@@ -56,7 +56,7 @@ pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
     BOOT_TIMEOUT, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Settings,
 };
-pub use spec::{AppSpec, DynoSpec, DynoState, check_app_name};
+pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};
 pub use time::Time;
 pub use view::{AppView, Counters, DynoView, Totals};
 

@@ -3,6 +3,10 @@
 
 use crate::{Address, ChangeError, MAX_LOAD, Settings};
 
+pub use dynos::DynoSpecs;
+
+mod dynos;
+
 /// Where a dyno is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DynoState {
@@ -56,7 +60,7 @@ pub struct AppSpec {
     /// Canonical, in the order they were added.
     pub domains: Vec<Box<str>>,
     /// In the order they were added.
-    pub dynos: Vec<DynoSpec>,
+    pub dynos: DynoSpecs,
 }
 
 /// Longest name of an app or dyno, and longest instance, in bytes.

@@ -144,6 +144,7 @@ impl Mesh {
 
     pub(crate) fn spec_of(&self, key: AppKey) -> AppSpec {
         let app = &self.apps[key.0 as usize];
+        let dynos = app.dynos.iter().map(|d| &self.dynos[d.0 as usize]);
         AppSpec {
             name: (*app.name).into(),
             version: app.version,
@@ -151,11 +152,10 @@ impl Mesh {
             maintenance: app.maintenance,
             released: app.released,
             domains: app.domains.clone(),
-            dynos: app
-                .dynos
-                .iter()
-                .map(|d| self.dynos[d.0 as usize].spec())
-                .collect(),
+            dynos: match app.specs.is_empty() {
+                true => dynos.map(Dyno::spec).collect(),
+                false => app.specs.clone(),
+            },
         }
     }
 }

@@ -300,7 +300,8 @@ fn an_address_is_taken_over() {
     .unwrap();
     let (a, b) = (lab.mesh.spec("a").unwrap(), lab.mesh.spec("b").unwrap());
     assert_eq!(a.dynos[1].address, address);
-    assert_eq!((b.dynos, b.version), (vec![dyno("b.2")], 2));
+    let left = [dyno("b.2")].into_iter().collect();
+    assert_eq!((b.dynos, b.version), (left, 2));
     // Within the app too.
     let new = DynoSpec {
         address,
@@ -319,8 +320,8 @@ fn an_address_is_taken_over() {
         .spec("a")
         .unwrap()
         .dynos
-        .into_iter()
-        .map(|d| d.name)
+        .iter()
+        .map(|d| d.name.clone())
         .collect();
     assert_eq!(names, ["web.1".into(), "web.3".into()]);
 }
