@@ -3,7 +3,8 @@
 use std::{collections::HashSet, iter, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Time, Update,
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Time,
+    Update,
     app::App,
     dyno::Dyno,
     output::{Event, Output},

@@ -19,7 +19,9 @@ use mesh::{
 };
 use tokio::sync::Mutex;
 
-use super::{Changes, Clock, Driver, Hello, Journal, Notice, Pending, Session, Workers, Writer};
+use super::{
+    Changes, Clock, Driver, Hello, Journal, Notice, Pending, Reply, Session, Workers, Writer,
+};
 use crate::store::{Problem, StoreError, WorkerProcess, Write};
 
 /// What reached the disk, and whether it works.
@@ -145,8 +147,9 @@ fn ask(session: &mut Session, ask: u64, name: &str) -> bool {
 }
 
 fn poll(session: &mut Session) -> Option<Answer> {
-    match session.poll_answer(&Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Some(answer.expect("the session goes on")),
+    match session.poll_reply(&Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(Reply::Answer(answer))) => Some(answer),
+        Poll::Ready(other) => panic!("{other:?} is no answer"),
         Poll::Pending => None,
     }
 }
@@ -419,7 +422,7 @@ async fn after_the_stop_nothing_is_opened_and_nobody_is_forgotten() {
         .expect("written");
     rig.driver.stop();
     rig.driver.stopped().await;
-    let polled = session.poll_answer(&Context::from_waker(Waker::noop()));
+    let polled = session.poll_reply(&Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Ready(Err(super::Closed::Stopping)));
     session.close();
     let refused = Session::open(&rig.driver, hello(2)).expect_err("it stops");
