@@ -4,10 +4,11 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "mesh/v1/types.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
+    "mesh/v1/log.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -2,6 +2,7 @@
 //! wins. Every key has the same name in all three (`router-socket`,
 //! `DYNOMESH_ROUTER_SOCKET`, `--router-socket`).
 mod bounds;
+mod broker;
 mod error;
 mod mode;
 mod options;
@@ -9,6 +10,7 @@ mod paths;
 mod resolve;
 mod tls;
 
+pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
 pub use error::ConfigError;
 pub use options::{Cli, LogFormat, LogLevel, Options};
 pub use resolve::{Config, Effective};

@@ -11,6 +11,7 @@
 //! session's outbox. Nothing waits for a disk or a socket while it has the lock,
 //! and nobody has it for longer than a few hundred apps take.
 mod clock;
+mod log;
 mod notice;
 mod outbox;
 mod recalls;
@@ -31,12 +32,17 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub use clock::Clock;
+pub use log::{
+    Entry, EntryKind, LogView, Position, Proposal, Proposals, Reply, Said, Standing, Sync, What,
+};
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
 pub use timer::keep_time;
-pub use writer::{Applied, ApplyError, Changes, Inbox, Journal, Pending, Workers, Writer};
+pub use writer::{
+    Applied, ApplyError, Changes, History, Inbox, Journal, Outcome, Pending, Workers, Writer,
+};
 
 use crate::panics;
 use outbox::{Delivery, Own};

@@ -2,14 +2,16 @@
 //!
 //! - [`driver`] owns the core: the clock, the lock, who gets which answer.
 //! - [`grpc`] speaks with routers and operators.
+//! - [`amqp`] shares the table with other sidecars.
 //! - [`store`] is the disk copy.
 //! - [`convert`] is the only place that knows both the protocol and the core.
 //! - [`listen`] makes sockets, [`config`] reads settings, [`run`] puts it all
 //!   together.
 //!
-//! `grpc` and `store` do not know each other; they meet in the driver.
+//! `grpc`, `amqp` and `store` do not know each other; they meet in the driver.
 #![forbid(unsafe_code)]
 
+pub mod amqp;
 pub mod config;
 pub mod convert;
 pub mod driver;

@@ -1,8 +1,10 @@
 //! The process: what starts when, on which thread, and how it ends.
 //!
-//! Three threads. The main one serves the routers and keeps time: nothing else
+//! Three threads, or four. The main one serves the routers and keeps time: nothing else
 //! is on it, so that nothing else delays an answer. A second one serves the
-//! operators. The third one writes changes to disk.
+//! operators. The third one writes changes to disk. With a broker the fourth one
+//! speaks with it.
+mod log;
 mod plane;
 mod signals;
 mod sockets;
@@ -53,9 +55,12 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         identity,
         awaited,
         workers,
+        history,
+        proposals,
         ..
     } = started;
-    let writer = Writer::new(driver.clone(), store, inbox, workers);
+    let log = log::start(config, &driver, proposals, history.position())?;
+    let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
     let writer = spawn("store", move || drop(writer.run()))?;
     let Sockets {
         router,
@@ -79,11 +84,13 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let served = routers.run(async |plane| plane.serve_routers(service, router).await);
     // Also after an error: what can end in good order shall.
     let operators = operators.join();
+    let log = log.map(std::thread::JoinHandle::join).transpose();
     routers.block_on(driver.changes().stop());
     let written = writer.join();
     drop(files);
     served?;
     operators.map_err(|_| anyhow!("the thread for operators panicked"))??;
+    log.map_err(|_| anyhow!("the thread for the log panicked"))?;
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())

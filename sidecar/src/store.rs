@@ -1,7 +1,7 @@
 //! The disk copy: what must survive the process, in one file.
 //!
-//! **What.** Apps as configured, by name; the workers that were connected; the
-//! node's identity. Who holds which lease is not here: the workers know it and
+//! **What.** Apps as configured, by name; with a log that makes them, how far they
+//! are along it; the workers that were connected; the node's identity. Who holds which lease is not here: the workers know it and
 //! say it when they come back.
 //!
 //! **How.** A redb file. Each commit is one transaction, durable when it
@@ -13,6 +13,7 @@ mod error;
 mod load;
 mod lock;
 mod open;
+mod position;
 mod schema;
 mod worker;
 mod write;
@@ -20,5 +21,6 @@ mod write;
 pub use error::{Problem, StoreError};
 pub use load::Loaded;
 pub use open::Store;
+pub use position::{Position, SEEN, Seen};
 pub use worker::WorkerProcess;
 pub use write::Write;

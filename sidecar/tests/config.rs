@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 36] = [
     "node",
     "data-dir",
     "router-socket",
@@ -22,6 +22,13 @@ const KEYS: [&str; 29] = [
     "tls-key",
     "router-tls-client-ca",
     "control-tls-client-ca",
+    "broker-url",
+    "broker-password-file",
+    "broker-prefix",
+    "broker-heartbeat-s",
+    "broker-tls-ca",
+    "broker-tls-cert",
+    "broker-tls-key",
     "log-level",
     "log-format",
     "session-grace-ms",

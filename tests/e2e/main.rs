@@ -13,6 +13,7 @@ mod hosts;
 mod http2;
 mod instruments;
 mod leaving;
+mod log;
 mod mix;
 mod panics;
 mod protocols;

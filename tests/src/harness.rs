@@ -13,29 +13,37 @@
 
 mod access;
 mod app;
+pub mod broker;
 mod config;
 mod control;
 mod ctl;
 mod dyno;
 mod example;
+mod hand;
 mod mesh;
 mod nginx;
 pub mod paths;
 mod process;
+mod proxy;
 mod refuse;
 mod run;
+mod sidecar;
 mod spawner;
 pub mod wait;
 
 pub use access::Entry;
 pub use app::App;
+pub use broker::Broker;
 pub use config::Config;
 pub use control::Control;
 pub use ctl::Outcome;
 pub use dyno::{Dyno, Program};
+pub use hand::{Hand, Letter};
 pub use mesh::{Builder, Mesh};
 pub use nginx::{Nginx, test_config};
 pub use process::Process;
+pub use proxy::Proxy;
 pub use refuse::{BlackHole, ClosedPort, black_hole, closed_port};
 pub use run::{run, run_within};
 pub use rustix::process::Signal;
+pub use sidecar::{BACK_WITHIN, Sidecar};

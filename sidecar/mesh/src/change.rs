@@ -4,9 +4,12 @@
 //! a change that is refused leaves no trace, and its operations take effect
 //! together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::{AppSpec, DynoSpec, DynoState, Mesh, Settings, check_app_name, parse_domain};
+use crate::{
+    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Settings, check_app_name,
+    parse_domain,
+};
 
 /// A change of one app.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,19 +105,37 @@ impl Mesh {
             if let Operation::PutDyno { dyno, .. } = operation
                 && dyno.instance.is_empty()
             {
-                let known = self.instance_at(&change.app, dyno);
+                let here = [&self.addresses, &self.left];
+                let known = self.instance_at(&here, &change.app, dyno);
                 dyno.instance = known.unwrap_or_else(&mut fresh);
             }
         }
     }
 
+    /// The same for a change that several meshes make: what it comes to depends
+    /// on nothing but their configuration, which is the same, and not on the
+    /// requests that each of them has. `fresh` has to name the process that an
+    /// operation of this number puts.
+    pub fn identify_shared(&self, change: &mut Change, fresh: impl Fn(usize) -> Box<str>) {
+        for (number, operation) in change.operations.iter_mut().enumerate() {
+            if let Operation::PutDyno { dyno, .. } = operation
+                && dyno.instance.is_empty()
+            {
+                let known = self.instance_at(&[&self.addresses], &change.app, dyno);
+                dyno.instance = known.unwrap_or_else(|| fresh(number));
+            }
+        }
+    }
+
     /// The process that this dyno's address is known to be.
-    fn instance_at(&self, app: &str, dyno: &DynoSpec) -> Option<Box<str>> {
-        let here = [&self.addresses, &self.left].map(|known| known.get(&dyno.address));
-        let mut infos = here
-            .into_iter()
-            .flatten()
-            .map(|key| &self.dynos[key.0 as usize].info);
+    fn instance_at(
+        &self,
+        known: &[&HashMap<Address, DynoKey>],
+        app: &str,
+        dyno: &DynoSpec,
+    ) -> Option<Box<str>> {
+        let here = known.iter().filter_map(|known| known.get(&dyno.address));
+        let mut infos = here.map(|key| &self.dynos[key.0 as usize].info);
         let same = infos.find(|info| *info.app == *app && info.name == dyno.name);
         same.map(|info| info.instance.clone())
     }
@@ -125,6 +146,24 @@ impl Mesh {
     /// # Errors
     /// Why it can't be made.
     pub fn plan(&self, change: &Change) -> Result<Vec<Update>, ChangeError> {
+        self.plan_within(change, &self.limits, false)
+    }
+
+    /// The same for a change that several meshes make: it is refused by all or
+    /// by none, whatever limits each has and whichever requests.
+    ///
+    /// # Errors
+    /// Why it can't be made.
+    pub fn plan_shared(&self, change: &Change) -> Result<Vec<Update>, ChangeError> {
+        self.plan_within(change, &Limits::LARGEST, true)
+    }
+
+    fn plan_within(
+        &self,
+        change: &Change,
+        limits: &Limits,
+        shared: bool,
+    ) -> Result<Vec<Update>, ChangeError> {
         if change.operations.is_empty() || change.operations.len() > MAX_OPERATIONS {
             return Err(ChangeError::Invalid(format!(
                 "a change has 1 to {MAX_OPERATIONS} operations, not {}",
@@ -144,6 +183,8 @@ impl Mesh {
         let others = BTreeMap::new();
         let mut plan = Plan {
             mesh: self,
+            limits,
+            shared,
             app: &change.app,
             dynos_before,
             draft: before,
@@ -158,6 +199,9 @@ impl Mesh {
 
 struct Plan<'a> {
     mesh: &'a Mesh,
+    limits: &'a Limits,
+    /// Dynos that are there only because they have requests still do not count.
+    shared: bool,
     app: &'a str,
     dynos_before: usize,
     draft: Option<AppSpec>,
@@ -204,7 +248,7 @@ impl Plan<'_> {
                 self.app
             )));
         }
-        let max = self.mesh.limits.apps;
+        let max = self.limits.apps;
         // One that this change deletes makes room for itself.
         if self.mesh.by_name.len() >= max && !self.mesh.by_name.contains_key(self.app) {
             return Err(ChangeError::Exhausted(format!(
@@ -229,7 +273,7 @@ impl Plan<'_> {
 
     fn add_domain(&mut self, domain: &str) -> Result<(), ChangeError> {
         let domain = parse_domain(domain)?;
-        let max = self.mesh.limits.domains_per_app;
+        let max = self.limits.domains_per_app;
         let spec = self.draft()?;
         if spec.domains.contains(&domain) {
             return Err(ChangeError::AlreadyExists(format!(
@@ -285,7 +329,7 @@ impl Plan<'_> {
         if dyno.state.is_alive() {
             self.claim_address(dyno, takeover)?;
         }
-        let limits = &self.mesh.limits;
+        let limits = &self.limits;
         let (per_app, all) = (limits.dynos_per_app, limits.dynos);
         let elsewhere = self.mesh.totals().dynos - self.dynos_before;
         let spec = self.draft()?;
@@ -311,8 +355,10 @@ impl Plan<'_> {
                 dyno.instance
             ))
         };
-        if let Some(key) = self.mesh.instances.get(&dyno.instance) {
-            let info = &self.mesh.dynos[key.0 as usize].info;
+        let known = self.mesh.instances.get(&dyno.instance);
+        let known = known.map(|key| &self.mesh.dynos[key.0 as usize]);
+        if let Some(known) = known.filter(|known| !(self.shared && known.retired)) {
+            let info = &known.info;
             if *info.app != *self.app || info.name != dyno.name {
                 return Err(taken(&info.app, &info.name));
             }

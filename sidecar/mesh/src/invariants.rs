@@ -143,7 +143,11 @@ impl Mesh {
             holds(self.apps.contains(dyno.app.0 as usize), || {
                 format!("{} is of an app that is forgotten", info.instance)
             })?;
-            holds(self.instances.get(&info.instance) == Some(&key), || {
+            // One that is gone gives its instance up to one that is configured.
+            let found = self.instances.get(&info.instance).is_some_and(|found| {
+                *found == key || dyno.retired && !self.dynos[found.0 as usize].retired
+            });
+            holds(found, || {
                 format!("{} is not found by its instance", info.instance)
             })?;
             if dyno.retired {
@@ -169,7 +173,11 @@ impl Mesh {
         holds(alive == self.addresses.len(), || {
             "an address of nobody alive is kept".into()
         })?;
-        holds(self.instances.len() == self.dynos.len(), || {
+        let is_of = |(instance, key): (&Box<str>, &DynoKey)| {
+            let dyno = self.dynos.get(key.0 as usize);
+            dyno.is_some_and(|dyno| dyno.info.instance == *instance)
+        };
+        holds(self.instances.iter().all(is_of), || {
             "an instance of nobody is kept".into()
         })
     }

@@ -28,6 +28,22 @@ pub struct Limits {
     pub quarantine_longest: Duration,
 }
 
+impl Limits {
+    /// No mesh may set a higher one.
+    pub const LARGEST: Self = Self {
+        apps: 10_000_000,
+        dynos: 20_000_000,
+        dynos_per_app: 10_000,
+        domains_per_app: 1_000,
+        waiting: 10_000_000,
+        sessions: 65_536,
+        asks_per_session: 65_536,
+        session_grace: Duration::from_secs(60),
+        quarantine_first: Duration::from_secs(60),
+        quarantine_longest: Duration::from_secs(600),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::mode::Mode;
+use super::{broker::Secret, mode::Mode};
 
 /// The sidecar of the mesh: decides which dyno serves a request.
 #[derive(Debug, Parser)]
@@ -158,6 +158,65 @@ pub struct Options {
         help_heading = "TCP"
     )]
     pub control_tls_client_ca: Option<PathBuf>,
+
+    /// The broker whose route log this sidecar shares with others:
+    /// amqp[s]://USER@HOST:PORT/VHOST [default: none, it is alone]
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Broker"
+    )]
+    pub broker_url: Option<Secret>,
+    /// The file with its password, if that is not in the URL
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_PASSWORD_FILE",
+        value_name = "FILE",
+        help_heading = "Broker"
+    )]
+    pub broker_password_file: Option<PathBuf>,
+    /// What the names of everything in the broker begin with [default: mesh]
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_PREFIX",
+        value_name = "NAME",
+        help_heading = "Broker"
+    )]
+    pub broker_prefix: Option<String>,
+    /// A silent broker is given up after twice as long [default: 5]
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_HEARTBEAT_S",
+        value_name = "S",
+        help_heading = "Broker"
+    )]
+    pub broker_heartbeat_s: Option<u64>,
+    /// An authority for the broker's certificate, besides the system's (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_TLS_CA",
+        value_name = "FILE",
+        help_heading = "Broker"
+    )]
+    pub broker_tls_ca: Option<PathBuf>,
+    /// This sidecar's certificate chain for the broker (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_TLS_CERT",
+        value_name = "FILE",
+        help_heading = "Broker"
+    )]
+    pub broker_tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_TLS_KEY",
+        value_name = "FILE",
+        help_heading = "Broker"
+    )]
+    pub broker_tls_key: Option<PathBuf>,
 
     /// How much is logged [default: info]
     #[arg(

@@ -11,8 +11,9 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Cli, ConfigError, LogFormat, LogLevel, Options, Tcp,
+    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, Tcp,
     bounds::NUMBERS,
+    broker,
     mode::Mode,
     paths::{CONFIG_FILE, Places, host_name},
     tls,
@@ -29,6 +30,7 @@ pub struct Config {
     pub control: SocketOptions,
     pub router_tcp: Option<Tcp>,
     pub control_tcp: Option<Tcp>,
+    pub broker: Option<Broker>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub limits: Limits,
@@ -46,6 +48,9 @@ impl Config {
     pub fn check_files(&self) -> Result<(), ConfigError> {
         for tcp in [&self.router_tcp, &self.control_tcp].into_iter().flatten() {
             tcp.tls.load()?;
+        }
+        if let Some(tls) = self.broker.as_ref().and_then(|broker| broker.tls.as_ref()) {
+            tls.load()?;
         }
         Ok(())
     }
@@ -85,7 +90,11 @@ fn read(file: &Path) -> Result<Table, ConfigError> {
     })?;
     let malformed = |error: toml::de::Error| ConfigError::Malformed {
         file: file.into(),
-        error: error.to_string().trim_end().into(),
+        // It shows the line, in which there may be a password.
+        error: match error.to_string().contains("broker-url") {
+            true => error.message().into(),
+            false => error.to_string().trim_end().into(),
+        },
     };
     // Read as options first: its errors show the line.
     toml::from_str::<Options>(&text).map_err(malformed)?;
@@ -142,6 +151,8 @@ fn resolve(
         }
     }
     let config = config(&options, &said, own_directory)?;
+    // The settings are shown.
+    options.broker_url = options.broker_url.map(|_| "(secret)".into());
     Ok(Effective { options, config })
 }
 
@@ -181,6 +192,7 @@ fn fill(options: &mut Options, places: &Places) -> Result<Option<PathBuf>, Confi
     options.node.get_or_insert_with(host_name);
     options.router_socket_mode.get_or_insert(Mode(0o660));
     options.control_socket_mode.get_or_insert(Mode(0o660));
+    options.broker_prefix.get_or_insert_with(|| "mesh".into());
     options.log_level.get_or_insert(LogLevel::Info);
     options.log_format.get_or_insert(LogFormat::Text);
     Ok(own)
@@ -219,6 +231,8 @@ fn config(
     if router.path == control.path {
         return Err(said.wrong("control-socket", "routers and operators need a socket each"));
     }
+    let heartbeat_s = u16::try_from(options.broker_heartbeat_s.unwrap_or(0)).unwrap_or(u16::MAX);
+    let broker = broker::broker(options, said, heartbeat_s)?;
     let [router_tcp, control_tcp] = tls::services(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {
@@ -232,6 +246,7 @@ fn config(
         control,
         router_tcp,
         control_tcp,
+        broker,
         log_level: options.log_level.unwrap_or(LogLevel::Info),
         log_format: options.log_format.unwrap_or(LogFormat::Text),
         limits,

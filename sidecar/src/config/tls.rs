@@ -135,21 +135,21 @@ impl TlsFiles {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
     fs::read(file).map_err(|error| ConfigError::Unreadable {
         file: file.into(),
         error,
     })
 }
 
-fn malformed(file: &Path, error: String) -> ConfigError {
+pub(super) fn malformed(file: &Path, error: String) -> ConfigError {
     ConfigError::Malformed {
         file: file.into(),
         error,
     }
 }
 
-fn check_certificates(file: &Path, text: &[u8]) -> Result<(), ConfigError> {
+pub(super) fn check_certificates(file: &Path, text: &[u8]) -> Result<(), ConfigError> {
     let mut all = CertificateDer::pem_slice_iter(text).peekable();
     if all.peek().is_none() {
         return Err(malformed(file, "no certificate in PEM".into()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh::{AppView, Totals};
 
-use super::Driver;
+use super::{Driver, log::Stand};
 
 /// Apps looked at under one lock.
 const APPS_PER_STEP: usize = 256;
@@ -40,9 +40,13 @@ impl Driver {
         Step { apps, next }
     }
 
-    /// The mesh as a whole, and whether everybody known from before has reported.
+    /// The mesh as a whole, and whether it has its table and everybody known from
+    /// before has reported.
     pub fn totals(&self) -> (Totals, bool) {
-        self.act(None, |mesh, _| (mesh.totals(), !mesh.is_recovering()))
+        let has_table = self.changes.stand().is_none_or(Stand::is_ready);
+        self.act(None, |mesh, _| {
+            (mesh.totals(), has_table && !mesh.is_recovering())
+        })
     }
 
     /// Time since the start.

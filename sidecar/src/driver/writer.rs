@@ -18,10 +18,13 @@ use crate::{
     store::{Store, StoreError, WorkerProcess, Write},
 };
 use batch::Batch;
+pub use history::History;
 use inbox::{ChangeJob, Jobs, WorkerJob};
 pub use inbox::{Changes, Inbox, Pending};
 
 mod batch;
+mod entry;
+mod history;
 mod inbox;
 
 /// The disk, as the writer needs it.
@@ -57,12 +60,25 @@ pub enum ApplyError {
     /// The disk failed.
     #[error("nothing was changed: {0}")]
     Disk(Arc<str>),
+    /// There is a log, and it takes no changes now.
+    #[error(
+        "nothing was changed: the route log takes no changes ({0}); known routes are still \
+         served, try again when `meshctl status` says \"in sync\""
+    )]
+    Away(Arc<str>),
+    /// It was published, maybe, and its echo did not come.
+    #[error(
+        "whether the change was made is not known: the broker did not confirm it in time; look at \
+         the app before you try again"
+    )]
+    InDoubt,
     /// This process ends.
     #[error("meshd is stopping; whether the change was made is not known")]
     Stopping,
 }
 
-pub(super) type Outcome = Result<Applied, ApplyError>;
+/// What became of a change.
+pub type Outcome = Result<Applied, ApplyError>;
 
 /// Which process each worker is.
 pub type Workers = HashMap<WorkerId, WorkerProcess>;
@@ -74,6 +90,8 @@ pub struct Writer<J> {
     inbox: Inbox,
     /// The workers on disk: most that say hello are there already.
     known: Workers,
+    /// How far the table is along the log, if one makes it.
+    history: History,
     /// What the disk has to be told first, because a transaction failed and it
     /// is not known how far it got.
     owed: Vec<Write>,
@@ -84,12 +102,19 @@ impl<J: Journal> Writer<J> {
     /// `workers` already.
     pub fn new(driver: Arc<Driver>, journal: J, inbox: Inbox, workers: Workers) -> Self {
         Self {
+            history: History::default(),
             driver,
             journal,
             inbox,
             known: workers,
             owed: Vec::new(),
         }
+    }
+
+    /// The same for a table that a log makes, and that is this far.
+    #[must_use]
+    pub fn following(self, history: History) -> Self {
+        Self { history, ..self }
     }
 
     /// Works until stopped. Returns the journal, so that it can be closed.
@@ -142,6 +167,7 @@ impl<J: Journal> Writer<J> {
         for job in jobs.drain(..) {
             match job {
                 ChangeJob::Change(change, reply) => batch.change(change, reply),
+                ChangeJob::Entry(entry) => batch.entry(entry, &mut self.history),
                 ChangeJob::Stop => stop = true,
             }
         }
@@ -158,6 +184,13 @@ impl<J: Journal> Writer<J> {
         match self.journal.commit(&writes) {
             Ok(()) => {
                 batch.note(&mut self.known);
+                batch.made();
+            }
+            Err(error) if batch.is_of_log() => {
+                // Only the disk is behind, and it is so as a whole: at an
+                // earlier place of the log with the table of that place.
+                tracing::error!("{error}; the table goes on in memory");
+                self.owed = latest(writes);
                 batch.made();
             }
             Err(error) => {

@@ -115,6 +115,7 @@ impl Control for ControlService {
             leases: count(totals.leases),
             waiting: count(totals.waiting),
             counters: Some(convert::counters(&totals.counters)),
+            log: self.driver.changes().log().map(convert::log_status),
         }))
     }
 }

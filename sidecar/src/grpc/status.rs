@@ -37,7 +37,9 @@ pub(super) fn apply_error(error: &ApplyError) -> Status {
         ApplyError::Refused(ChangeError::AlreadyExists(_)) => Code::AlreadyExists,
         ApplyError::Refused(ChangeError::Conflict { .. }) => Code::Aborted,
         ApplyError::Refused(ChangeError::Exhausted(_)) => Code::ResourceExhausted,
-        ApplyError::Disk(_) | ApplyError::Stopping => Code::Unavailable,
+        ApplyError::Disk(_) | ApplyError::Away(_) | ApplyError::InDoubt | ApplyError::Stopping => {
+            Code::Unavailable
+        }
     };
     Status::new(code, error.to_string())
 }

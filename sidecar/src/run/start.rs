@@ -9,10 +9,10 @@ use rand::random;
 
 use crate::{
     config::Config,
-    driver::{Changes, Clock, Driver, Inbox, Workers},
+    driver::{Changes, Clock, Driver, History, Inbox, Proposals, Workers},
     grpc::Identity,
     panics,
-    store::{Store, WorkerProcess},
+    store::{Store, WorkerProcess, Write},
 };
 
 /// What there is after loading.
@@ -25,6 +25,10 @@ pub(super) struct Started {
     pub(super) awaited: Vec<(WorkerId, WorkerProcess)>,
     /// All that are on disk.
     pub(super) workers: Workers,
+    /// How far the table is along the log that makes it.
+    pub(super) history: History,
+    /// What callers want in the log, if there is one.
+    pub(super) proposals: Option<Proposals>,
     node_id: u64,
 }
 
@@ -58,7 +62,21 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
     let known: Vec<_> = awaited.iter().map(|(worker, _)| *worker).collect();
     mesh.recover(known, clock.now() + config.recovery);
 
-    let (changes, inbox) = Changes::new();
+    let (changes, inbox, proposals) = match &config.broker {
+        Some(_) => {
+            let (changes, inbox, proposals) = Changes::by_log(loaded.position);
+            (changes, inbox, Some(proposals))
+        }
+        None => {
+            let (changes, inbox) = Changes::new();
+            (changes, inbox, None)
+        }
+    };
+    if config.broker.is_none() && loaded.position.is_some() {
+        // From now on it is not what the log says.
+        store.commit(&[Write::Log(None)])?;
+    }
+    let history = History::new(loaded.position, loaded.seen);
     for (worker, _) in &gone {
         changes.forget(*worker);
     }
@@ -75,6 +93,8 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
         identity,
         awaited,
         workers,
+        history,
+        proposals,
         node_id: loaded.node,
     })
 }

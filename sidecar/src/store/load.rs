@@ -1,11 +1,11 @@
 //! Reading everything, once, at the start.
 
 use mesh::{AppSpec, WorkerId};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 
 use super::{
-    Store, StoreError, WorkerProcess, app,
-    schema::{APPS, KEY_NODE, META, WORKERS},
+    Position, Seen, Store, StoreError, WorkerProcess, app,
+    schema::{APPS, KEY_LOG, KEY_NODE, LOG, META, SEEN, WORKERS},
 };
 use crate::panics;
 
@@ -18,6 +18,10 @@ pub struct Loaded {
     pub apps: usize,
     /// The workers that were connected.
     pub workers: Vec<(WorkerId, WorkerProcess)>,
+    /// How far the apps are along the log that makes them.
+    pub position: Option<Position>,
+    /// The changes of it that were seen to.
+    pub seen: Seen,
 }
 
 enum Unreadable {
@@ -70,9 +74,35 @@ fn read(database: &Database, mut each: impl FnMut(AppSpec)) -> Result<Loaded, Un
         .open_table(META)?
         .get(KEY_NODE)?
         .map_or(0, |node| node.value());
+    let (position, seen) = read_log(&transaction)?;
     Ok(Loaded {
         node,
         apps,
         workers,
+        position,
+        seen,
     })
+}
+
+fn read_log(transaction: &ReadTransaction) -> Result<(Option<Position>, Seen), redb::Error> {
+    let log = match transaction.open_table(LOG) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok((None, Seen::default())),
+        log => log?,
+    };
+    let Some(log) = log.get(KEY_LOG)? else {
+        return Ok((None, Seen::default()));
+    };
+    let (log, offset, mark, next) = log.value();
+    let mut ring = Vec::new();
+    match transaction.open_table(SEEN) {
+        Err(TableError::TableDoesNotExist(_)) => {}
+        seen => {
+            for entry in seen?.iter()? {
+                ring.push(entry?.1.value());
+            }
+        }
+    }
+    let next = usize::try_from(next).unwrap_or(0);
+    let position = Position { log, offset, mark };
+    Ok((Some(position), Seen { ring, next }))
 }

@@ -13,7 +13,7 @@ use redb::{Database, DatabaseError, ReadableDatabase};
 use super::{
     Problem, StoreError,
     lock::lock,
-    schema::{APPS, KEY_NODE, KEY_VERSION, META, VERSION, WORKERS},
+    schema::{ALONE, APPS, KEY_NODE, KEY_VERSION, META, VERSION, WORKERS},
 };
 use crate::panics;
 
@@ -122,7 +122,7 @@ fn check_version(path: &Path, database: &impl ReadableDatabase) -> Result<(), St
                 problem,
             })
         }
-        Some(VERSION) => Ok(()),
+        Some(ALONE..=VERSION) => Ok(()),
         _ => Err(StoreError::corrupt(path, "it is not a store of meshd")),
     }
 }
@@ -158,7 +158,7 @@ fn fill(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
-        meta.insert(KEY_VERSION, VERSION)?;
+        meta.insert(KEY_VERSION, ALONE)?;
         meta.insert(KEY_NODE, random::<u64>())?;
         transaction.open_table(APPS)?;
         transaction.open_table(WORKERS)?;

@@ -2,8 +2,11 @@
 
 use redb::TableDefinition;
 
-/// Counts incompatible forms of the file.
-pub(super) const VERSION: u64 = 1;
+/// Counts incompatible forms of the file. The second one is that of a table made
+/// by a log: who does not know of it would change the one and not the other.
+pub(super) const VERSION: u64 = 2;
+/// The form of a table that no log makes.
+pub(super) const ALONE: u64 = 1;
 
 /// [`KEY_VERSION`] and [`KEY_NODE`].
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -12,7 +15,15 @@ pub(super) const APPS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// By worker: its process id and when that process started.
 pub(super) const WORKERS: TableDefinition<'_, u64, (u32, u64)> = TableDefinition::new("workers");
 
+/// By [`KEY_LOG`]: the log, the offset, the mark and the next place in [`SEEN`].
+pub(super) const LOG: TableDefinition<'_, &str, (u128, u64, u128, u64)> =
+    TableDefinition::new("log");
+/// By place: changes that were seen to.
+pub(super) const SEEN: TableDefinition<'_, u64, u128> = TableDefinition::new("seen");
+
 /// The form of this file.
 pub(super) const KEY_VERSION: &str = "schema";
 /// The node's identity: made once, at random.
 pub(super) const KEY_NODE: &str = "node";
+/// How far the table is along the log.
+pub(super) const KEY_LOG: &str = "position";

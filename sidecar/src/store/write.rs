@@ -1,11 +1,11 @@
 //! What can be written.
 
 use mesh::{Update, WorkerId};
-use redb::WriteTransaction;
+use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    Store, StoreError, WorkerProcess, app,
-    schema::{APPS, WORKERS},
+    Position, Store, StoreError, WorkerProcess, app,
+    schema::{ALONE, APPS, KEY_LOG, KEY_VERSION, LOG, META, SEEN, VERSION, WORKERS},
 };
 
 /// One thing to write.
@@ -15,6 +15,17 @@ pub enum Write {
     App(Update),
     /// A worker is this process, or gone.
     Worker(WorkerId, Option<WorkerProcess>),
+    /// The table is this far along a log, or no log makes it.
+    Log(Option<Position>),
+    /// A change was seen to.
+    Seen {
+        /// Its place.
+        slot: u64,
+        /// Which change.
+        id: u128,
+        /// The place of the next one.
+        next: u64,
+    },
 }
 
 /// Where something is written.
@@ -24,6 +35,10 @@ pub enum Place {
     App(Box<str>),
     /// That worker.
     Worker(WorkerId),
+    /// The place in the log.
+    Log,
+    /// That place among the changes that were seen to.
+    Seen(u64),
 }
 
 impl Write {
@@ -32,6 +47,8 @@ impl Write {
         match self {
             Self::App(update) => Place::App(update.app().into()),
             Self::Worker(worker, _) => Place::Worker(*worker),
+            Self::Log(_) => Place::Log,
+            Self::Seen { slot, .. } => Place::Seen(*slot),
         }
     }
 }
@@ -59,6 +76,7 @@ impl Store {
             .begin_write()
             .map_err(|error| failed(error.into()))?;
         fill(&transaction, writes).map_err(failed)?;
+        fill_log(&transaction, writes).map_err(failed)?;
         transaction.commit().map_err(|error| failed(error.into()))
     }
 }
@@ -80,7 +98,64 @@ fn fill(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Er
             Write::Worker(worker, None) => {
                 workers.remove(worker.0)?;
             }
+            Write::Log(_) | Write::Seen { .. } => {}
         }
     }
+    Ok(())
+}
+
+fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
+    let mut seen = None;
+    let mut position = None;
+    let mut next = None;
+    for write in writes {
+        match write {
+            Write::Log(reached) => position = Some(*reached),
+            Write::Seen {
+                slot,
+                id,
+                next: after,
+            } => {
+                let seen = match &mut seen {
+                    Some(seen) => seen,
+                    none => none.insert(transaction.open_table(SEEN)?),
+                };
+                seen.insert(*slot, *id)?;
+                next = Some(*after);
+            }
+            Write::App(_) | Write::Worker(..) => {}
+        }
+    }
+    drop(seen);
+    match position {
+        None => Ok(()),
+        Some(None) => leave(transaction),
+        Some(Some(position)) => reach(transaction, position, next),
+    }
+}
+
+fn reach(
+    transaction: &WriteTransaction,
+    position: Position,
+    next: Option<u64>,
+) -> Result<(), redb::Error> {
+    let mut log = transaction.open_table(LOG)?;
+    let before = log.get(KEY_LOG)?.map(|log| log.value().3);
+    let next = next.or(before).unwrap_or(0);
+    log.insert(
+        KEY_LOG,
+        (position.log, position.offset, position.mark, next),
+    )?;
+    if before.is_none() {
+        transaction.open_table(META)?.insert(KEY_VERSION, VERSION)?;
+    }
+    Ok(())
+}
+
+/// No log makes the table any more.
+fn leave(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.delete_table(LOG)?;
+    transaction.delete_table(SEEN)?;
+    transaction.open_table(META)?.insert(KEY_VERSION, ALONE)?;
     Ok(())
 }

@@ -31,6 +31,12 @@ impl Control {
         }
     }
 
+    /// Makes a change, or says why not.
+    pub async fn apply_change(&self, change: Change) -> Result<u64, Status> {
+        let applied = self.client.clone().apply(change).await?;
+        Ok(applied.into_inner().version)
+    }
+
     /// Makes a change of one app, or says why not.
     pub async fn try_apply(&self, app: &str, kinds: Vec<Kind>) -> Result<u64, Status> {
         let change = Change {
@@ -41,8 +47,7 @@ impl Control {
                 .map(|kind| Operation { kind: Some(kind) })
                 .collect(),
         };
-        let applied = self.client.clone().apply(change).await?;
-        Ok(applied.into_inner().version)
+        self.apply_change(change).await
     }
 
     /// Makes a change of one app.
@@ -77,6 +82,11 @@ impl Control {
             takeover: false,
         };
         self.apply(app, vec![Kind::PutDyno(put)]).await
+    }
+
+    /// Puts an app in maintenance.
+    pub async fn set_maintenance(&self, app: &str) -> u64 {
+        self.apply(app, vec![Kind::SetMaintenance(true)]).await
     }
 
     /// Says what became of a dyno.

@@ -26,6 +26,7 @@ pub struct Mesh {
     pub nginx: Nginx,
     meshd: Option<Process>,
     control: Control,
+    more: Vec<String>,
     dir: TempDir,
 }
 
@@ -34,6 +35,8 @@ pub struct Mesh {
 pub struct Builder {
     config: Config,
     no_sidecar: bool,
+    /// More arguments for the sidecar.
+    more: Vec<String>,
 }
 
 impl Builder {
@@ -101,6 +104,14 @@ impl Builder {
         self
     }
 
+    /// The sidecar shares the log of a broker.
+    #[must_use]
+    pub fn broker(mut self, url: &str, prefix: &str) -> Self {
+        let more = ["--broker-url", url, "--broker-prefix", prefix];
+        self.more.extend(more.map(ToOwned::to_owned));
+        self
+    }
+
     /// Nginx starts alone.
     #[must_use]
     pub fn without_sidecar(mut self) -> Self {
@@ -135,13 +146,14 @@ impl Builder {
         let control = Control::new(&path.join("control.sock"));
         let meshd = match self.no_sidecar {
             true => None,
-            false => Some(start_meshd(path, &control).await),
+            false => Some(start_meshd(path, &control, &self.more).await),
         };
         let nginx = Nginx::start(path, &path.join("router.sock"), &self.config).await;
         Mesh {
             nginx,
             meshd,
             control,
+            more: self.more,
             dir,
         }
     }
@@ -272,7 +284,7 @@ impl Mesh {
     /// Starts the sidecar (again), with the data that it had.
     pub async fn start_meshd(&mut self) {
         assert!(self.meshd.is_none(), "the sidecar runs");
-        self.meshd = Some(start_meshd(self.dir.path(), &self.control).await);
+        self.meshd = Some(start_meshd(self.dir.path(), &self.control, &self.more).await);
     }
 
     /// Sends the sidecar a signal.
@@ -319,7 +331,7 @@ impl Drop for Mesh {
     }
 }
 
-async fn start_meshd(dir: &Path, control: &Control) -> Process {
+async fn start_meshd(dir: &Path, control: &Control, more: &[String]) -> Process {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -336,6 +348,7 @@ async fn start_meshd(dir: &Path, control: &Control) -> Process {
         .arg("--control-socket")
         .arg(dir.join("control.sock"))
         .args(["--log-level", "info"])
+        .args(more)
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log);
     let mut process = Process::start(command, Signal::KILL).expect("meshd can be run");
@@ -350,7 +363,7 @@ async fn start_meshd(dir: &Path, control: &Control) -> Process {
     process
 }
 
-fn print_tail(path: &Path) {
+pub(super) fn print_tail(path: &Path) {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(TAIL)..];

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
 use crate::{
     driver::{Driver, Notice},
-    store::{WorkerProcess, Write},
+    store::{Position, WorkerProcess, Write},
 };
 
 /// See the module's documentation.
@@ -25,10 +25,17 @@ pub(super) struct Batch {
     undo: Vec<Update>,
     replies: Vec<Reply>,
     remembered: Vec<oneshot::Sender<Remembered>>,
+    /// How far the table is along the log after this.
+    pub(super) position: Option<Position>,
+    /// Changes of the log that were seen to.
+    pub(super) seen: Vec<Write>,
+    /// Who waits for a place in the log to be passed.
+    pub(super) markers: Vec<oneshot::Sender<()>>,
 }
 
 struct Reply {
-    to: oneshot::Sender<Outcome>,
+    /// `None`: whoever wanted it is elsewhere.
+    to: Option<oneshot::Sender<Outcome>>,
     /// What was made of it, or why not.
     made: Result<Made, ChangeError>,
 }
@@ -50,14 +57,29 @@ impl Batch {
             undo: Vec::new(),
             replies: Vec::new(),
             remembered: Vec::new(),
+            position: None,
+            seen: Vec::new(),
+            markers: Vec::new(),
         }
     }
 
     /// Makes a change in memory.
-    pub(super) fn change(&mut self, mut change: Change, to: oneshot::Sender<Outcome>) {
+    pub(super) fn change(&mut self, change: Change, to: oneshot::Sender<Outcome>) {
+        self.make(change, Some(to), |mesh, change| {
+            mesh.identify(change, fresh_instance);
+            mesh.plan(change)
+        });
+    }
+
+    /// Makes what `plan` says in memory. Says whether that was possible.
+    pub(super) fn make(
+        &mut self,
+        mut change: Change,
+        to: Option<oneshot::Sender<Outcome>>,
+        plan: impl FnOnce(&Mesh, &mut Change) -> Result<Vec<Update>, ChangeError>,
+    ) -> bool {
         let made = self.driver.act(None, |mesh, now| {
-            mesh.identify(&mut change, fresh_instance);
-            let updates = mesh.plan(&change)?;
+            let updates = plan(mesh, &mut change)?;
             let losses = losses(mesh, &updates);
             // A specification may be large: one for each app is enough.
             let fresh = updates
@@ -82,7 +104,18 @@ impl Batch {
                 recalls,
             }
         });
+        let is_made = made.is_ok();
         self.replies.push(Reply { to, made });
+        is_made
+    }
+
+    /// What the log says is not undone: the log goes on saying it.
+    pub(super) fn is_of_log(&self) -> bool {
+        self.position.is_some()
+    }
+
+    pub(super) fn driver(&self) -> &Driver {
+        &self.driver
     }
 
     pub(super) fn remember(
@@ -126,6 +159,8 @@ impl Batch {
                 .iter()
                 .map(|(worker, process)| Write::Worker(*worker, *process)),
         )
+        .chain(self.seen.iter().cloned())
+        .chain(self.position.map(|position| Write::Log(Some(position))))
     }
 
     /// It is on disk.
@@ -140,7 +175,12 @@ impl Batch {
                 }
                 Err(error) => (Err(ApplyError::Refused(error)), Vec::new()),
             };
-            self.driver.reply_after(recalls, to, outcome);
+            if let Some(to) = to {
+                self.driver.reply_after(recalls, to, outcome);
+            }
+        }
+        for marker in self.markers {
+            let _ = marker.send(());
         }
         for to in self.remembered {
             let _ = to.send(Ok(()));
@@ -155,10 +195,10 @@ impl Batch {
                 .act(None, |mesh, now| _ = mesh.apply(update, now));
         }
         let why: Arc<str> = why.into();
-        for reply in self.replies {
+        for to in self.replies.into_iter().filter_map(|reply| reply.to) {
             // A refusal may be due to another change of the batch, so it does
             // not hold either.
-            let _ = reply.to.send(Err(ApplyError::Disk(why.clone())));
+            let _ = to.send(Err(ApplyError::Disk(why.clone())));
         }
         for to in self.remembered {
             let _ = to.send(Err(why.clone()));

@@ -15,7 +15,10 @@ use tokio::sync::{
 };
 
 use super::{ApplyError, Outcome};
-use crate::store::WorkerProcess;
+use crate::{
+    driver::log::{Entry, LogView, Position, Proposals, Stand, Way},
+    store::WorkerProcess,
+};
 
 /// Jobs of a kind that wait for the writer; whoever comes then waits to be let in.
 const BACKLOG: usize = 1_024;
@@ -27,6 +30,7 @@ pub(super) type Remembered = Result<(), Arc<str>>;
 
 pub(super) enum ChangeJob {
     Change(Change, oneshot::Sender<Outcome>),
+    Entry(Entry),
     Stop,
 }
 
@@ -39,6 +43,8 @@ pub(super) enum WorkerJob {
 #[derive(Clone, Debug)]
 pub struct Changes {
     changes: Sender<ChangeJob>,
+    /// To the log, if there is one.
+    way: Option<Way>,
     workers: Sender<WorkerJob>,
 }
 
@@ -65,17 +71,51 @@ impl Changes {
         let (to_workers, workers) = mpsc::channel(BACKLOG);
         let way = Self {
             changes: to_changes,
+            way: None,
             workers: to_workers,
         };
         (way, Inbox { changes, workers })
     }
 
-    /// Hands a change in, after those handed in before.
+    /// The same where a log makes the changes, which begins for this sidecar
+    /// after `position`.
+    pub fn by_log(position: Option<Position>) -> (Self, Inbox, Proposals) {
+        let (mut changes, inbox) = Self::new();
+        let (way, proposals) = Way::new();
+        way.stand().loaded(position);
+        changes.way = Some(way);
+        (changes, inbox, proposals)
+    }
+
+    /// How this sidecar stands to the log, if it shares one.
+    pub fn log(&self) -> Option<LogView> {
+        self.way.as_ref().map(|way| way.stand().view())
+    }
+
+    pub(in crate::driver) fn stand(&self) -> Option<&Stand> {
+        self.way.as_ref().map(Way::stand)
+    }
+
+    /// Hands in what the log says, after what was handed in before.
     ///
     /// # Errors
     /// The writer is gone.
+    pub async fn follow(&self, entry: Entry) -> Result<(), ApplyError> {
+        let sent = self.changes.send(ChangeJob::Entry(entry)).await;
+        sent.map_err(|_| ApplyError::Stopping)
+    }
+
+    /// Hands a change in, after those handed in before: to the writer, or to the
+    /// log.
+    ///
+    /// # Errors
+    /// The writer is gone, or the log out of reach.
     pub async fn submit(&self, change: Change) -> Result<Pending, ApplyError> {
         let (reply, outcome) = oneshot::channel();
+        if let Some(way) = &self.way {
+            way.propose(change, reply).await?;
+            return Ok(Pending(outcome));
+        }
         let sent = self.changes.send(ChangeJob::Change(change, reply)).await;
         sent.map(|()| Pending(outcome))
             .map_err(|_| ApplyError::Stopping)

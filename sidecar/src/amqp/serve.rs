@@ -1,0 +1,65 @@
+//! Session after session, for as long as the driver lives.
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use tokio::time::{interval, sleep};
+
+use super::{
+    Options, backoff::Backoff, publish::Publisher, session::Common, topology::Names,
+    waiting::Waiting,
+};
+use crate::driver::{Driver, Position, Proposals, Standing, Sync};
+
+/// How often it is looked at who has waited too long.
+const EXPIRE_EVERY: Duration = Duration::from_millis(250);
+
+/// Keeps the table of `driver`, which is at `position` of its log, in step with
+/// the broker's, and publishes what is proposed. Returns when the driver stops.
+pub async fn serve(
+    options: Options,
+    driver: Arc<Driver>,
+    mut proposals: Proposals,
+    position: Option<Position>,
+) {
+    let names = Names::new(&options.prefix);
+    let waiting = Arc::new(Waiting::default());
+    let mut publisher = Publisher::new(&options.node, names.clone(), waiting.clone());
+    let common = Common {
+        options,
+        names,
+        driver: driver.clone(),
+        waiting: waiting.clone(),
+        position: Cell::new(position),
+        was_in_sync: Cell::new(false),
+    };
+    tokio::select! {
+        () = keep(&common, &mut publisher, &mut proposals) => {}
+        () = expire(&waiting) => {}
+        () = driver.stopped() => {}
+    }
+}
+
+async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Proposals) {
+    let mut backoff = Backoff::new();
+    loop {
+        let problem = common.session(publisher, proposals).await;
+        tracing::warn!(broker = common.options.address(), "no route log: {problem}");
+        proposals.set(Standing {
+            sync: Sync::Away,
+            problem: problem.to_string().into(),
+        });
+        proposals.turn_away();
+        if common.was_in_sync.take() {
+            backoff.reset();
+        }
+        sleep(backoff.next(rand::random())).await;
+    }
+}
+
+async fn expire(waiting: &Waiting) {
+    let mut looks = interval(EXPIRE_EVERY);
+    loop {
+        looks.tick().await;
+        waiting.expire();
+    }
+}

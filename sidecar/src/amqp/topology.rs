@@ -1,0 +1,115 @@
+//! What there has to be in the broker, made whenever it is missing.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+
+use super::problem::{Problem, within};
+
+/// Retention drops whole segments.
+const SEGMENT: i64 = 20_000_000;
+/// The log keeps so much, and nothing older than a week: a sidecar that was away
+/// for longer starts from a snapshot.
+const LOG_BYTES: i64 = 2_000_000_000;
+const LOG_AGE: &str = "7D";
+/// Copies of what was no entry; the oldest make room.
+const DEAD: i64 = 10_000;
+const DEAD_BYTES: i64 = 64_000_000;
+
+/// What things are called.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The exchange that entries are published to, and the stream they end in.
+    pub(super) route: String,
+    /// The exchange for what was no entry.
+    pub(super) dead_exchange: String,
+    /// The queue that it ends in.
+    pub(super) dead: String,
+}
+
+impl Names {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self {
+            route: format!("{prefix}.route"),
+            dead_exchange: format!("{prefix}.dlx"),
+            dead: format!("{prefix}.dead"),
+        }
+    }
+}
+
+/// Makes what is missing. What is there must be like this.
+pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Problem> {
+    let log = [
+        ("x-queue-type", text("stream")),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(LOG_BYTES)),
+        ("x-max-age", text(LOG_AGE)),
+        (
+            "x-stream-max-segment-size-bytes",
+            AMQPValue::LongLongInt(SEGMENT),
+        ),
+    ];
+    let dead = [
+        ("x-max-length", AMQPValue::LongLongInt(DEAD)),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(DEAD_BYTES)),
+        ("x-overflow", text("drop-head")),
+    ];
+    pair(channel, &names.route, &names.route, table(log)).await?;
+    pair(channel, &names.dead_exchange, &names.dead, table(dead)).await
+}
+
+/// An exchange, and the queue that gets everything from it.
+async fn pair(
+    channel: &Channel,
+    exchange: &str,
+    queue: &str,
+    arguments: FieldTable,
+) -> Result<(), Problem> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    within(
+        &format!("exchange {exchange}"),
+        channel.exchange_declare(
+            exchange.into(),
+            ExchangeKind::Topic,
+            durable,
+            FieldTable::default(),
+        ),
+    )
+    .await?;
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    within(
+        &format!("queue {queue}"),
+        channel.queue_declare(queue.into(), durable, arguments),
+    )
+    .await?;
+    within(
+        &format!("binding of {queue}"),
+        channel.queue_bind(
+            queue.into(),
+            exchange.into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        ),
+    )
+    .await
+}
+
+pub(super) fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in entries {
+        table.insert(key.into(), value);
+    }
+    table
+}

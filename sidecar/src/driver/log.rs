@@ -1,0 +1,76 @@
+//! The log that several sidecars share: what the driver knows of it.
+//!
+//! Without one, changes go straight to the writer. With one they are *proposed*:
+//! whoever serves the log (the module `amqp`) publishes them, and hands all that
+//! the log says, in its order, to the writer as an [`Entry`]. A proposal is
+//! answered when its own entry has been seen to.
+mod proposal;
+mod standing;
+
+pub use crate::store::Position;
+pub use proposal::{Proposal, Proposals, Reply};
+pub use standing::{LogView, Standing, Sync};
+
+pub(super) use proposal::Way;
+pub(super) use standing::{Counts, Stand};
+
+use mesh::Change;
+use tokio::sync::oneshot;
+
+/// What somebody said in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// For which log; `None`: for whichever it is.
+    pub log: Option<u128>,
+    /// The same for the same change; empty: not given.
+    pub change_id: Box<str>,
+    /// Which node.
+    pub node: Box<str>,
+    /// What.
+    pub what: What,
+}
+
+/// What can be said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A change is wanted.
+    Change(Change),
+    /// Whoever sees this has seen what was before it.
+    Sync(u64),
+    /// A log begins.
+    Genesis {
+        /// What it begins with; empty: with no apps.
+        snapshot: Box<str>,
+        /// The log that its founder was in before.
+        previous: Option<u128>,
+    },
+}
+
+/// An entry of the log, for the writer.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it is.
+    pub position: Position,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry is.
+#[derive(Debug)]
+pub enum EntryKind {
+    /// A change, and who waits for it here.
+    Change {
+        /// Tells it from others.
+        id: u128,
+        /// What is to be changed.
+        change: Change,
+        /// Who proposed it, if that was here.
+        reply: Option<Reply>,
+    },
+    /// Somebody here wants to know when everything before it has been seen to.
+    Marker(oneshot::Sender<()>),
+    /// Nothing changes, but the place in the log.
+    Other,
+    /// It is no entry: it counts as skipped.
+    Skipped,
+}

@@ -1,0 +1,116 @@
+//! From whoever wants a change to whoever publishes it.
+
+use std::sync::Arc;
+
+use mesh::Change;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Counts, Standing, Sync, standing::Stand};
+use crate::driver::writer::{ApplyError, Outcome};
+
+/// Proposals that wait to be published; whoever comes then waits to be let in.
+const BACKLOG: usize = 1_024;
+
+/// Where the outcome of a change goes.
+pub type Reply = oneshot::Sender<Outcome>;
+
+/// A change that somebody here wants in the log.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The change.
+    pub change: Change,
+    /// Who waits for what becomes of it.
+    pub reply: Reply,
+}
+
+/// Proposals as they come, and where to say how things stand.
+#[derive(Debug)]
+pub struct Proposals {
+    incoming: mpsc::Receiver<Proposal>,
+    stand: Arc<Stand>,
+}
+
+/// The way to whoever publishes.
+#[derive(Clone, Debug)]
+pub(in crate::driver) struct Way {
+    outgoing: mpsc::Sender<Proposal>,
+    stand: Arc<Stand>,
+}
+
+impl Way {
+    pub(in crate::driver) fn new() -> (Self, Proposals) {
+        let (outgoing, incoming) = mpsc::channel(BACKLOG);
+        let stand = Arc::new(Stand::default());
+        let way = Self {
+            outgoing,
+            stand: stand.clone(),
+        };
+        (way, Proposals { incoming, stand })
+    }
+
+    /// Hands a change in, unless it can't be published now.
+    pub(in crate::driver) async fn propose(
+        &self,
+        change: Change,
+        reply: Reply,
+    ) -> Result<(), ApplyError> {
+        if let Some(why) = self.stand.refuses() {
+            return Err(ApplyError::Away(why));
+        }
+        let sent = self.outgoing.send(Proposal { change, reply }).await;
+        sent.map_err(|_| ApplyError::Stopping)
+    }
+
+    pub(in crate::driver) fn stand(&self) -> &Stand {
+        &self.stand
+    }
+}
+
+impl Proposals {
+    /// The next one; `None`: there will be none.
+    pub async fn next(&mut self) -> Option<Proposal> {
+        self.incoming.recv().await
+    }
+
+    /// Those that wait are told that the log is away.
+    pub fn turn_away(&mut self) {
+        while let Ok(proposal) = self.incoming.try_recv() {
+            let why = self.stand.refuses().unwrap_or_default();
+            // An error means that the caller is gone.
+            let _ = proposal.reply.send(Err(ApplyError::Away(why)));
+        }
+    }
+
+    /// Says how things stand from now on.
+    pub fn set(&self, standing: Standing) {
+        self.stand.set(standing);
+    }
+
+    /// Says that changes can't be published now, or can again.
+    pub fn blocking(&self) -> impl Fn(Option<Arc<str>>) + use<> {
+        let stand = self.stand.clone();
+        move |why| stand.set_blocked(why)
+    }
+
+    /// Says that the table is in step with the log.
+    pub fn syncing(&self) -> impl Fn() + use<> {
+        let stand = self.stand.clone();
+        move || {
+            stand.set(Standing {
+                sync: Sync::InSync,
+                problem: "".into(),
+            });
+        }
+    }
+
+    /// Says how many changes of this sidecar's own callers are under way.
+    pub fn set_under_way(&self, count: usize) {
+        self.stand.counts().set_under_way(count);
+    }
+}
+
+impl Stand {
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}

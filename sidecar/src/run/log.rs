@@ -1,0 +1,63 @@
+//! The thread that speaks with the broker.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use anyhow::Context as _;
+use tokio::runtime::Builder;
+
+use super::spawn;
+use crate::{
+    amqp,
+    config::{Broker, BrokerPem, Config},
+    driver::{Driver, Position, Proposals},
+};
+
+/// Starts it, if there is a broker.
+pub(super) fn start(
+    config: &Config,
+    driver: &Arc<Driver>,
+    proposals: Option<Proposals>,
+    position: Option<Position>,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let (Some(broker), Some(proposals)) = (&config.broker, proposals) else {
+        return Ok(None);
+    };
+    let options = options(broker, &config.node)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start a runtime")?;
+    let driver = driver.clone();
+    let serving = move || {
+        let stop = StopAtEnd(driver.clone());
+        runtime.block_on(amqp::serve(options, driver, proposals, position));
+        drop(stop);
+    };
+    spawn("log", serving).map(Some)
+}
+
+/// Stops everything, also when a panic ends this thread.
+struct StopAtEnd(Arc<Driver>);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+fn options(broker: &Broker, node: &str) -> anyhow::Result<amqp::Options> {
+    let pem = broker.tls.as_ref().map(|tls| tls.load()).transpose()?;
+    let tls = pem.map(|BrokerPem { ca, identity }| amqp::Tls {
+        ca,
+        identity: identity.map(|(chain, key)| (chain, key.expose().into())),
+    });
+    Ok(amqp::Options {
+        host: broker.host.clone(),
+        port: broker.port,
+        vhost: broker.vhost.clone(),
+        user: broker.user.clone(),
+        password: broker.password.expose().into(),
+        prefix: broker.prefix.clone(),
+        heartbeat_s: broker.heartbeat_s,
+        tls,
+        node: node.into(),
+    })
+}
