@@ -51,12 +51,14 @@ impl Failure {
             ));
         }
         match status.code() {
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
-                Self::Unreachable(format!(
-                    "the sidecar does not answer ({}); try again",
-                    status.message()
-                ))
-            }
+            Code::Unavailable => Self::Unreachable(format!(
+                "the sidecar cannot do this now: {}",
+                status.message()
+            )),
+            Code::DeadlineExceeded | Code::Cancelled => Self::Unreachable(format!(
+                "the sidecar does not answer ({}); try again",
+                status.message()
+            )),
             code => Self::Refused(Refusal {
                 code,
                 message: status.message().to_owned(),

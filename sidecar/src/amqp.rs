@@ -23,8 +23,10 @@ mod options;
 mod place;
 mod problem;
 mod publish;
+mod reader;
 mod serve;
 mod session;
+mod snapshot;
 mod topology;
 mod waiting;
 

@@ -10,12 +10,17 @@ mod change;
 mod event;
 mod log;
 mod settings;
+mod snapshot;
 
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
 pub use change::{change_from_core, change_from_proto};
 pub use event::event;
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
+pub use snapshot::{
+    Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_to_bytes,
+    table_from_bytes,
+};
 
 /// A message that is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -33,7 +33,8 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use clock::Clock;
 pub use log::{
-    Entry, EntryKind, LogView, Position, Proposal, Proposals, Reply, Said, Standing, Sync, What,
+    Entry, EntryKind, Frozen, LogView, Position, Proposal, Proposals, Reply, Said, Seen, Standing,
+    Sync, What,
 };
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;

@@ -21,6 +21,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
     // Libraries only when they complain: theirs is a line for each frame.
     let ours = Targets::new()
         .with_target("meshd", level)
+        // What ends a connection is said by whoever has it.
+        .with_target("lapin", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let started = match format {

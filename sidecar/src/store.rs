@@ -9,7 +9,9 @@
 //! can't be read is an error that says what to do. A new file gets its name when
 //! it is complete, so one with that name is never half made.
 mod app;
+mod backup;
 mod error;
+mod frozen;
 mod load;
 mod lock;
 mod open;
@@ -19,6 +21,7 @@ mod worker;
 mod write;
 
 pub use error::{Problem, StoreError};
+pub use frozen::Frozen;
 pub use load::Loaded;
 pub use open::Store;
 pub use position::{Position, SEEN, Seen};

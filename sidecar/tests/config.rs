@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 37] = [
     "node",
     "data-dir",
     "router-socket",
@@ -26,6 +26,7 @@ const KEYS: [&str; 36] = [
     "broker-password-file",
     "broker-prefix",
     "broker-heartbeat-s",
+    "broker-snapshot-every-s",
     "broker-tls-ca",
     "broker-tls-cert",
     "broker-tls-key",
@@ -138,4 +139,69 @@ proptest! {
             prop_assert!(!complaint.is_empty());
         }
     }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let own = places(dir.path());
+    let said = |url: &str| {
+        let flag = format!("--broker-url={url}");
+        let line = format!("{own}broker-url = \"{url}\"\n");
+        [
+            effective(dir.path(), &own, &[flag]),
+            effective(dir.path(), &line, &[]),
+        ]
+    };
+    for wrong in [
+        "amqp://mesh:s3cret@host:99999/",
+        "http://mesh:s3cret@host/",
+        "amqp://mesh:s3cret@/",
+        "amqp://mesh:s3cret@host/?heartbeat=1",
+        "amqp://mesh:s3cret%zz@host/",
+        "mesh:s3cret",
+    ] {
+        for said in said(wrong) {
+            let complaint = said.expect_err(wrong);
+            assert!(complaint.contains("broker-url"), "{complaint}");
+            assert!(!complaint.contains("s3cret"), "{complaint}");
+        }
+    }
+    for said in said("amqp://mesh:s3cret@host/%2fv") {
+        let effective = said.expect("settings");
+        let broker = effective.config.broker.as_ref().expect("a broker");
+        assert_eq!(broker.password.expose(), "s3cret");
+        assert_eq!((&*broker.vhost, broker.port), ("/v", 5672));
+        let shown = toml::to_string(&effective.options).expect("shown");
+        for shown in [shown, format!("{effective:?}")] {
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+    let cut = format!("{own}broker-url = \"amqp://mesh:s3cret@host/\n");
+    let complaint = effective(dir.path(), &cut, &[]).expect_err("it is cut off");
+    assert!(!complaint.contains("s3cret"), "{complaint}");
+}
+
+#[test]
+fn the_password_may_be_in_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("password");
+    fs::write(&file, "s3cret\n").expect("written");
+    let flag = |url: &str| {
+        let file = format!("--broker-password-file={}", file.display());
+        let flags = [format!("--broker-url={url}"), file];
+        effective(dir.path(), &places(dir.path()), &flags)
+    };
+    let broker = flag("amqps://mesh@[::1]/x")
+        .expect("settings")
+        .config
+        .broker;
+    let broker = broker.expect("a broker");
+    assert_eq!(broker.password.expose(), "s3cret");
+    assert_eq!((&*broker.host, broker.port), ("::1", 5671));
+    let twice = flag("amqp://mesh:other@host/").expect_err("two passwords");
+    assert!(
+        twice.contains("broker-password-file") && !twice.contains("other"),
+        "{twice}"
+    );
 }

@@ -3,6 +3,8 @@
 mod basics;
 mod faults;
 mod hand;
+mod secure;
+mod tables;
 
 use dynomesh_proto::v1::{Change, Operation, Settings, operation::Kind};
 use e2e::harness::{Broker, Sidecar, broker};

@@ -10,6 +10,7 @@
 //! - `core`: the crate `mesh` alone.
 //! - `scale`: 50,000 apps: loading, restarting, memory.
 //! - `churn`: 10,000 changes a second while requests go on.
+//! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
 mod backend;
 mod changes;
@@ -31,6 +32,7 @@ mod sample;
 mod scale;
 mod shot;
 mod sidecar;
+mod sync;
 mod timer;
 mod trial;
 mod unit;
@@ -56,16 +58,19 @@ pub enum Part {
     Scale,
     /// Changes while requests go on.
     Churn,
+    /// Three sidecars, one table.
+    Sync,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
         Self::Scale,
         Self::Churn,
+        Self::Sync,
     ];
 }
 
@@ -82,6 +87,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Core => core::measure(plan, &mut report).await?,
             Part::Scale => scale::measure(plan, &mut report).await?,
             Part::Churn => churn::measure(plan, &mut report).await?,
+            Part::Sync => sync::measure(plan, &mut report).await?,
         }
     }
     Ok(report)

@@ -16,9 +16,7 @@ use super::{
 
 /// Entries that may be under way to here. With far more, a stream of many small
 /// chunks was seen to deliver nothing for seconds.
-const PREFETCH: u16 = 1_000;
-/// Entries that one acknowledgement is for, at most.
-const ACK_EVERY: usize = 250;
+pub(super) const PREFETCH: u16 = 1_000;
 /// The header, and the argument, that says where in the stream something is.
 const OFFSET: &str = "x-stream-offset";
 
@@ -35,7 +33,9 @@ pub(super) enum From {
 pub(super) struct Feed {
     consumer: Consumer,
     last: Option<Acker>,
-    unacked: usize,
+    unacked: u16,
+    /// Entries that one acknowledgement is for, at most.
+    ack_every: u16,
 }
 
 /// One of them.
@@ -57,8 +57,13 @@ impl Delivered {
 }
 
 impl Feed {
-    pub(super) async fn open(channel: &Channel, stream: &str, from: From) -> Result<Self, Problem> {
-        let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
+    pub(super) async fn open(
+        channel: &Channel,
+        stream: &str,
+        from: From,
+        prefetch: u16,
+    ) -> Result<Self, Problem> {
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
         within("limiting what is under way", qos).await?;
         let mut arguments = FieldTable::default();
         let from = match from {
@@ -78,12 +83,13 @@ impl Feed {
             consumer: within("reading the log", consumer).await?,
             last: None,
             unacked: 0,
+            ack_every: prefetch / 4,
         })
     }
 
     /// The next one. What came before it is acknowledged, sooner or later.
     pub(super) async fn next(&mut self) -> Result<Delivered, Problem> {
-        if self.unacked >= ACK_EVERY {
+        if self.unacked >= self.ack_every {
             self.ack().await?;
         }
         let next = match self.consumer.next().now_or_never() {

@@ -1,6 +1,6 @@
 //! Which broker, as whom.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use lapin::{
     tcp::{OwnedIdentity, OwnedTLSConfig},
@@ -20,6 +20,8 @@ pub struct Options {
     pub heartbeat_s: u16,
     /// `None`: without TLS.
     pub tls: Option<Tls>,
+    /// Between two snapshots, whoever writes them.
+    pub snapshot_every: Duration,
     /// This node, for people.
     pub node: String,
 }

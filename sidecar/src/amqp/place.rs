@@ -49,6 +49,8 @@ pub(super) enum Kind {
     },
     /// A marker.
     Sync(u64),
+    /// There is a snapshot.
+    Saved,
     /// A log began that does not count.
     Other,
     /// No entry.
@@ -137,7 +139,7 @@ fn kind(position: Position, said: Result<Said, Bad>) -> Kind {
     if let Some(log) = said.log.filter(|log| *log != position.log) {
         // A marker changes nothing, whoever it was for.
         return match said.what {
-            What::Sync(_) => Kind::Other,
+            What::Sync(_) | What::Saved { .. } => Kind::Other,
             _ => Kind::Bad(Bad::new("foreign-log", format!("log_id {log:032x}"))),
         };
     }
@@ -147,6 +149,7 @@ fn kind(position: Position, said: Result<Said, Bad>) -> Kind {
             change,
         },
         What::Sync(nonce) => Kind::Sync(nonce),
+        What::Saved { .. } => Kind::Saved,
         What::Genesis { .. } => Kind::Other,
     }
 }

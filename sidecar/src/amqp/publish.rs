@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     convert::said_to_bytes,
-    driver::{ApplyError, Proposal, Proposals, Said, What},
+    driver::{ApplyError, Driver, Proposal, Proposals, Said, What},
 };
 
 /// Entries that are not confirmed yet, at most.
@@ -48,6 +48,7 @@ pub(super) enum Order {
 pub(super) struct Publisher {
     node: Box<str>,
     names: Names,
+    driver: Arc<Driver>,
     waiting: Arc<Waiting>,
     /// In the order in which they were proposed.
     outstanding: BTreeMap<u64, Outgoing>,
@@ -74,10 +75,16 @@ pub(super) struct Outlet<'a> {
 }
 
 impl Publisher {
-    pub(super) fn new(node: &str, names: Names, waiting: Arc<Waiting>) -> Self {
+    pub(super) fn new(
+        node: &str,
+        names: Names,
+        driver: Arc<Driver>,
+        waiting: Arc<Waiting>,
+    ) -> Self {
         Self {
             node: node.into(),
             names,
+            driver,
             waiting,
             outstanding: BTreeMap::new(),
             next: 0,
@@ -139,6 +146,11 @@ impl Publisher {
 
     /// A change to be published. `None`: it can't be.
     fn take(&mut self, proposal: Proposal, log: Option<u128>) -> Option<u64> {
+        if let Err(error) = self.driver.admit(&proposal.change) {
+            // An error means that the caller is gone.
+            let _ = proposal.reply.send(Err(error.into()));
+            return None;
+        }
         let change_id: Box<str> = format!("{:032x}", rand::random::<u128>()).into();
         let key = change_key(&change_id, 0, 0);
         let said = Said {
@@ -269,6 +281,6 @@ fn routing_key(what: &What) -> String {
         What::Change(change) => {
             format!("route.app.{}", change.app.get(..128).unwrap_or(&change.app))
         }
-        What::Sync(_) | What::Genesis { .. } => "route.log".into(),
+        What::Sync(_) | What::Genesis { .. } | What::Saved { .. } => "route.log".into(),
     }
 }

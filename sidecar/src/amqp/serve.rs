@@ -1,6 +1,10 @@
 //! Session after session, for as long as the driver lives.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::{interval, sleep};
 
@@ -23,26 +27,38 @@ pub async fn serve(
 ) {
     let names = Names::new(&options.prefix);
     let waiting = Arc::new(Waiting::default());
-    let mut publisher = Publisher::new(&options.node, names.clone(), waiting.clone());
+    let mut publisher = Publisher::new(
+        &options.node,
+        names.clone(),
+        driver.clone(),
+        waiting.clone(),
+    );
     let common = Common {
         options,
         names,
         driver: driver.clone(),
         waiting: waiting.clone(),
         position: Cell::new(position),
+        left: Cell::new(None),
+        vain: Cell::new(0),
+        without_snapshot: Cell::new(false),
+        started: Instant::now(),
         was_in_sync: Cell::new(false),
     };
     tokio::select! {
         () = keep(&common, &mut publisher, &mut proposals) => {}
         () = expire(&waiting) => {}
-        () = driver.stopped() => {}
     }
 }
 
 async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Proposals) {
     let mut backoff = Backoff::new();
+    let mut stopped = std::pin::pin!(common.driver.stopped());
     loop {
-        let problem = common.session(publisher, proposals).await;
+        let problem = common.session(publisher, proposals, stopped.as_mut()).await;
+        let Some(problem) = problem else {
+            return;
+        };
         tracing::warn!(broker = common.options.address(), "no route log: {problem}");
         proposals.set(Standing {
             sync: Sync::Away,
@@ -52,7 +68,10 @@ async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Propos
         if common.was_in_sync.take() {
             backoff.reset();
         }
-        sleep(backoff.next(rand::random())).await;
+        tokio::select! {
+            () = sleep(backoff.next(rand::random())) => {}
+            () = &mut stopped => return,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub(super) use due::Due;
-pub(super) use read::{Found, Wanted, find};
+pub(super) use read::{Wanted, find};
 pub(super) use write::{Written, write};
 
 /// The AMQP type of a part.

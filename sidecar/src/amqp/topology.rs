@@ -14,6 +14,8 @@ const SEGMENT: i64 = 20_000_000;
 /// for longer starts from a snapshot.
 const LOG_BYTES: i64 = 2_000_000_000;
 const LOG_AGE: &str = "7D";
+/// Snapshots are kept so long as they fit: those of 50,000 apps have 2 MB each.
+const SNAPSHOT_BYTES: i64 = 1_000_000_000;
 /// Copies of what was no entry; the oldest make room.
 const DEAD: i64 = 10_000;
 const DEAD_BYTES: i64 = 64_000_000;
@@ -23,6 +25,8 @@ const DEAD_BYTES: i64 = 64_000_000;
 pub(super) struct Names {
     /// The exchange that entries are published to, and the stream they end in.
     pub(super) route: String,
+    /// The stream of snapshots.
+    pub(super) snapshots: String,
     /// The exchange for what was no entry.
     pub(super) dead_exchange: String,
     /// The queue that it ends in.
@@ -33,6 +37,7 @@ impl Names {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             route: format!("{prefix}.route"),
+            snapshots: format!("{prefix}.snap"),
             dead_exchange: format!("{prefix}.dlx"),
             dead: format!("{prefix}.dead"),
         }
@@ -55,7 +60,17 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Prob
         ("x-max-length-bytes", AMQPValue::LongLongInt(DEAD_BYTES)),
         ("x-overflow", text("drop-head")),
     ];
+    let snapshots = [
+        ("x-queue-type", text("stream")),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(SNAPSHOT_BYTES)),
+        ("x-max-age", text(LOG_AGE)),
+        (
+            "x-stream-max-segment-size-bytes",
+            AMQPValue::LongLongInt(SEGMENT),
+        ),
+    ];
     pair(channel, &names.route, &names.route, table(log)).await?;
+    queue(channel, &names.snapshots, table(snapshots)).await?;
     pair(channel, &names.dead_exchange, &names.dead, table(dead)).await
 }
 
@@ -63,7 +78,7 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Prob
 async fn pair(
     channel: &Channel,
     exchange: &str,
-    queue: &str,
+    name: &str,
     arguments: FieldTable,
 ) -> Result<(), Problem> {
     let durable = ExchangeDeclareOptions {
@@ -80,19 +95,11 @@ async fn pair(
         ),
     )
     .await?;
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
+    self::queue(channel, name, arguments).await?;
     within(
-        &format!("queue {queue}"),
-        channel.queue_declare(queue.into(), durable, arguments),
-    )
-    .await?;
-    within(
-        &format!("binding of {queue}"),
+        &format!("binding of {name}"),
         channel.queue_bind(
-            queue.into(),
+            name.into(),
             exchange.into(),
             "#".into(),
             QueueBindOptions::default(),
@@ -100,6 +107,15 @@ async fn pair(
         ),
     )
     .await
+}
+
+async fn queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), Problem> {
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(name.into(), durable, arguments);
+    within(&format!("queue {name}"), declared).await.map(drop)
 }
 
 pub(super) fn text(text: &str) -> AMQPValue {

@@ -28,7 +28,7 @@ macro_rules! number {
 /// A session's grace has to outlast a reconnect. Of pings, see [`Pings`].
 ///
 /// [`Pings`]: crate::listen::Pings
-pub(super) const NUMBERS: [Number; 14] = [
+pub(super) const NUMBERS: [Number; 15] = [
     number!(session_grace_ms, "session-grace-ms", 500, 0..=60_000),
     number!(recovery_ms, "recovery-ms", 5_000, 0..=60_000),
     number!(quarantine_first_ms, "quarantine-first-ms", 500, 1..=60_000),
@@ -41,6 +41,12 @@ pub(super) const NUMBERS: [Number; 14] = [
     number!(ping_every_ms, "ping-every-ms", 5_000, 100..=3_600_000),
     number!(ping_within_ms, "ping-within-ms", 10_000, 100..=3_600_000),
     number!(broker_heartbeat_s, "broker-heartbeat-s", 5, 1..=600),
+    number!(
+        broker_snapshot_every_s,
+        "broker-snapshot-every-s",
+        600,
+        1..=86_400
+    ),
     number!(max_apps, "max-apps", 1_000_000, 1..=10_000_000),
     number!(max_dynos, "max-dynos", 2_000_000, 1..=20_000_000),
     number!(max_dynos_per_app, "max-dynos-per-app", 10_000, 1..=10_000),

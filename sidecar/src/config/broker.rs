@@ -3,6 +3,7 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -61,6 +62,7 @@ pub struct Broker {
     pub password: Secret,
     pub prefix: String,
     pub heartbeat_s: u16,
+    pub snapshot_every: Duration,
     /// `None`: without TLS.
     pub tls: Option<BrokerTls>,
 }
@@ -118,6 +120,7 @@ pub(super) fn broker(
     options: &Options,
     said: &Said<'_>,
     heartbeat_s: u16,
+    snapshot_every: Duration,
 ) -> Result<Option<Broker>, ConfigError> {
     let Some(url) = &options.broker_url else {
         return alone(options, said);
@@ -160,6 +163,7 @@ pub(super) fn broker(
         password,
         prefix: prefix(options, said)?,
         heartbeat_s,
+        snapshot_every,
         tls: tls(options, said, secure)?,
     }))
 }

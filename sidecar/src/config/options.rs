@@ -193,6 +193,14 @@ pub struct Options {
         help_heading = "Broker"
     )]
     pub broker_heartbeat_s: Option<u64>,
+    /// Between two snapshots of the table, whichever sidecar writes them [default: 600]
+    #[arg(
+        long,
+        env = "DYNOMESH_BROKER_SNAPSHOT_EVERY_S",
+        value_name = "S",
+        help_heading = "Broker"
+    )]
+    pub broker_snapshot_every_s: Option<u64>,
     /// An authority for the broker's certificate, besides the system's (PEM)
     #[arg(
         long,

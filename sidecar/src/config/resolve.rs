@@ -232,7 +232,8 @@ fn config(
         return Err(said.wrong("control-socket", "routers and operators need a socket each"));
     }
     let heartbeat_s = u16::try_from(options.broker_heartbeat_s.unwrap_or(0)).unwrap_or(u16::MAX);
-    let broker = broker::broker(options, said, heartbeat_s)?;
+    let snapshot_every = Duration::from_secs(options.broker_snapshot_every_s.unwrap_or(0));
+    let broker = broker::broker(options, said, heartbeat_s, snapshot_every)?;
     let [router_tcp, control_tcp] = tls::services(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {

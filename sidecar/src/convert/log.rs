@@ -32,6 +32,10 @@ pub fn said_from_bytes(form: Form, bytes: &[u8]) -> Result<Said, Malformed> {
         Malformed::new("entry", "has neither change, sync nor genesis known here")
     })?;
     let what = match kind {
+        Kind::Saved(saved) => What::Saved {
+            snapshot: saved.snapshot_id.into(),
+            offset: saved.offset,
+        },
         Kind::Change(change) => {
             let change = change_from_proto(change);
             What::Change(change.map_err(|error| error.within("change"))?)
@@ -50,7 +54,7 @@ pub fn said_from_bytes(form: Form, bytes: &[u8]) -> Result<Said, Malformed> {
     })
 }
 
-fn log_id(field: &str, text: &str) -> Result<Option<u128>, Malformed> {
+pub(super) fn log_id(field: &str, text: &str) -> Result<Option<u128>, Malformed> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -67,6 +71,10 @@ fn log_id(field: &str, text: &str) -> Result<Option<u128>, Malformed> {
 pub fn said_to_bytes(said: &Said) -> Vec<u8> {
     let kind = match &said.what {
         What::Change(change) => Kind::Change(change_from_core(change)),
+        What::Saved { snapshot, offset } => Kind::Saved(v1::Saved {
+            snapshot_id: (**snapshot).into(),
+            offset: *offset,
+        }),
         What::Sync(nonce) => Kind::Sync(v1::Sync { nonce: *nonce }),
         What::Genesis { snapshot, previous } => Kind::Genesis(v1::Genesis {
             snapshot_id: (**snapshot).into(),
@@ -82,7 +90,7 @@ pub fn said_to_bytes(said: &Said) -> Vec<u8> {
     entry.encode_to_vec()
 }
 
-fn hex(id: u128) -> String {
+pub(super) fn hex(id: u128) -> String {
     let mut text = String::with_capacity(32);
     // Writing to a string does not fail.
     let _ = write!(text, "{id:032x}");

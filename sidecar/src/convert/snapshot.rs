@@ -137,7 +137,10 @@ impl SnapshotEnd {
 pub fn part_from_bytes(bytes: &[u8]) -> Result<Part, Malformed> {
     let wrong = |error: String| Malformed::new("part", error);
     let part = v1::SnapshotPart::decode(bytes).map_err(|error| wrong(error.to_string()))?;
-    let kind = match part.kind.ok_or_else(|| wrong("is of no kind known here".into()))? {
+    let kind = match part
+        .kind
+        .ok_or_else(|| wrong("is of no kind known here".into()))?
+    {
         Kind::Piece(piece) => PartKind::Piece(piece),
         Kind::Sync(sync) => PartKind::Sync(sync.nonce),
         Kind::End(end) => {
@@ -170,7 +173,10 @@ pub fn part_to_bytes(part: Part) -> Vec<u8> {
         PartKind::End(end) => Kind::End(v1::SnapshotEnd {
             log_id: log::hex(end.log),
             offset: end.at.map_or(0, |(offset, _)| offset),
-            mark: end.at.map(|(_, mark)| mark.to_be_bytes().to_vec()).unwrap_or_default(),
+            mark: end
+                .at
+                .map(|(_, mark)| mark.to_be_bytes().to_vec())
+                .unwrap_or_default(),
             pieces: end.pieces,
             apps: end.apps,
             sha256: end.sha256,

@@ -4,17 +4,18 @@
 //! whoever serves the log (the module `amqp`) publishes them, and hands all that
 //! the log says, in its order, to the writer as an [`Entry`]. A proposal is
 //! answered when its own entry has been seen to.
+mod admission;
 mod proposal;
 mod standing;
 
-pub use crate::store::Position;
+pub use crate::store::{Frozen, Position, Seen};
 pub use proposal::{Proposal, Proposals, Reply};
 pub use standing::{LogView, Standing, Sync};
 
 pub(super) use proposal::Way;
 pub(super) use standing::{Counts, Stand};
 
-use mesh::Change;
+use mesh::{AppSpec, Change};
 use tokio::sync::oneshot;
 
 /// What somebody said in the log.
@@ -44,6 +45,13 @@ pub enum What {
         /// The log that its founder was in before.
         previous: Option<u128>,
     },
+    /// There is a snapshot.
+    Saved {
+        /// Which one.
+        snapshot: Box<str>,
+        /// Where in the log it was taken.
+        offset: u64,
+    },
 }
 
 /// An entry of the log, for the writer.
@@ -69,6 +77,13 @@ pub enum EntryKind {
     },
     /// Somebody here wants to know when everything before it has been seen to.
     Marker(oneshot::Sender<()>),
+    /// The whole table is this from now on.
+    Replace {
+        /// Every app.
+        apps: Vec<AppSpec>,
+        /// The changes that were seen to.
+        seen: Seen,
+    },
     /// Nothing changes, but the place in the log.
     Other,
     /// It is no entry: it counts as skipped.

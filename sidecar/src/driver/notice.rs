@@ -67,6 +67,11 @@ impl Driver {
         }
     }
 
+    /// Somebody would hear of it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.notices.receiver_count() > 0
+    }
+
     pub(super) fn tell(&self, notice: Notice) {
         // An error means that nobody watches.
         let _ = self.notices.send(notice);

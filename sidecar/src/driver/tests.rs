@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::{Future as _, poll_fn},
+    path::PathBuf,
     pin::pin,
     sync::{
         Arc,
@@ -22,7 +23,7 @@ use tokio::sync::Mutex;
 use super::{
     Changes, Clock, Driver, Hello, Journal, Notice, Pending, Reply, Session, Workers, Writer,
 };
-use crate::store::{Problem, StoreError, WorkerProcess, Write};
+use crate::store::{Frozen, Problem, StoreError, WorkerProcess, Write};
 
 /// What reached the disk, and whether it works.
 struct Disk {
@@ -44,6 +45,20 @@ impl Journal for Disk {
         }
         self.seen.send(writes.to_vec()).expect("the test goes on");
         Ok(())
+    }
+
+    fn freeze(&mut self) -> Result<Frozen, StoreError> {
+        Err(StoreError {
+            path: "mesh.redb".into(),
+            problem: Problem::Write("no disk".into()),
+        })
+    }
+
+    fn backup(&mut self) -> Result<PathBuf, StoreError> {
+        Err(StoreError {
+            path: "mesh.redb".into(),
+            problem: Problem::Write("no disk".into()),
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! Workers that come and go have a channel of their own, which goes first.
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -15,7 +16,7 @@ use mesh::{ChangeError, WorkerId};
 use super::Driver;
 use crate::{
     panics,
-    store::{Store, StoreError, WorkerProcess, Write},
+    store::{Frozen, Store, StoreError, WorkerProcess, Write},
 };
 use batch::Batch;
 pub use history::History;
@@ -34,11 +35,31 @@ pub trait Journal: Send + 'static {
     /// # Errors
     /// Why not.
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+
+    /// All apps as they are on disk now.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    fn freeze(&mut self) -> Result<Frozen, StoreError>;
+
+    /// Keeps a copy of everything.
+    ///
+    /// # Errors
+    /// Why not.
+    fn backup(&mut self) -> Result<PathBuf, StoreError>;
 }
 
 impl Journal for Store {
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         Self::commit(self, writes)
+    }
+
+    fn freeze(&mut self) -> Result<Frozen, StoreError> {
+        Self::freeze(self)
+    }
+
+    fn backup(&mut self) -> Result<PathBuf, StoreError> {
+        Self::backup(self)
     }
 }
 
@@ -164,15 +185,42 @@ impl<J: Journal> Writer<J> {
         }
         let mut batch = Batch::new(self.driver.clone());
         let mut stop = false;
+        let mut freezes = Vec::new();
         for job in jobs.drain(..) {
             match job {
+                ChangeJob::Freeze(reply) => freezes.push(reply),
                 ChangeJob::Change(change, reply) => batch.change(change, reply),
-                ChangeJob::Entry(entry) => batch.entry(entry, &mut self.history),
+                ChangeJob::Entry(entry) => {
+                    if entry.loses(&self.driver) {
+                        self.write(std::mem::replace(
+                            &mut batch,
+                            Batch::new(self.driver.clone()),
+                        ));
+                        self.back_up();
+                    }
+                    batch.entry(entry, &mut self.history);
+                }
                 ChangeJob::Stop => stop = true,
             }
         }
         self.write(batch);
+        for reply in freezes {
+            let frozen = self.journal.freeze();
+            // An error means that nobody waits for it any more.
+            let _ = reply.send(frozen.map_err(|error| error.to_string().into()));
+        }
         stop
+    }
+
+    /// Another table takes the place of this one.
+    fn back_up(&mut self) {
+        match self.journal.backup() {
+            Ok(path) => tracing::warn!(
+                "the log's table takes the place of this sidecar's; a copy of it is {}",
+                path.display()
+            ),
+            Err(error) => tracing::error!("no copy of the table was made: {error}"),
+        }
     }
 
     fn write(&mut self, batch: Batch) {

@@ -58,6 +58,7 @@ fn options(broker: &Broker, node: &str) -> anyhow::Result<amqp::Options> {
         prefix: broker.prefix.clone(),
         heartbeat_s: broker.heartbeat_s,
         tls,
+        snapshot_every: broker.snapshot_every,
         node: node.into(),
     })
 }

@@ -36,10 +36,7 @@ impl Frozen {
     ///
     /// # Errors
     /// What can't be read.
-    pub fn read(
-        &self,
-        each: impl FnMut(AppSpec),
-    ) -> Result<(Option<Position>, Seen), StoreError> {
+    pub fn read(&self, each: impl FnMut(AppSpec)) -> Result<(Option<Position>, Seen), StoreError> {
         let read = panics::as_error(|| load::read_table(&self.transaction, each));
         let read = read.map_err(|panic| StoreError::corrupt(&self.path, panic))?;
         read.map_err(|unreadable| unreadable.of(&self.path))

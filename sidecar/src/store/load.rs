@@ -1,5 +1,7 @@
 //! Reading everything, once, at the start.
 
+use std::path::Path;
+
 use mesh::{AppSpec, WorkerId};
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 
@@ -24,7 +26,7 @@ pub struct Loaded {
     pub seen: Seen,
 }
 
-enum Unreadable {
+pub(super) enum Unreadable {
     Disk(redb::Error),
     App(String, String),
 }
@@ -32,6 +34,15 @@ enum Unreadable {
 impl<E: Into<redb::Error>> From<E> for Unreadable {
     fn from(error: E) -> Self {
         Self::Disk(error.into())
+    }
+}
+
+impl Unreadable {
+    pub(super) fn of(self, path: &Path) -> StoreError {
+        match self {
+            Self::Disk(error) => StoreError::corrupt(path, error),
+            Self::App(name, why) => StoreError::corrupt(path, format!("app \"{name}\": {why}")),
+        }
     }
 }
 
@@ -46,24 +57,13 @@ impl Store {
         let database = self.database()?;
         let read = panics::as_error(|| read(database, each));
         let read = read.map_err(|panic| StoreError::corrupt(&path, panic))?;
-        read.map_err(|unreadable| match unreadable {
-            Unreadable::Disk(error) => StoreError::corrupt(&path, error),
-            Unreadable::App(name, why) => {
-                StoreError::corrupt(&path, format!("app \"{name}\": {why}"))
-            }
-        })
+        read.map_err(|unreadable| unreadable.of(&path))
     }
 }
 
-fn read(database: &Database, mut each: impl FnMut(AppSpec)) -> Result<Loaded, Unreadable> {
+fn read(database: &Database, each: impl FnMut(AppSpec)) -> Result<Loaded, Unreadable> {
     let transaction = database.begin_read()?;
-    let mut apps = 0;
-    for entry in transaction.open_table(APPS)?.iter()? {
-        let (name, bytes) = entry?;
-        let spec = app::decode(name.value(), bytes.value());
-        each(spec.map_err(|why| Unreadable::App(name.value().into(), why))?);
-        apps += 1;
-    }
+    let apps = read_apps(&transaction, each)?;
     let mut workers = Vec::new();
     for entry in transaction.open_table(WORKERS)?.iter()? {
         let (worker, process) = entry?;
@@ -82,6 +82,29 @@ fn read(database: &Database, mut each: impl FnMut(AppSpec)) -> Result<Loaded, Un
         position,
         seen,
     })
+}
+
+/// The apps, and how far along a log they are.
+pub(super) fn read_table(
+    transaction: &ReadTransaction,
+    each: impl FnMut(AppSpec),
+) -> Result<(Option<Position>, Seen), Unreadable> {
+    read_apps(transaction, each)?;
+    Ok(read_log(transaction)?)
+}
+
+fn read_apps(
+    transaction: &ReadTransaction,
+    mut each: impl FnMut(AppSpec),
+) -> Result<usize, Unreadable> {
+    let mut apps = 0;
+    for entry in transaction.open_table(APPS)?.iter()? {
+        let (name, bytes) = entry?;
+        let spec = app::decode(name.value(), bytes.value());
+        each(spec.map_err(|why| Unreadable::App(name.value().into(), why))?);
+        apps += 1;
+    }
+    Ok(apps)
 }
 
 fn read_log(transaction: &ReadTransaction) -> Result<(Option<Position>, Seen), redb::Error> {

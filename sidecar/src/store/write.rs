@@ -17,6 +17,8 @@ pub enum Write {
     Worker(WorkerId, Option<WorkerProcess>),
     /// The table is this far along a log, or no log makes it.
     Log(Option<Position>),
+    /// What changes were seen to is not known any more.
+    ForgetSeen,
     /// A change was seen to.
     Seen {
         /// Its place.
@@ -39,6 +41,8 @@ pub enum Place {
     Log,
     /// That place among the changes that were seen to.
     Seen(u64),
+    /// All of these places.
+    AllSeen,
 }
 
 impl Write {
@@ -48,6 +52,7 @@ impl Write {
             Self::App(update) => Place::App(update.app().into()),
             Self::Worker(worker, _) => Place::Worker(*worker),
             Self::Log(_) => Place::Log,
+            Self::ForgetSeen => Place::AllSeen,
             Self::Seen { slot, .. } => Place::Seen(*slot),
         }
     }
@@ -98,7 +103,7 @@ fn fill(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Er
             Write::Worker(worker, None) => {
                 workers.remove(worker.0)?;
             }
-            Write::Log(_) | Write::Seen { .. } => {}
+            Write::Log(_) | Write::ForgetSeen | Write::Seen { .. } => {}
         }
     }
     Ok(())
@@ -111,6 +116,11 @@ fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb
     for write in writes {
         match write {
             Write::Log(reached) => position = Some(*reached),
+            Write::ForgetSeen => {
+                seen = None;
+                next = Some(0);
+                transaction.delete_table(SEEN)?;
+            }
             Write::Seen {
                 slot,
                 id,

@@ -146,6 +146,7 @@ fn changes_under_way_when_the_wire_breaks_are_made_once() {
         let near = Sidecar::start(&broker.url(), &prefix, "near").await;
         let far = Sidecar::start(&broker::url(wire.port()), &prefix, "far").await;
         create(&far, "shop").await;
+        near.until_version("shop", 1).await;
         let mut version = 1;
         for _ in 0..5 {
             let changes: Vec<_> = (0..50)

@@ -7,9 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynomesh_proto::v1::{Change, GetStatusRequest, Status, control_client::ControlClient};
+use dynomesh_proto::v1::{
+    Change, Event, GetStatusRequest, Status, WatchRequest, control_client::ControlClient,
+};
 use futures_util::{Stream, stream};
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 
 use super::Failure;
 use crate::harness::{Process, Signal, paths};
@@ -24,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Sidecar {
     dir: PathBuf,
+    /// More arguments.
+    more: Vec<String>,
     process: Process,
     client: ControlClient<Channel>,
     /// From its start until it was ready.
@@ -57,6 +64,12 @@ impl Sidecar {
     /// Starts one whose data and sockets are in this directory, and waits until it
     /// is ready.
     pub(super) async fn start(dir: &Path) -> Result<Self, Failure> {
+        Self::start_with(dir, Vec::new()).await
+    }
+
+    /// The same with more arguments.
+    pub(super) async fn start_with(dir: &Path, more: Vec<String>) -> Result<Self, Failure> {
+        fs::create_dir_all(dir)?;
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -72,12 +85,14 @@ impl Sidecar {
             .arg(router_socket(dir))
             .arg("--control-socket")
             .arg(&control)
+            .args(&more)
             .stdout(log.try_clone()?)
             .stderr(log);
         let endpoint = Endpoint::from_shared(format!("unix:{}", control.display()))?;
         let began = Instant::now();
         let mut sidecar = Self {
             dir: dir.to_owned(),
+            more,
             process: Process::start(command, Signal::KILL)?,
             client: ControlClient::new(endpoint.connect_lazy()),
             took: Duration::ZERO,
@@ -101,7 +116,18 @@ impl Sidecar {
     pub(super) async fn restart(mut self, how: Signal) -> Result<Self, Failure> {
         self.process.signal(how);
         self.process.wait().await;
-        Self::start(&self.dir).await
+        Self::start_with(&self.dir, self.more).await
+    }
+
+    /// Everything that changes from now on.
+    pub(super) async fn watch(&self) -> Result<Streaming<Event>, Failure> {
+        let request = WatchRequest { app: String::new() };
+        Ok(self.client.clone().watch(request).await?.into_inner())
+    }
+
+    /// What it said so far.
+    pub(super) fn log(&self) -> io::Result<String> {
+        fs::read_to_string(self.dir.join("meshd.log"))
     }
 
     /// Its process.

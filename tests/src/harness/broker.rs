@@ -31,6 +31,8 @@ pub struct Broker {
     /// It goes last; a shared broker's is found by the next run.
     _own: Option<TempDir>,
     port: u16,
+    /// The port for TLS, which is open if it has certificates.
+    secure_port: u16,
     dist: u16,
     epmd_port: u16,
 }
@@ -52,7 +54,7 @@ impl Broker {
                 let name = format!("{SHARED}{}", std::process::id());
                 let dir = std::env::temp_dir().join(name);
                 fs::create_dir_all(&dir).expect("a directory can be made");
-                Self::start_in(dir, None).await
+                Self::start_in(dir, None, "").await
             })
             .await
     }
@@ -63,11 +65,32 @@ impl Broker {
             .prefix("mesh-broker-own-")
             .tempdir();
         let own = own.expect("a directory can be made");
-        Self::start_in(own.path().to_owned(), Some(own)).await
+        Self::start_in(own.path().to_owned(), Some(own), "").await
     }
 
-    async fn start_in(dir: PathBuf, own: Option<TempDir>) -> Self {
-        let [port, dist, epmd_port] = free_ports();
+    /// The same, with TLS on a port of its own. `authority`, `chain` and `key`
+    /// are in PEM; who comes has to have a certificate of that authority.
+    pub async fn start_secure(authority: &str, chain: &str, key: &str) -> Self {
+        let own = tempfile::Builder::new()
+            .prefix("mesh-broker-own-")
+            .tempdir();
+        let own = own.expect("a directory can be made");
+        let mut more = String::new();
+        for (option, name, text) in [
+            ("cacertfile", "ca.pem", authority),
+            ("certfile", "cert.pem", chain),
+            ("keyfile", "key.pem", key),
+        ] {
+            let path = own.path().join(name);
+            fs::write(&path, text).expect("the broker's directory can be written to");
+            more += &format!("ssl_options.{option} = {}\n", path.display());
+        }
+        more += "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n";
+        Self::start_in(own.path().to_owned(), Some(own), &more).await
+    }
+
+    async fn start_in(dir: PathBuf, own: Option<TempDir>, tls: &str) -> Self {
+        let [port, secure_port, dist, epmd_port] = free_ports();
         let mut command = Command::new("/usr/bin/epmd");
         command.args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()]);
         let epmd = Process::start(command, Signal::KILL)
@@ -80,10 +103,11 @@ impl Broker {
             dir,
             _own: own,
             port,
+            secure_port,
             dist,
             epmd_port,
         };
-        broker.configure();
+        broker.configure(tls);
         broker.start_again().await;
         broker
     }
@@ -98,6 +122,12 @@ impl Broker {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its port for TLS.
+    #[must_use]
+    pub fn secure_port(&self) -> u16 {
+        self.secure_port
     }
 
     /// Starts it with the data that it had.
@@ -189,12 +219,19 @@ impl Broker {
         command
     }
 
-    fn configure(&self) {
+    fn configure(&self, tls: &str) {
+        let secure = match tls {
+            "" => String::new(),
+            tls => format!(
+                "listeners.ssl.default = 127.0.0.1:{}\n{tls}",
+                self.secure_port
+            ),
+        };
         let conf = format!(
             "listeners.tcp.default = 127.0.0.1:{}\n\
              disk_free_limit.absolute = 200MB\n\
              vm_memory_high_watermark.absolute = 1GB\n\
-             log.console = false\n",
+             log.console = false\n{secure}",
             self.port
         );
         let write = |name: &str, text: &str| {
@@ -216,8 +253,8 @@ fn listens(port: u16) -> bool {
 }
 
 /// Ports that nobody has at this moment.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3]
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4]
         .map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port"));
     listeners.map(|listener| listener.local_addr().expect("it is bound").port())
 }

@@ -24,6 +24,8 @@ pub struct Sidecar {
     url: String,
     prefix: String,
     node: String,
+    /// More arguments.
+    pub more: Vec<String>,
     dir: TempDir,
 }
 
@@ -47,6 +49,7 @@ impl Sidecar {
             url: url.to_owned(),
             prefix: prefix.to_owned(),
             node: node.to_owned(),
+            more: Vec::new(),
             dir,
         }
     }
@@ -83,6 +86,7 @@ impl Sidecar {
             .arg(dir.join("control.sock"))
             .args(["--broker-prefix", &self.prefix])
             .args(["--broker-heartbeat-s", "2"])
+            .args(&self.more)
             .args(broker)
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log);
@@ -139,6 +143,16 @@ impl Sidecar {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// The tables that others took the place of.
+    #[must_use]
+    pub fn backups(&self) -> usize {
+        let entries = fs::read_dir(self.data()).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names
+            .filter(|name| name.to_string_lossy().contains(".before-"))
+            .count()
     }
 
     /// Where all of its files are.

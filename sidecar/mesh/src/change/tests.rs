@@ -425,3 +425,74 @@ fn a_dyno_that_is_put_again_is_the_one_that_it_was() {
         .unwrap();
     assert_eq!(&*instance(&lab, "web.1", "unix:/run/web.1"), "fresh");
 }
+
+/// What a change that several meshes make comes to on this one.
+fn shared(lab: &Lab, app: &str, operations: Vec<Operation>) -> Result<Vec<Update>, ChangeError> {
+    let mut change = Change {
+        app: app.into(),
+        base_version: None,
+        operations,
+    };
+    lab.mesh
+        .identify_shared(&mut change, |number| format!("fresh-{number}").into());
+    lab.mesh.plan_shared(&change)
+}
+
+#[test]
+fn limits_of_one_mesh_do_not_matter_to_a_shared_change() {
+    let mut small = Lab::with(small(), Settings::default(), &["web.1"]);
+    let large = Lab::new(Settings::default(), &["web.1"]);
+    let many = |app: &str| {
+        let dynos = (2..8).map(|number| put(&format!("{app}.{number}")));
+        let domains = (0..5).map(|number| domain(&format!("{app}-{number}.test")));
+        dynos.chain(domains).collect::<Vec<_>>()
+    };
+    assert!(matches!(
+        refused(&mut small, "a", many("a")),
+        ChangeError::Exhausted(_)
+    ));
+    let planned = shared(&small, "a", many("a"));
+    assert!(planned.is_ok(), "{planned:?}");
+    assert_eq!(planned, shared(&large, "a", many("a")));
+    small.create("b", Settings::default(), &[]);
+    assert!(shared(&small, "c", vec![create()]).is_ok());
+}
+
+#[test]
+fn requests_of_one_mesh_do_not_matter_to_a_shared_change() {
+    // Both lose their dyno; on one of them it has a request still.
+    let (mut busy, mut idle) = (lab(), lab());
+    busy.ask();
+    for lab in [&mut busy, &mut idle] {
+        lab.change("a", vec![Operation::RemoveDyno("web.1".into())])
+            .unwrap();
+        lab.create("b", Settings::default(), &[]);
+    }
+    let nameless = || put_with("web.1", |dyno| dyno.instance = "".into());
+    let again = || put_with("web.9", |dyno| dyno.instance = "web.1-1".into());
+    for (app, operation) in [("a", nameless()), ("a", again()), ("b", again())] {
+        let planned = shared(&busy, app, vec![operation.clone()]);
+        assert!(planned.is_ok(), "{planned:?}");
+        assert_eq!(planned, shared(&idle, app, vec![operation]));
+    }
+    // The process that is gone still counts to the end, whoever has its name.
+    let updates = shared(&busy, "b", vec![again()]).unwrap();
+    for update in &updates {
+        busy.mesh.apply(update, busy.now);
+    }
+    busy.mesh.check_invariants().unwrap();
+    busy.checkin(AskId(1), Outcome::Done);
+}
+
+#[test]
+fn a_dyno_that_is_put_again_is_the_same_process_everywhere() {
+    let lab = lab();
+    let nameless = put_with("web.1", |dyno| dyno.instance = "".into());
+    let other = put_with("web.2", |dyno| dyno.instance = "".into());
+    let updates = shared(&lab, "a", vec![nameless, other]).unwrap();
+    let Some(Update::Put(spec)) = updates.first() else {
+        panic!("{updates:?}");
+    };
+    let instances: Vec<_> = spec.dynos.iter().map(|dyno| &*dyno.instance).collect();
+    assert_eq!(instances, ["web.1-1", "fresh-1"]);
+}

@@ -26,15 +26,12 @@ pub(in crate::amqp) enum Wanted {
     Newest(Option<u128>),
 }
 
-/// What was found.
-pub(in crate::amqp) type Found = Option<Whole>;
-
 /// Reads all the snapshots that there are.
 pub(in crate::amqp) async fn find(
     links: &Links,
     stream: &str,
     wanted: &Wanted,
-) -> Result<Found, Problem> {
+) -> Result<Option<Whole>, Problem> {
     let nonce = rand::random();
     mark(&links.publishing.channel, stream, nonce).await?;
     let opened = links.reading.connection.create_channel();

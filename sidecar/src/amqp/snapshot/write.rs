@@ -76,7 +76,9 @@ async fn send(
 fn confirmed(confirmation: Confirmation) -> Result<(), Problem> {
     match confirmation {
         Confirmation::Ack(None) => Ok(()),
-        _ => Err(Problem::new("the broker did not store a part of a snapshot")),
+        _ => Err(Problem::new(
+            "the broker did not store a part of a snapshot",
+        )),
     }
 }
 
@@ -93,7 +95,9 @@ fn pack(frozen: Frozen, begins: Option<u128>) -> Result<(Vec<u8>, SnapshotEnd), 
     // A log that begins has seen to nothing.
     let seen = begins.map_or(seen, |_| crate::driver::Seen::default());
     let apps = writer.count;
-    let bytes = writer.finish(&seen).map_err(|error| failed(error.to_string()))?;
+    let bytes = writer
+        .finish(&seen)
+        .map_err(|error| failed(error.to_string()))?;
     let end = SnapshotEnd {
         log,
         at,

@@ -126,7 +126,11 @@ impl Stand {
     }
 
     pub(super) fn set_blocked(&self, why: Option<Arc<str>>) {
-        self.state.lock().blocked = why;
+        let mut state = self.state.lock();
+        // The table may be as new as can be; nobody can tell before it takes
+        // markers again.
+        state.looked |= why.is_some();
+        state.blocked = why;
     }
 
     /// Why a change can't be published now.

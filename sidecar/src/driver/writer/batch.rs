@@ -29,6 +29,8 @@ pub(super) struct Batch {
     pub(super) position: Option<Position>,
     /// Changes of the log that were seen to.
     pub(super) seen: Vec<Write>,
+    /// What watchers are told of a table that takes the place of another one.
+    told: Vec<Change>,
     /// Who waits for a place in the log to be passed.
     pub(super) markers: Vec<oneshot::Sender<()>>,
 }
@@ -59,6 +61,7 @@ impl Batch {
             remembered: Vec::new(),
             position: None,
             seen: Vec::new(),
+            told: Vec::new(),
             markers: Vec::new(),
         }
     }
@@ -107,6 +110,26 @@ impl Batch {
         let is_made = made.is_ok();
         self.replies.push(Reply { to, made });
         is_made
+    }
+
+    /// An app shall be like this, whatever it was.
+    pub(super) fn put(&mut self, update: Update) {
+        let applied = self.driver.act(None, |mesh, now| {
+            let same = match &update {
+                Update::Put(spec) => mesh.spec(&spec.name).as_ref() == Some(spec),
+                Update::Remove(_) => false,
+            };
+            if !same {
+                mesh.apply(&update, now);
+            }
+            !same
+        });
+        if applied {
+            if self.driver.is_watched() {
+                self.told.push(recreation(&update));
+            }
+            self.updates.insert(update.app().into(), update);
+        }
     }
 
     /// What the log says is not undone: the log goes on saying it.
@@ -165,6 +188,9 @@ impl Batch {
 
     /// It is on disk.
     pub(super) fn made(self) {
+        for change in self.told {
+            self.driver.tell(Notice::Changed(Arc::new(change)));
+        }
         for Reply { to, made } in self.replies {
             let (outcome, recalls) = match made {
                 Ok(made) => {
@@ -238,6 +264,29 @@ fn loss(before: &AppSpec, after: &AppSpec) -> Change {
         app: after.name.clone(),
         base_version: Some(before.version),
         operations: gone.cloned().map(Operation::RemoveDyno).collect(),
+    }
+}
+
+/// The change that makes an app what it shall be, whatever it was.
+fn recreation(update: &Update) -> Change {
+    let mut operations = vec![Operation::DeleteApp];
+    if let Update::Put(spec) = update {
+        operations = vec![Operation::CreateApp(spec.settings.clone())];
+        if spec.maintenance {
+            operations.push(Operation::SetMaintenance(true));
+        }
+        let domains = spec.domains.iter().cloned().map(Operation::AddDomain);
+        operations.extend(domains);
+        let dynos = spec.dynos.iter().cloned();
+        operations.extend(dynos.map(|dyno| Operation::PutDyno {
+            dyno,
+            takeover: true,
+        }));
+    }
+    Change {
+        app: update.app().into(),
+        base_version: None,
+        operations,
     }
 }
 

@@ -3,13 +3,19 @@
 //! Every sidecar comes to the same: nothing here depends on more than the table
 //! and the entry.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::Ordering::Relaxed,
+};
 
-use mesh::Change;
+use mesh::{AppSpec, Change, Update};
 use sha2::{Digest as _, Sha256};
 
 use super::{batch::Batch, history::History};
-use crate::driver::log::{Counts, Entry, EntryKind, Position, Reply};
+use crate::driver::{
+    Driver,
+    log::{Counts, Entry, EntryKind, Position, Reply, Seen},
+};
 
 impl Batch {
     /// Makes an entry in memory.
@@ -20,6 +26,7 @@ impl Batch {
                 self.shared_change(position, id, change, reply, history);
             }
             EntryKind::Marker(to) => self.markers.push(to),
+            EntryKind::Replace { apps, seen } => self.replace(apps, seen, history),
             EntryKind::Other => {}
             EntryKind::Skipped => self.count(|counts| &counts.skipped),
         }
@@ -28,6 +35,21 @@ impl Batch {
         if let Some(stand) = self.driver().changes().stand() {
             stand.reached(position);
         }
+    }
+
+    /// The table is another one. What stays as it is keeps its requests.
+    fn replace(&mut self, apps: Vec<AppSpec>, seen: Seen, history: &mut History) {
+        let stays: HashSet<_> = apps.iter().map(|app| app.name.clone()).collect();
+        let gone = names(self.driver()).into_iter();
+        let gone = gone
+            .filter(|name| !stays.contains(name))
+            .map(Update::Remove);
+        // First: others may have their domains and addresses.
+        let updates: Vec<_> = gone.chain(apps.into_iter().map(Update::Put)).collect();
+        for update in updates {
+            self.put(update);
+        }
+        self.seen = history.reset(seen);
     }
 
     fn shared_change(
@@ -56,6 +78,35 @@ impl Batch {
     fn count(&self, which: impl FnOnce(&Counts) -> &std::sync::atomic::AtomicU64) {
         if let Some(stand) = self.driver().changes().stand() {
             which(&stand.counts).fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Entry {
+    /// There are apps here that it takes away, or alters, as no change would.
+    pub(super) fn loses(&self, driver: &Driver) -> bool {
+        let EntryKind::Replace { apps, .. } = &self.kind else {
+            return false;
+        };
+        let wanted: HashMap<_, _> = apps.iter().map(|app| (&*app.name, app)).collect();
+        let same = |name: &str| {
+            let spec = driver.act(None, |mesh, _| mesh.spec(name));
+            spec.as_ref() == wanted.get(name).copied()
+        };
+        !names(driver).iter().all(|name| same(name))
+    }
+}
+
+/// Of all apps.
+fn names(driver: &Driver) -> Vec<Box<str>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    let mut after: Option<Box<str>> = None;
+    loop {
+        let step = driver.scan("", after.as_deref(), usize::MAX, false);
+        names.extend(step.apps.into_iter().map(|view| view.spec.name));
+        after = step.next;
+        if after.is_none() {
+            return names;
         }
     }
 }

@@ -34,6 +34,21 @@ impl History {
         self.position
     }
 
+    /// Another table has seen to these. Returns what to write.
+    pub(super) fn reset(&mut self, seen: Seen) -> Vec<Write> {
+        let mut ring = seen.ring;
+        ring.truncate(SEEN);
+        let next = seen.next % SEEN;
+        let places = ring.iter().enumerate().map(|(slot, id)| Write::Seen {
+            slot: slot as u64,
+            id: *id,
+            next: next as u64,
+        });
+        let writes = std::iter::once(Write::ForgetSeen).chain(places).collect();
+        *self = Self::new(self.position, Seen { ring, next });
+        writes
+    }
+
     /// Returns what to write; `None` if this change was seen to before.
     pub(super) fn remember(&mut self, id: u128) -> Option<Write> {
         if !self.set.insert(id) {

@@ -16,7 +16,7 @@ use tokio::sync::{
 
 use super::{ApplyError, Outcome};
 use crate::{
-    driver::log::{Entry, LogView, Position, Proposals, Stand, Way},
+    driver::log::{Entry, Frozen, LogView, Position, Proposals, Stand, Way},
     store::WorkerProcess,
 };
 
@@ -31,6 +31,7 @@ pub(super) type Remembered = Result<(), Arc<str>>;
 pub(super) enum ChangeJob {
     Change(Change, oneshot::Sender<Outcome>),
     Entry(Entry),
+    Freeze(oneshot::Sender<Result<Frozen, Arc<str>>>),
     Stop,
 }
 
@@ -103,6 +104,19 @@ impl Changes {
     pub async fn follow(&self, entry: Entry) -> Result<(), ApplyError> {
         let sent = self.changes.send(ChangeJob::Entry(entry)).await;
         sent.map_err(|_| ApplyError::Stopping)
+    }
+
+    /// The table as it is on disk when everything that was handed in before has
+    /// been seen to.
+    ///
+    /// # Errors
+    /// Why it can't be read.
+    pub async fn freeze(&self) -> Result<Frozen, Arc<str>> {
+        let (reply, frozen) = oneshot::channel();
+        let stopping = || "meshd is stopping".into();
+        let sent = self.changes.send(ChangeJob::Freeze(reply)).await;
+        sent.map_err(|_| stopping())?;
+        frozen.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Hands a change in, after those handed in before: to the writer, or to the
