@@ -24,9 +24,11 @@ mod place;
 mod problem;
 mod publish;
 mod reader;
+mod retry;
 mod serve;
 mod session;
 mod snapshot;
+mod stumble;
 mod topology;
 mod waiting;
 

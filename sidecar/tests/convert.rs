@@ -2,7 +2,8 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Change, CreateApp, DeleteApp, Dyno, Operation, PutDyno, SetDynoState, Settings, operation::Kind,
+    Change, CreateApp, DeleteApp, Dyno, LogEntry, Operation, PutDyno, SetDynoState, Settings,
+    log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
 use meshd::convert;
@@ -144,5 +145,52 @@ proptest! {
     #[test]
     fn every_outcome_means_something(code in any::<i32>()) {
         let _ = convert::outcome(code);
+    }
+}
+
+/// An entry, whole or damaged.
+fn entry() -> impl Strategy<Value = Vec<u8>> {
+    let whole = (change(), text(), text()).prop_map(|(change, log_id, change_id)| LogEntry {
+        log_id,
+        change_id,
+        node: "n".into(),
+        kind: Some(log_entry::Kind::Change(change)),
+    });
+    let damaged = (whole, any::<prop::sample::Index>(), any::<u8>());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        damaged.prop_map(|(entry, at, byte)| {
+            let mut bytes = entry.encode_to_vec();
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_entry(bytes in entry()) {
+        if let Ok(said) = convert::said_from_bytes(convert::Form::Protobuf, &bytes) {
+            let again = convert::said_to_bytes(&said);
+            let again = convert::said_from_bytes(convert::Form::Protobuf, &again);
+            prop_assert_eq!(again, Ok(said));
+        }
+        // No panic.
+        let _ = convert::said_from_bytes(convert::Form::Json, &bytes);
+        let _ = convert::part_from_bytes(&bytes);
+        let _ = convert::table_from_bytes(&bytes);
+    }
+
+    #[test]
+    fn any_json(text in prop_oneof![
+        any::<String>(),
+        "\\{\"(change|sync|genesis|logId|nope)\": ?(\\{\"app\":\"a\",\"operations\":\\[.{0,40}\\]\\}|\"[0-9a-f]{32}\"|[0-9]{1,3})\\}",
+    ]) {
+        let _ = convert::said_from_bytes(convert::Form::Json, text.as_bytes());
     }
 }

@@ -127,6 +127,29 @@ impl Mesh {
         }
     }
 
+    /// Names the dynos of a shared change that were taken out of their app here,
+    /// have requests still, and come back: only this mesh knows them. Says
+    /// whether there are any; the change is then for this version of the app.
+    pub fn recognise(&self, change: &mut Change) -> bool {
+        let mut recognised = false;
+        for operation in &mut change.operations {
+            if let Operation::PutDyno { dyno, .. } = operation
+                && dyno.instance.is_empty()
+                && !self.addresses.contains_key(&dyno.address)
+                && let Some(known) = self.instance_at(&[&self.left], &change.app, dyno)
+            {
+                dyno.instance = known;
+                recognised = true;
+            }
+        }
+        if recognised {
+            let version = self.by_name.get(&*change.app);
+            let version = version.map(|key| self.apps[key.0 as usize].version);
+            change.base_version = change.base_version.or(version);
+        }
+        recognised
+    }
+
     /// The process that this dyno's address is known to be.
     fn instance_at(
         &self,

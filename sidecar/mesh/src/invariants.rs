@@ -173,13 +173,12 @@ impl Mesh {
         holds(alive == self.addresses.len(), || {
             "an address of nobody alive is kept".into()
         })?;
-        let is_of = |(instance, key): (&Box<str>, &DynoKey)| {
+        let mut instances = self.instances.iter();
+        let all = instances.all(|(instance, key)| {
             let dyno = self.dynos.get(key.0 as usize);
             dyno.is_some_and(|dyno| dyno.info.instance == *instance)
-        };
-        holds(self.instances.iter().all(is_of), || {
-            "an instance of nobody is kept".into()
-        })
+        });
+        holds(all, || "an instance of nobody is kept".into())
     }
 
     /// In the pool are those who may have a request, each on its level.

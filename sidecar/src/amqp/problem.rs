@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+use lapin::ErrorKind;
 use tokio::time::timeout;
 
 /// Whatever the broker is asked for, it has this long.
@@ -9,28 +10,41 @@ pub(super) const WITHIN: Duration = Duration::from_secs(10);
 
 /// In words for operators.
 #[derive(Clone, Debug)]
-pub(super) struct Problem(String);
+pub(super) struct Problem {
+    words: String,
+    /// What the broker sent can't be read by any means.
+    pub(super) is_unreadable: bool,
+}
 
 impl Problem {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self {
+            words: text.into(),
+            is_unreadable: false,
+        }
     }
 
     /// With what was being done.
     pub(super) fn while_(self, what: &str) -> Self {
-        Self(format!("{what}: {}", self.0))
+        Self {
+            words: format!("{what}: {}", self.words),
+            ..self
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.words)
     }
 }
 
 impl From<lapin::Error> for Problem {
     fn from(error: lapin::Error) -> Self {
-        Self(error.to_string())
+        Self {
+            words: error.to_string(),
+            is_unreadable: matches!(error.kind(), ErrorKind::ParsingError(_)),
+        }
     }
 }
 
@@ -41,6 +55,6 @@ pub(super) async fn within<T, E: Into<Problem>>(
 ) -> Result<T, Problem> {
     match timeout(WITHIN, asked).await {
         Ok(answer) => answer.map_err(|error| error.into().while_(what)),
-        Err(_) => Err(Problem(format!("{what}: no answer within {WITHIN:?}"))),
+        Err(_) => Err(Problem::new(format!("{what}: no answer within {WITHIN:?}"))),
     }
 }

@@ -3,21 +3,25 @@
 //! What was not confirmed stays here, and is published again in the next
 //! session under the same id, for as long as somebody waits for it.
 
+mod say;
+
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
+use futures_util::StreamExt as _;
+use lapin::{Channel, Confirmation};
 use tokio::{sync::mpsc, time::interval};
+
+use say::{Confirm, Confirms, say};
 
 use super::{
     dead_letter::DeadLetter,
-    meaning::{MAX_ENTRY, PROTOBUF, TYPE, change_key},
-    problem::{Problem, within},
+    meaning::{MAX_ENTRY, change_key},
+    problem::Problem,
+    retry::{Again, Retries},
     topology::Names,
     waiting::Waiting,
 };
@@ -50,6 +54,7 @@ pub(super) struct Publisher {
     names: Names,
     driver: Arc<Driver>,
     waiting: Arc<Waiting>,
+    retries: Retries,
     /// In the order in which they were proposed.
     outstanding: BTreeMap<u64, Outgoing>,
     next: u64,
@@ -61,9 +66,6 @@ struct Outgoing {
     /// When it was published in this session.
     published: Option<Instant>,
 }
-
-type Confirm = (Option<u64>, Result<Confirmation, lapin::Error>);
-type Confirms = FuturesUnordered<Pin<Box<dyn Future<Output = Confirm>>>>;
 
 /// One session's part.
 pub(super) struct Outlet<'a> {
@@ -86,6 +88,7 @@ impl Publisher {
             names,
             driver,
             waiting,
+            retries: Retries::new(),
             outstanding: BTreeMap::new(),
             next: 0,
         }
@@ -117,7 +120,7 @@ impl Publisher {
             tokio::select! {
                 Some(order) = orders.recv() => match order {
                     Order::Say(said) => {
-                        confirms.push(self.say(channel, None, &said).await?);
+                        confirms.push(say(channel, &self.names.route, None, &said).await?);
                     }
                     Order::InSync(synced) => {
                         log = Some(synced);
@@ -128,8 +131,14 @@ impl Publisher {
                     }
                 },
                 Some(confirm) = confirms.next() => self.confirmed(confirm)?,
+                Some(again) = self.retries.next(), if is_free => {
+                    if let Some(number) = self.take(again, log) {
+                        self.send(channel, number, &mut confirms).await?;
+                    }
+                }
                 Some(proposal) = proposals.next(), if is_free => {
-                    if let Some(number) = self.take(proposal, log) {
+                    let first = Again { proposal, tries: 0 };
+                    if let Some(number) = self.take(first, log) {
                         self.send(channel, number, &mut confirms).await?;
                     }
                 }
@@ -145,11 +154,22 @@ impl Publisher {
     }
 
     /// A change to be published. `None`: it can't be.
-    fn take(&mut self, proposal: Proposal, log: Option<u128>) -> Option<u64> {
+    fn take(&mut self, again: Again, log: Option<u128>) -> Option<u64> {
+        let Again {
+            mut proposal,
+            tries,
+        } = again;
         if let Err(error) = self.driver.admit(&proposal.change) {
             // An error means that the caller is gone.
             let _ = proposal.reply.send(Err(error.into()));
             return None;
+        }
+        let wanted = proposal.change.clone();
+        if self.driver.recognise(&mut proposal.change) && wanted.base_version.is_none() {
+            let change = std::mem::replace(&mut proposal.change, wanted);
+            let tries = tries + 1;
+            let reply = self.retries.guard(Again { proposal, tries });
+            proposal = Proposal { change, reply };
         }
         let change_id: Box<str> = format!("{:032x}", rand::random::<u128>()).into();
         let key = change_key(&change_id, 0, 0);
@@ -208,35 +228,8 @@ impl Publisher {
         };
         outgoing.published = Some(Instant::now());
         let said = outgoing.said.clone();
-        confirms.push(self.say(channel, Some(number), &said).await?);
+        confirms.push(say(channel, &self.names.route, Some(number), &said).await?);
         Ok(())
-    }
-
-    async fn say(
-        &self,
-        channel: &Channel,
-        number: Option<u64>,
-        said: &Said,
-    ) -> Result<Pin<Box<dyn Future<Output = Confirm>>>, Problem> {
-        let options = BasicPublishOptions {
-            // Confirmed is also what went nowhere.
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
-        let mut properties = BasicProperties::default()
-            .with_content_type(PROTOBUF.into())
-            .with_type(TYPE.into())
-            .with_delivery_mode(2);
-        if !said.change_id.is_empty() {
-            properties = properties.with_message_id((*said.change_id).into());
-        }
-        let key = routing_key(&said.what);
-        let body = said_to_bytes(said);
-        let route = self.names.route.as_str().into();
-        let published =
-            channel.basic_publish(route, key.as_str().into(), options, &body, properties);
-        let confirm = within("publishing", published).await?;
-        Ok(Box::pin(async move { (number, confirm.await) }))
     }
 
     fn confirmed(&mut self, (number, confirmation): Confirm) -> Result<(), Problem> {
@@ -271,16 +264,5 @@ impl Publisher {
             ))),
             _ => Ok(()),
         }
-    }
-}
-
-/// So that who wants to hear of one app only can bind a queue for it.
-fn routing_key(what: &What) -> String {
-    match what {
-        // Names of apps have no dots; other texts only have to be short enough.
-        What::Change(change) => {
-            format!("route.app.{}", change.app.get(..128).unwrap_or(&change.app))
-        }
-        What::Sync(_) | What::Genesis { .. } | What::Saved { .. } => "route.log".into(),
     }
 }

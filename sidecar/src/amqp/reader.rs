@@ -1,15 +1,17 @@
 //! The reading side of a session: entries in their order, from where this
 //! sidecar is to wherever the log ends.
 
+mod table;
+
 use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{interval, sleep, timeout},
+    time::{interval, timeout},
 };
 
 use super::{
-    consume::{Delivered, Feed, From, PREFETCH},
+    consume::{Delivered, Feed},
     dead_letter::DeadLetter,
     link::Links,
     meaning::Bad,
@@ -17,21 +19,17 @@ use super::{
     problem::Problem,
     publish::Order,
     session::Common,
-    snapshot::{self, Due, Wanted, Written},
+    snapshot::{self, Due, Written},
 };
 use crate::{
-    convert::{Table, table_from_bytes},
+    convert::Table,
     driver::{Entry, EntryKind, Position, Said, What},
 };
 
 /// A log has its last entry at hand. One that does not begin with it is another.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
-/// Whoever has no apps leaves it so long to others to begin a log with theirs.
-const MODESTY: Duration = Duration::from_secs(1);
 /// How often it is looked at whether a snapshot is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// After so many vain looks for the last entry in one log, its end is gone.
-const LOOKS: u32 = 3;
 
 /// See the module's documentation.
 pub(super) struct Reader<'a> {
@@ -105,28 +103,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Begins after the last entry seen here, else after the newest snapshot,
-    /// else at the beginning.
-    async fn open(&mut self) -> Result<Feed, Problem> {
-        if matches!(self.place, Place::Seeking { .. }) && !self.common.without_snapshot.take() {
-            let wanted = Wanted::Newest(self.common.left.get().map(|left| left.log));
-            let stream = &self.common.names.snapshots;
-            let found = snapshot::find(self.links, stream, &wanted).await?;
-            if let Some(whole) = found
-                && let Some(position) = whole.end.position()
-            {
-                self.table = Some(unpack(whole.bytes, whole.end.apps).await?);
-                self.place = Place::Resuming(position);
-            }
-        }
-        let from = match self.place {
-            Place::Resuming(position) => From::Offset(position.offset),
-            _ => From::First,
-        };
-        let channel = &self.links.reading.channel;
-        Feed::open(channel, &self.common.names.route, from, PREFETCH).await
-    }
-
     /// Publishes a marker.
     async fn mark(&mut self) -> Result<(), Problem> {
         self.nonce = rand::random();
@@ -192,109 +168,6 @@ impl<'a> Reader<'a> {
             offset: delivered.offset,
             mark: delivered.message().mark(),
         }
-    }
-
-    /// What was resumed at is not there. The next session looks for what is.
-    fn lost(&self, why: &str) -> Problem {
-        match (self.place, &self.table) {
-            // It was a snapshot's place: of a log that is not this one any more.
-            (Place::Resuming(_), Some(_)) => self.common.without_snapshot.set(true),
-            (Place::Resuming(position), None) => {
-                self.common.left.set(Some(position));
-                self.common.position.set(None);
-            }
-            _ => {
-                return Problem::new(format!(
-                    "the log can't be followed: {why}, and there is no snapshot to begin with; \
-                     let a sidecar that is in sync write one"
-                ));
-            }
-        }
-        Problem::new(format!("this is not the log as it was: {why}"))
-    }
-
-    /// The marker came back before any log began: nobody has made one.
-    async fn found(&self) -> Result<(), Problem> {
-        let log = rand::random();
-        let previous = self.common.left.get().map(|left| left.log);
-        let (totals, _) = self.common.driver.totals();
-        let snapshot = if totals.apps == 0 {
-            sleep(MODESTY).await;
-            "".into()
-        } else {
-            let frozen = self.common.driver.changes().freeze().await;
-            let frozen = frozen.map_err(|error| Problem::new(&*error))?;
-            let stream = &self.common.names.snapshots;
-            let written = snapshot::write(self.links, stream, frozen, Some(log)).await?;
-            written.id
-        };
-        tracing::info!(
-            log = format!("{log:032x}"),
-            apps = totals.apps,
-            "there is no log yet: this one begins with the table of this sidecar"
-        );
-        self.say(Some(log), What::Genesis { snapshot, previous })
-            .await
-    }
-
-    /// A log begins: its table takes the place of this one.
-    async fn begin(
-        &mut self,
-        position: Position,
-        name: &str,
-        previous: Option<u128>,
-    ) -> Result<(), Problem> {
-        self.check_succession(position, previous)?;
-        tracing::info!(log = format!("{:032x}", position.log), "a log begins");
-        let table = match name {
-            "" => Table::default(),
-            name => {
-                let wanted = Wanted::Named(name.into());
-                let stream = &self.common.names.snapshots;
-                let found = snapshot::find(self.links, stream, &wanted).await?;
-                let whole = found
-                    .ok_or_else(|| Problem::new("the snapshot that the log begins with is gone"))?;
-                unpack(whole.bytes, whole.end.apps).await?
-            }
-        };
-        self.replace(position, table).await
-    }
-
-    /// A table is not given up for that of a log that has nothing to do with it.
-    fn check_succession(&self, position: Position, previous: Option<u128>) -> Result<(), Problem> {
-        let Some(left) = self.common.left.get() else {
-            return Ok(());
-        };
-        if left.log == position.log {
-            // Nothing but its end can be gone, unless the broker was only slow.
-            let vain = self.common.vain.get() + 1;
-            self.common.vain.set(vain);
-            if vain < LOOKS {
-                self.common.position.set(Some(left));
-                return Err(Problem::new(
-                    "the last entry seen here was not found in the log",
-                ));
-            }
-            return Ok(());
-        }
-        let (totals, _) = self.common.driver.totals();
-        if previous == Some(left.log) || totals.apps == 0 {
-            return Ok(());
-        }
-        Err(Problem::new(format!(
-            "the broker has another log ({:032x}) than the one that made this table ({:032x}); this \
-             sidecar keeps its table: to take the other one, stop it, move its data directory away \
-             and start it",
-            position.log, left.log
-        )))
-    }
-
-    async fn replace(&self, position: Position, table: Table) -> Result<(), Problem> {
-        let Table { seen, apps } = table;
-        tracing::info!(apps = apps.len(), "the table is the log's");
-        self.common.left.set(None);
-        self.follow(position, EntryKind::Replace { apps, seen })
-            .await
     }
 
     /// Keeps a copy of what is no entry.
@@ -373,20 +246,6 @@ async fn save(common: &Common, links: &Links) -> Result<Written, Problem> {
     let frozen = common.driver.changes().freeze().await;
     let frozen = frozen.map_err(|error| Problem::new(&*error))?;
     snapshot::write(links, &common.names.snapshots, frozen, None).await
-}
-
-/// The table of a snapshot.
-async fn unpack(bytes: Vec<u8>, apps: u32) -> Result<Table, Problem> {
-    // It takes a while for a large table, and this thread has others to see to.
-    let unpacked = tokio::task::spawn_blocking(move || table_from_bytes(&bytes));
-    let table = unpacked
-        .await
-        .map_err(|error| Problem::new(error.to_string()))?
-        .map_err(|error| Problem::new(format!("a snapshot can't be read: {error}")))?;
-    match table.apps.len() == apps as usize {
-        true => Ok(table),
-        false => Err(Problem::new("a snapshot has not the apps that it says")),
-    }
 }
 
 /// The next entry. The one that is resumed at is there, or never comes.

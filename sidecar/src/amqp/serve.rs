@@ -9,8 +9,8 @@ use std::{
 use tokio::time::{interval, sleep};
 
 use super::{
-    Options, backoff::Backoff, publish::Publisher, session::Common, topology::Names,
-    waiting::Waiting,
+    Options, backoff::Backoff, publish::Publisher, session::Common, stumble::Stumble,
+    topology::Names, waiting::Waiting,
 };
 use crate::driver::{Driver, Position, Proposals, Standing, Sync};
 
@@ -42,6 +42,7 @@ pub async fn serve(
         left: Cell::new(None),
         vain: Cell::new(0),
         without_snapshot: Cell::new(false),
+        stumble: Cell::new(Stumble::default()),
         started: Instant::now(),
         was_in_sync: Cell::new(false),
     };
@@ -59,6 +60,11 @@ async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Propos
         let Some(problem) = problem else {
             return;
         };
+        let stumble = common.stumble.get();
+        let here = common.position.get();
+        common
+            .stumble
+            .set(stumble.ended(here, problem.is_unreadable));
         tracing::warn!(broker = common.options.address(), "no route log: {problem}");
         proposals.set(Standing {
             sync: Sync::Away,

@@ -10,6 +10,7 @@ use super::{
     problem::Problem,
     publish::{Outlet, Publisher},
     reader::Reader,
+    stumble::Stumble,
     topology::Names,
     waiting::Waiting,
 };
@@ -32,6 +33,8 @@ pub(super) struct Common {
     pub(super) vain: Cell<u32>,
     /// The newest snapshot is of another log.
     pub(super) without_snapshot: Cell<bool>,
+    /// What can't be read stands in the way.
+    pub(super) stumble: Cell<Stumble>,
     pub(super) started: Instant,
     /// The session that goes on has been in sync.
     pub(super) was_in_sync: Cell<bool>,

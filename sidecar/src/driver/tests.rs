@@ -20,8 +20,11 @@ use mesh::{
 };
 use tokio::sync::Mutex;
 
+mod log;
+
 use super::{
-    Changes, Clock, Driver, Hello, Journal, Notice, Pending, Reply, Session, Workers, Writer,
+    Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session, Workers,
+    Writer,
 };
 use crate::store::{Frozen, Problem, StoreError, WorkerProcess, Write};
 
@@ -72,8 +75,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let limits = Limits::default();
         let (changes, inbox) = Changes::new();
+        Self::with(changes, inbox)
+    }
+
+    fn with(changes: Changes, inbox: Inbox) -> Self {
+        let limits = Limits::default();
         let mesh = Mesh::new(limits.clone(), 1);
         let driver = Driver::new(mesh, limits, Clock::new(), changes);
         let busy = Arc::new(Mutex::new(()));
@@ -331,7 +338,7 @@ fn replay(commits: Vec<Vec<Write>>) -> HashMap<String, AppSpec> {
             Write::App(mesh::Update::Remove(name)) => {
                 apps.remove(&*name);
             }
-            Write::Worker(..) => {}
+            Write::Worker(..) | Write::Log(_) | Write::ForgetSeen | Write::Seen { .. } => {}
         }
     }
     apps

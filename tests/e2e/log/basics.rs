@@ -165,3 +165,30 @@ fn a_request_finds_a_dyno_that_another_host_was_told_of() {
         mesh.finish().await;
     });
 }
+
+#[test]
+fn a_dyno_that_is_put_back_has_its_requests() {
+    run_within(LIMIT, async {
+        let broker = Broker::shared().await;
+        let prefix = broker::prefix();
+        let url = broker.url();
+        let mesh = Mesh::builder().broker(&url, &prefix).start().await;
+        let other = Sidecar::start(&url, &prefix, "other").await;
+        let app = mesh.app("shop").await;
+        let dyno = app.dyno("web.1").await;
+        let before = app.status().await.app.unwrap().dynos;
+        let slow = mesh.request("GET", &app.host(), "/sleep/1000");
+        let mut slow = slow.start().await.unwrap();
+        app.until_load(1, 0).await;
+        app.remove("web.1").await;
+        app.register("web.1", &dyno.address).await;
+        assert_eq!(app.status().await.app.unwrap().dynos, before);
+        other.until_version("shop", 4).await;
+        assert_eq!(other.control().app("shop").await.app.unwrap().dynos, before);
+        // The next request waits for the one that it still has.
+        assert_eq!(mesh.get(&app.host(), "/").await.status(), 200);
+        assert_eq!(slow.response().await.unwrap().status(), 200);
+        assert_eq!(dyno.figures().await.double_bookings, 0);
+        mesh.finish().await;
+    });
+}

@@ -92,7 +92,10 @@ impl Broker {
     async fn start_in(dir: PathBuf, own: Option<TempDir>, tls: &str) -> Self {
         let [port, secure_port, dist, epmd_port] = free_ports();
         let mut command = Command::new("/usr/bin/epmd");
-        command.args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()]);
+        command
+            .args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let epmd = Process::start(command, Signal::KILL)
             .expect("epmd can be run: install rabbitmq-server (make deps)");
         let until = format!("epmd listens at {epmd_port}");

@@ -496,3 +496,35 @@ fn a_dyno_that_is_put_again_is_the_same_process_everywhere() {
     let instances: Vec<_> = spec.dynos.iter().map(|dyno| &*dyno.instance).collect();
     assert_eq!(instances, ["web.1-1", "fresh-1"]);
 }
+
+#[test]
+fn a_dyno_that_comes_back_to_its_requests_is_recalled() {
+    let mut lab = lab();
+    let ask = lab.ask();
+    lab.change("a", vec![Operation::RemoveDyno("web.1".into())])
+        .unwrap();
+    let wanted = Change {
+        app: "a".into(),
+        base_version: None,
+        operations: vec![put_with("web.1", |dyno| dyno.instance = "".into())],
+    };
+    let mut change = wanted.clone();
+    assert!(lab.mesh.recognise(&mut change));
+    assert_eq!(change.base_version, Some(2));
+    assert_eq!(change.operations, [put("web.1")]);
+    for other in [
+        put_with("web.2", |dyno| dyno.instance = "".into()),
+        put_with("web.1", |dyno| dyno.instance = "given".into()),
+        Operation::SetMaintenance(true),
+    ] {
+        let mut change = Change {
+            operations: vec![other],
+            ..wanted.clone()
+        };
+        let before = change.clone();
+        assert!(!lab.mesh.recognise(&mut change));
+        assert_eq!(change, before);
+    }
+    lab.checkin(ask, Outcome::Done);
+    assert!(!lab.mesh.recognise(&mut wanted.clone()), "it has finished");
+}

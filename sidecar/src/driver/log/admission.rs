@@ -5,6 +5,12 @@ use mesh::{Change, ChangeError};
 use crate::driver::Driver;
 
 impl Driver {
+    /// Names the dynos that come back to requests of this host. Says whether
+    /// there are any: the change is then for one version of its app.
+    pub fn recognise(&self, change: &mut Change) -> bool {
+        self.act(None, |mesh, _| mesh.recognise(change))
+    }
+
     /// A change that is malformed, or for which this sidecar has no room, need
     /// not be in the log. Anything else may be possible at its place there.
     ///
