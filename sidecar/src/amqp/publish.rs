@@ -45,7 +45,7 @@ pub(super) enum Order {
     /// The log is this one, and this sidecar is in step: changes may be published.
     InSync(u128),
     /// To keep a copy.
-    Dead(DeadLetter),
+    Dead(Box<DeadLetter>),
 }
 
 /// What is not confirmed, over sessions.

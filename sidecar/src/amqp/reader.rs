@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         }
         let node = &self.common.options.node;
         let letter = DeadLetter::new(&delivered.message(), bad, delivered.offset, node);
-        self.order(Order::Dead(letter)).await
+        self.order(Order::Dead(Box::new(letter))).await
     }
 
     fn kind(&mut self, kind: Kind) -> EntryKind {

@@ -30,7 +30,7 @@ fn a_change_on_one_is_in_effect_on_all() {
         for sidecar in &all {
             sidecar.until_version("shop", 2).await;
             let app = sidecar.control().app("shop").await.app.unwrap();
-            assert_eq!(app.dynos, [dyno.clone()]);
+            assert_eq!(app.dynos, std::slice::from_ref(&dyno));
             assert_eq!(dyno.instance.len(), 32);
         }
         // Putting it again is the same process.
@@ -116,6 +116,8 @@ fn a_restarted_sidecar_goes_on_where_it_was() {
         let (mut all, ..) = sidecars::<2>().await;
         create(&all[0], "first").await;
         all[1].until_version("first", 1).await;
+        // Its own answer comes when everything before it is on its disk.
+        create(&all[1], "own").await;
         all[1].kill().await;
         create(&all[0], "second").await;
         all[1].start_again().await;

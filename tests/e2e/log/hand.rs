@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use e2e::harness::{Hand, run_within, wait};
+use e2e::harness::{Hand, Sidecar, publish_unreadable, run_within, wait};
 use lapin::BasicProperties;
 
 use super::{create, sidecars};
@@ -104,5 +104,31 @@ fn what_is_no_entry_is_skipped_and_kept() {
         }
         assert_eq!(hand.take(&dead).await, None);
         assert_eq!(create(&all[0], "next").await, 1);
+    });
+}
+
+#[test]
+fn what_cannot_even_be_read_is_gone_around() {
+    run_within(LIMIT, async {
+        let (all, broker, prefix) = sidecars::<2>().await;
+        create(&all[0], "before").await;
+        all[1].until_version("before", 1).await;
+        let route = format!("{prefix}.route");
+        publish_unreadable(broker.port(), &route).unwrap();
+        let hand = Hand::connect(&broker.url()).await;
+        let after = r#"{"change":{"app":"after","operations":[{"createApp":{}}]}}"#;
+        hand.publish(&route, "x", "route.entry.v1", "1", after)
+            .await;
+        for sidecar in &all {
+            sidecar.until_version("after", 1).await;
+            sidecar.until_in_sync().await;
+            assert!(sidecar.log().contains("can't be read"), "{}", sidecar.log());
+        }
+        create(&all[1], "next").await;
+        all[0].until_version("next", 1).await;
+        all[0].until_same(&all[1]).await;
+        // Who comes late gets around it, too.
+        let late = Sidecar::start(&broker.url(), &prefix, "late").await;
+        late.until_same(&all[0]).await;
     });
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Entries after which one is due however early it is.
 const ENTRIES: u64 = 100_000;
 
+/// After so many times what is between two, one is due though nothing changes:
+/// the broker does not keep the last one for ever. With the defaults it is a day.
+const QUIET: f64 = 144.0;
+
 /// Counts since the last snapshot, whoever wrote it.
 #[derive(Debug)]
 pub(in crate::amqp) struct Due {
@@ -42,9 +46,11 @@ impl Due {
     /// within a tenth of what is between two snapshots.
     pub(in crate::amqp) fn is_due(&self, now: Duration) -> bool {
         let late = 1.0 + self.chance.clamp(0.0, 1.0) / 10.0;
-        let long = now.saturating_sub(self.since) >= self.every.mul_f64(late);
+        let past = now.saturating_sub(self.since);
+        let long = past >= self.every.mul_f64(late);
         let many = self.changes as f64 >= ENTRIES as f64 * late;
-        self.changes > 0 && (long || many)
+        let quiet = past >= self.every.mul_f64(late * QUIET);
+        self.changes > 0 && (long || many) || quiet
     }
 }
 
@@ -65,6 +71,8 @@ mod tests {
         assert!(due.is_due(at(600)));
         due.saved(at(600));
         assert!(!due.is_due(at(1_300)));
+        assert!(!due.is_due(at(86_400)), "nothing has changed");
+        assert!(due.is_due(at(600 + 86_400)), "one a day");
         for _ in 0..ENTRIES {
             assert!(!due.is_due(at(601)));
             due.changed();
