@@ -42,16 +42,20 @@ fn position(offset: u64) -> Position {
 async fn what_a_log_says_stays_though_the_disk_fails() {
     let (changes, inbox, _proposals) = Changes::by_log(None);
     let rig = Rig::with(changes, inbox);
-    let follow = async |(entry, outcome)| {
-        let _: () = rig.driver.changes().follow(entry).await.expect("taken");
-        outcome
+    let follow = async |entry| {
+        let taken = rig.driver.changes().follow(entry).await;
+        taken.expect("the writer is there");
     };
     rig.fails.store(true, Ordering::SeqCst);
-    let made = follow(entry(1, Some("a"))).await.await.expect("an answer");
+    let (change, outcome) = entry(1, Some("a"));
+    follow(change).await;
+    let made = outcome.await.expect("an answer");
     assert_eq!(made.map(|made| made.version), Ok(1), "the log has it");
     assert!(rig.driver.view("a").is_some());
     rig.fails.store(false, Ordering::SeqCst);
-    let made = follow(entry(2, Some("b"))).await.await.expect("an answer");
+    let (change, outcome) = entry(2, Some("b"));
+    follow(change).await;
+    let made = outcome.await.expect("an answer");
     assert!(made.is_ok());
     // The disk got both, and their place, at once.
     let writes = rig.disk.recv().expect("a transaction");
@@ -64,10 +68,18 @@ async fn what_a_log_says_stays_though_the_disk_fails() {
     if let EntryKind::Change { id, .. } = &mut again.kind {
         *id = 1;
     }
-    follow((again, outcome)).await.await.expect_err("no answer");
+    follow(again).await;
+    outcome.await.expect_err("no answer");
+    let (passed, marker) = oneshot::channel();
+    let marked = Entry {
+        position: position(4),
+        kind: EntryKind::Marker(passed),
+    };
+    follow(marked).await;
+    marker.await.expect("passed");
     let log = rig.driver.changes().log().expect("a log");
     assert_eq!((log.applied, log.duplicates), (2, 1));
-    assert_eq!(log.position, Some(position(3)));
+    assert_eq!(log.position, Some(position(4)));
     rig.stop().await;
 }
 
