@@ -33,8 +33,8 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use clock::Clock;
 pub use log::{
-    Entry, EntryKind, Frozen, LogView, Position, Proposal, Proposals, Reply, Said, Seen, Standing,
-    Sync, What,
+    Entry, EntryKind, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Said, Seen,
+    Standing, Sync, What,
 };
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;

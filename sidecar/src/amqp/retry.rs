@@ -4,7 +4,7 @@
 use mesh::ChangeError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::{ApplyError, Proposal, Reply};
+use crate::driver::{ApplyError, OutcomeSender, Proposal};
 
 /// How often, at most.
 const MOST: u32 = 5;
@@ -37,7 +37,7 @@ impl Retries {
     }
 
     /// Who is to be told of the outcome, so that `again` can come again.
-    pub(super) fn guard(&self, again: Again) -> Reply {
+    pub(super) fn guard(&self, again: Again) -> OutcomeSender {
         let (reply, outcome) = oneshot::channel();
         let to = self.to.clone();
         tokio::spawn(async move {

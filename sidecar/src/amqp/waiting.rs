@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::driver::{ApplyError, Reply};
+use crate::driver::{ApplyError, OutcomeSender};
 
 /// Whoever has waited this long is told that nobody knows: before callers give
 /// up by themselves, which most do after ten seconds.
@@ -15,15 +15,15 @@ const LIMIT: Duration = Duration::from_secs(7);
 
 /// By the change's key.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<HashMap<u128, (Reply, Instant)>>);
+pub(super) struct Waiting(Mutex<HashMap<u128, (OutcomeSender, Instant)>>);
 
 impl Waiting {
-    pub(super) fn insert(&self, key: u128, reply: Reply) {
+    pub(super) fn insert(&self, key: u128, reply: OutcomeSender) {
         self.0.lock().insert(key, (reply, Instant::now()));
     }
 
     /// The echo is there.
-    pub(super) fn take(&self, key: u128) -> Option<Reply> {
+    pub(super) fn take(&self, key: u128) -> Option<OutcomeSender> {
         self.0.lock().remove(&key).map(|(reply, _)| reply)
     }
 

@@ -9,7 +9,7 @@ mod proposal;
 mod standing;
 
 pub use crate::store::{Frozen, Position, Seen};
-pub use proposal::{Proposal, Proposals, Reply};
+pub use proposal::{OutcomeSender, Proposal, Proposals};
 pub use standing::{LogView, Standing, Sync};
 
 pub(super) use proposal::Way;
@@ -73,7 +73,7 @@ pub enum EntryKind {
         /// What is to be changed.
         change: Change,
         /// Who proposed it, if that was here.
-        reply: Option<Reply>,
+        reply: Option<OutcomeSender>,
     },
     /// Somebody here wants to know when everything before it has been seen to.
     Marker(oneshot::Sender<()>),

@@ -23,8 +23,7 @@ use tokio::sync::Mutex;
 mod log;
 
 use super::{
-    Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session, Workers,
-    Writer,
+    Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session, Workers, Writer,
 };
 use crate::store::{Frozen, Problem, StoreError, WorkerProcess, Write};
 

@@ -12,7 +12,7 @@ use crate::driver::writer::{ApplyError, Outcome};
 const BACKLOG: usize = 1_024;
 
 /// Where the outcome of a change goes.
-pub type Reply = oneshot::Sender<Outcome>;
+pub type OutcomeSender = oneshot::Sender<Outcome>;
 
 /// A change that somebody here wants in the log.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Proposal {
     /// The change.
     pub change: Change,
     /// Who waits for what becomes of it.
-    pub reply: Reply,
+    pub reply: OutcomeSender,
 }
 
 /// Proposals as they come, and where to say how things stand.
@@ -52,7 +52,7 @@ impl Way {
     pub(in crate::driver) async fn propose(
         &self,
         change: Change,
-        reply: Reply,
+        reply: OutcomeSender,
     ) -> Result<(), ApplyError> {
         if let Some(why) = self.stand.refuses() {
             return Err(ApplyError::Away(why));

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{batch::Batch, history::History};
 use crate::driver::{
     Driver,
-    log::{Counts, Entry, EntryKind, Position, Reply, Seen},
+    log::{Counts, Entry, EntryKind, OutcomeSender, Position, Seen},
 };
 
 impl Batch {
@@ -57,7 +57,7 @@ impl Batch {
         position: Position,
         id: u128,
         change: Change,
-        reply: Option<Reply>,
+        reply: Option<OutcomeSender>,
         history: &mut History,
     ) {
         // One that was refused is not made later either: its caller was told.
