@@ -36,10 +36,11 @@ prop_compose! {
         (dyno_limit, queue_depth, max_requests) in (number(), number(), number()),
         (queue_timeout_ms, boot_timeout_ms) in (number(), number()),
         (wake, queue_headers) in any::<(bool, bool)>(),
+        (idle_timeout_ms, scale_wait_ms) in (number(), number()),
     ) -> Settings {
         Settings {
             policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
-            queue_headers,
+            queue_headers, idle_timeout_ms, scale_wait_ms,
         }
     }
 }

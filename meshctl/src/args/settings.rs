@@ -41,6 +41,15 @@ pub(crate) struct SettingsArgs {
     #[arg(long, overrides_with = "wake")]
     no_wake: bool,
 
+    /// Say that the app is idle after so long without a request, e.g. 30m; 0s: never
+    #[arg(long, value_name = "DURATION", value_parser = millis)]
+    idle_timeout: Option<u32>,
+
+    /// Say how many dynos are wanted once a request has waited so long for a busy
+    /// one, e.g. 1s; 0s: never
+    #[arg(long, value_name = "DURATION", value_parser = millis)]
+    scale_wait: Option<u32>,
+
     /// Tell clients about the queue, in response headers
     #[arg(long, overrides_with = "no_queue_headers")]
     queue_headers: bool,
@@ -63,6 +72,8 @@ impl SettingsArgs {
             max_requests,
             wake,
             no_wake,
+            idle_timeout,
+            scale_wait,
             queue_headers,
             no_queue_headers,
         } = self;
@@ -72,6 +83,8 @@ impl SettingsArgs {
             queue_timeout,
             boot_timeout,
             max_requests,
+            idle_timeout,
+            scale_wait,
         ];
         let flags = [wake, no_wake, queue_headers, no_queue_headers];
         policy.is_none() && numbers.iter().all(|n| n.is_none()) && !flags.into_iter().any(|f| *f)
@@ -99,6 +112,8 @@ impl SettingsArgs {
             max_requests: self.max_requests.unwrap_or(old.max_requests),
             wake: self.wake().unwrap_or(old.wake),
             queue_headers: self.queue_headers().unwrap_or(old.queue_headers),
+            idle_timeout_ms: self.idle_timeout.unwrap_or(old.idle_timeout_ms),
+            scale_wait_ms: self.scale_wait.unwrap_or(old.scale_wait_ms),
         }
     }
 }

@@ -7,7 +7,7 @@ use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Policy, Settings};
 use super::{
     Table, longest, plain,
     table::{cell, state_cell},
-    units::{setting, setting_millis},
+    units::{never_millis, setting, setting_millis},
 };
 
 /// The table for `app_row`.
@@ -70,6 +70,8 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("boot timeout", setting_millis(settings.boot_timeout_ms)),
         ("max requests", setting(settings.max_requests)),
         ("wake", on_off(settings.wake).to_owned()),
+        ("idle timeout", never_millis(settings.idle_timeout_ms)),
+        ("scale wait", never_millis(settings.scale_wait_ms)),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
     ];

@@ -25,6 +25,16 @@ pub(crate) fn event_line(event: &Event) -> String {
             longest(dyno.for_ms),
             dyno.instance
         ),
+        Some(Kind::Idle(idle)) => format!("{}: is idle", idle.app),
+        Some(Kind::Scale(hint)) => format!(
+            "{}: wants {}, has {}; {} in flight, {} waiting, the first for {}",
+            hint.app,
+            count(hint.wanted as usize, "dyno"),
+            hint.dynos,
+            hint.in_flight,
+            hint.waiting,
+            longest(hint.oldest_wait_ms)
+        ),
         Some(Kind::Missed(n)) => format!("missed {n} events: this watcher was too slow"),
         None => "an event that this meshctl does not know".to_owned(),
     };
@@ -33,7 +43,7 @@ pub(crate) fn event_line(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dynomesh_proto::v1::{Drained, NeedDyno, Quarantined};
+    use dynomesh_proto::v1::{Drained, Idle, NeedDyno, Quarantined, Scale};
 
     use super::*;
 
@@ -69,6 +79,20 @@ mod tests {
         assert_eq!(
             line(Kind::Quarantined(bad)),
             "shop: dyno web.1 in quarantine for 5.0s (i7)"
+        );
+        let idle = Idle { app: "shop".into() };
+        assert_eq!(line(Kind::Idle(idle)), "shop: is idle");
+        let hint = Scale {
+            app: "shop".into(),
+            waiting: 9,
+            oldest_wait_ms: 1_500,
+            in_flight: 1,
+            dynos: 1,
+            wanted: 3,
+        };
+        assert_eq!(
+            line(Kind::Scale(hint)),
+            "shop: wants 3 dynos, has 1; 1 in flight, 9 waiting, the first for 1.5s"
         );
         assert!(line(Kind::Missed(3)).starts_with("missed 3 events"));
         assert!(event_line(&Event { kind: None }).contains("does not know"));

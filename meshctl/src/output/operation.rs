@@ -66,6 +66,8 @@ fn settings_words(settings: &Settings) -> String {
     for (name, millis) in [
         ("queue-timeout", settings.queue_timeout_ms),
         ("boot-timeout", settings.boot_timeout_ms),
+        ("idle-timeout", settings.idle_timeout_ms),
+        ("scale-wait", settings.scale_wait_ms),
     ] {
         if millis > 0 {
             words.push(format!("{name} {}", setting_millis(millis)));

@@ -30,6 +30,14 @@ pub(super) fn setting_millis(millis: u32) -> String {
     }
 }
 
+/// A duration after which something is said; 0 stands for never.
+pub(super) fn never_millis(millis: u32) -> String {
+    match millis {
+        0 => "never".to_owned(),
+        _ => setting_millis(millis),
+    }
+}
+
 /// A number that was set; 0 stands for the default.
 pub(super) fn setting(n: u32) -> String {
     match n {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{Counters, DynoKey, DynoSpecs, DynoState, Settings, pool::Pool, queue::Queue};
+use crate::{
+    Counters, DynoKey, DynoSpecs, DynoState, Settings, idle::Idle, pool::Pool, queue::Queue,
+    scale::Scale,
+};
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -32,6 +35,11 @@ pub(crate) struct App {
     pub(crate) in_use: u32,
     /// A dyno was asked for in this episode.
     pub(crate) dyno_needed: bool,
+    pub(crate) idle: Idle,
+    /// Most requests in flight since its window began; see `scale.rs`.
+    pub(crate) peak: u32,
+    /// Only with the setting.
+    pub(crate) scale: Option<Box<Scale>>,
     /// Deleted; forgotten with its last lease.
     pub(crate) deleted: bool,
     pub(crate) counters: Counters,
@@ -56,6 +64,9 @@ impl App {
             reserved: 0,
             in_use: 0,
             dyno_needed: false,
+            idle: Idle::default(),
+            peak: 0,
+            scale: None,
             deleted: false,
             counters: Counters::default(),
         }

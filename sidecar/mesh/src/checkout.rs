@@ -186,6 +186,8 @@ impl Mesh {
         if decision == Decision::NeedDyno {
             self.need_dyno(key);
         }
+        self.end_idle(key);
+        self.watch_wait(key, now);
     }
 
     /// Hands out the dynos that are free, to those who wait, in order.
@@ -289,6 +291,7 @@ impl Mesh {
     /// A waiting request gets its answer.
     fn finish(&mut self, key: WaiterKey, result: Result<DynoKey, Refusal>, now: Time) {
         let request = self.leave_queue(key);
+        self.note_active(request.app, now);
         if let Some(session) = self.sessions.get_mut(request.session) {
             session.entries.remove(&request.ask);
         }

@@ -48,6 +48,7 @@ impl Mesh {
         };
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
+        let before = (app.settings.clone(), app.census.expected());
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
@@ -59,6 +60,9 @@ impl Mesh {
         app.settings = spec.settings.clone();
         self.put_dynos(key, &spec.dynos, shared);
         self.serve_queue(key, now);
+        let (settings, dynos) = (&before.0, before.1);
+        self.review_idle(key, settings, dynos, now);
+        self.review_scale(key, settings, dynos, now);
     }
 
     fn remove_app(&mut self, name: &str, now: Time) {
@@ -67,6 +71,7 @@ impl Mesh {
         };
         self.put_domains(key, &[]);
         self.put_dynos(key, &DynoSpecs::default(), (0, 0));
+        self.stop_hints(key);
         self.apps[key.0 as usize].deleted = true;
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);

@@ -24,6 +24,7 @@ mod change;
 mod checkout;
 mod definitions;
 mod dyno;
+mod idle;
 mod invariants;
 mod limits;
 mod mesh;
@@ -33,6 +34,7 @@ mod pool;
 mod queue;
 mod refusal;
 mod reserve;
+mod scale;
 mod session;
 mod settings;
 mod spec;
@@ -48,13 +50,15 @@ pub use dyno::DynoInfo;
 pub use limits::Limits;
 pub use mesh::Mesh;
 pub use name::{canonical, parse_domain};
-pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route};
+pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route, ScaleHint};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
 pub use reserve::{MAX_RESERVED, RecallId};
+pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
-    BOOT_TIMEOUT, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT, Settings,
+    BOOT_TIMEOUT, IDLE_TIMEOUTS, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO,
+    QUEUE_TIMEOUT, SCALE_WAITS, Settings,
 };
 pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};
 pub use time::Time;

@@ -44,6 +44,8 @@ pub struct Mesh {
     pub(crate) outputs: VecDeque<Output>,
     /// Apps for which a dyno was asked for in this episode.
     pub(crate) needy: BTreeSet<AppKey>,
+    /// Apps that were said to be idle, and are.
+    pub(crate) idle: BTreeSet<AppKey>,
     pub(crate) leases: usize,
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: usize,
@@ -79,6 +81,7 @@ impl Mesh {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             needy: BTreeSet::new(),
+            idle: BTreeSet::new(),
             leases: 0,
             reserved: 0,
             recalls: Recalls::default(),
@@ -122,6 +125,7 @@ impl Mesh {
             self.timers.unset(until, Timer::Recovery);
             let apps: Vec<_> = self.by_name.values().copied().collect();
             for app in apps {
+                self.note_active(app, now);
                 for dyno in self.apps[app.0 as usize].dynos.clone() {
                     self.say_if_drained(dyno);
                 }
@@ -253,6 +257,9 @@ impl Mesh {
                 Timer::Waiter(waiter) => self.give_up(waiter, now),
                 Timer::Session(session) => self.close_session(session, now),
                 Timer::Recovery => self.end_recovery(now),
+                Timer::Idle(app) => self.look_idle(app, now),
+                Timer::Busy(app) => self.look_busy(app, now),
+                Timer::Window(app) => self.end_window(app, now),
                 Timer::Quarantine(dyno) => {
                     self.end_quarantine(dyno);
                     self.repool(dyno);
@@ -264,7 +271,8 @@ impl Mesh {
 
     /// What of the events still holds: for somebody who did not hear it said.
     pub fn needs(&self) -> impl Iterator<Item = Event> {
-        self.needy.iter().map(|key| self.need(*key))
+        let needy = self.needy.iter().map(|key| self.need(*key));
+        needy.chain(self.idle.iter().map(|key| self.idle_event(*key)))
     }
 
     pub(crate) fn need(&self, key: AppKey) -> Event {
@@ -298,6 +306,7 @@ impl Mesh {
             }
             Entry::Waiting(waiter) => {
                 let app = self.leave_queue(waiter).app;
+                self.note_active(app, now);
                 self.apps[app.0 as usize].counters.cancelled += 1;
                 self.counters.cancelled += 1;
                 self.end_episode(app);
@@ -321,10 +330,13 @@ impl Mesh {
         self.unpool(key);
         let dyno = &mut self.dynos[key.0 as usize];
         dyno.load += 1;
-        let app = &mut self.apps[dyno.app.0 as usize];
+        let app_key = dyno.app;
+        let app = &mut self.apps[app_key.0 as usize];
         app.in_flight += 1;
         app.in_use += u32::from(dyno.load == 1);
+        app.peak = app.peak.max(app.in_flight);
         self.leases += 1;
+        self.end_idle(app_key);
         self.repool(key);
     }
 
@@ -337,6 +349,7 @@ impl Mesh {
         dyno.load -= 1;
         let app = &mut self.apps[app_key.0 as usize];
         app.in_flight -= 1;
+        app.idle.last_active = now;
         if dyno.retired {
             if dyno.load == 0 {
                 self.retired -= 1;

@@ -95,6 +95,24 @@ pub enum Outcome {
     Unused,
 }
 
+/// How many dynos an app wants, and why. See [`crate::SCALE_WINDOW`] and its
+/// neighbours for how it is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleHint {
+    /// The app.
+    pub app: Arc<str>,
+    /// Requests waiting.
+    pub waiting: u32,
+    /// How long the first one has waited.
+    pub oldest_wait: Duration,
+    /// Leases out.
+    pub in_flight: u32,
+    /// Dynos that are up or starting.
+    pub dynos: u32,
+    /// Dynos that would do.
+    pub wanted: u32,
+}
+
 /// What watchers and dyno managers want to know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -111,4 +129,13 @@ pub enum Event {
     Drained(Arc<DynoInfo>),
     /// A dyno was put in quarantine for so long.
     Quarantined(Arc<DynoInfo>, Duration),
+    /// An app with a dyno that is up or starting has had no request in flight and
+    /// none waiting for its `idle_timeout`. Once an episode, which ends with the
+    /// next request.
+    Idle {
+        /// The app.
+        app: Arc<str>,
+    },
+    /// A hint how many dynos an app wants.
+    Scale(ScaleHint),
 }

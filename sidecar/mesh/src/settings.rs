@@ -1,6 +1,6 @@
 //! What an operator may set for an app, with its defaults and bounds.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{ChangeError, MAX_LOAD};
 
@@ -35,6 +35,10 @@ pub struct Settings {
     pub wake: bool,
     /// Clients are told about the queue.
     pub queue_headers: bool,
+    /// The app is said to be idle after so long without a request.
+    pub idle_timeout: Option<Duration>,
+    /// More dynos are hinted at when somebody waits longer for a busy one.
+    pub scale_wait: Option<Duration>,
 }
 
 /// Requests that may wait for each dyno, unless set.
@@ -47,6 +51,12 @@ pub const BOOT_TIMEOUT: Duration = Duration::from_secs(75);
 pub const MAX_QUEUE_DEPTH: u32 = 100_000;
 /// No app may let a request wait longer.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// What `idle_timeout` may be: an idle app is looked at once in this time.
+pub const IDLE_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
+/// What `scale_wait` may be.
+pub const SCALE_WAITS: RangeInclusive<Duration> = Duration::from_millis(10)..=MAX_TIMEOUT;
 
 impl Settings {
     /// Most requests at once for a dyno that sets no limit itself.
@@ -97,6 +107,22 @@ impl Settings {
         if self.boot_timeout.is_some_and(|t| t > MAX_TIMEOUT) {
             return too_large("boot_timeout", max);
         }
-        Ok(())
+        within("idle_timeout", self.idle_timeout, &IDLE_TIMEOUTS)?;
+        within("scale_wait", self.scale_wait, &SCALE_WAITS)
+    }
+}
+
+fn within(
+    name: &str,
+    given: Option<Duration>,
+    bounds: &RangeInclusive<Duration>,
+) -> Result<(), ChangeError> {
+    match given {
+        Some(span) if !bounds.contains(&span) => Err(ChangeError::Invalid(format!(
+            "{name} is {} to {} ms",
+            bounds.start().as_millis(),
+            bounds.end().as_millis()
+        ))),
+        _ => Ok(()),
     }
 }

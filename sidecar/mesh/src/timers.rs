@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{DynoKey, SessionKey, Time, queue::WaiterKey};
+use crate::{AppKey, DynoKey, SessionKey, Time, queue::WaiterKey};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -14,10 +14,16 @@ pub(crate) enum Timer {
     Session(SessionKey),
     /// Workers known from before had their time to report.
     Recovery,
+    /// A look whether the app is idle.
+    Idle(AppKey),
+    /// A look whether somebody waits too long for a busy dyno of the app.
+    Busy(AppKey),
+    /// A window in which the app might have done with fewer dynos.
+    Window(AppKey),
 }
 
 /// Timers in order of time. Everything set is removed or fires: there is never
-/// more than one per waiter, dyno and session.
+/// more than one per waiter, dyno and session, and three per app.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(Time, Timer)>);
 
@@ -28,6 +34,16 @@ impl Timers {
 
     pub(crate) fn unset(&mut self, at: Time, timer: Timer) {
         self.0.remove(&(at, timer));
+    }
+
+    /// Moves a timer, or sets it first, or removes it.
+    pub(crate) fn replace(&mut self, old: Option<Time>, new: Option<Time>, timer: Timer) {
+        if let Some(at) = old {
+            self.unset(at, timer);
+        }
+        if let Some(at) = new {
+            self.set(at, timer);
+        }
     }
 
     pub(crate) fn next(&self) -> Option<Time> {

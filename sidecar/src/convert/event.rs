@@ -14,6 +14,17 @@ pub fn event(notice: &Notice) -> v1::Event {
             app: (**app).into(),
             waiting: *waiting,
         }),
+        Notice::Event(Event::Idle { app }) => Kind::Idle(v1::Idle {
+            app: (**app).into(),
+        }),
+        Notice::Event(Event::Scale(hint)) => Kind::Scale(v1::Scale {
+            app: (*hint.app).into(),
+            waiting: hint.waiting,
+            oldest_wait_ms: millis(hint.oldest_wait),
+            in_flight: hint.in_flight,
+            dynos: hint.dynos,
+            wanted: hint.wanted,
+        }),
         Notice::Event(Event::Drained(dyno)) => Kind::Drained(v1::Drained {
             app: (*dyno.app).into(),
             dyno: (*dyno.name).into(),

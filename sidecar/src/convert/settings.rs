@@ -18,6 +18,8 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         max_requests: non_zero(given.max_requests),
         wake: given.wake,
         queue_headers: given.queue_headers,
+        idle_timeout: span(given.idle_timeout_ms),
+        scale_wait: span(given.scale_wait_ms),
     })
 }
 
@@ -36,6 +38,8 @@ pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
         max_requests: settings.max_requests.unwrap_or(0),
         wake: settings.wake,
         queue_headers: settings.queue_headers,
+        idle_timeout_ms: settings.idle_timeout.map_or(0, millis),
+        scale_wait_ms: settings.scale_wait.map_or(0, millis),
     }
 }
 

@@ -21,7 +21,8 @@ impl Notice {
     pub fn app(&self) -> &str {
         match self {
             Self::Changed(change) => &change.app,
-            Self::Event(Event::NeedDyno { app, .. }) => app,
+            Self::Event(Event::NeedDyno { app, .. } | Event::Idle { app }) => app,
+            Self::Event(Event::Scale(hint)) => &hint.app,
             Self::Event(Event::Drained(dyno) | Event::Quarantined(dyno, _)) => &dyno.app,
         }
     }

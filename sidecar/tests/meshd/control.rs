@@ -36,6 +36,8 @@ async fn an_app_from_its_creation_to_its_end() {
         max_requests: 7,
         wake: true,
         queue_headers: true,
+        idle_timeout_ms: 60_000,
+        scale_wait_ms: 1_000,
     };
     let applied = control
         .apply(change("shop", [create(settings)]))

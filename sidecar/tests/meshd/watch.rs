@@ -191,3 +191,46 @@ async fn watches_end_with_the_process() {
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     meshd.end().await;
 }
+
+#[tokio::test]
+async fn managers_are_told_how_many_dynos_are_wanted_and_when_none_is() {
+    let meshd = Meshd::start(&[]).await;
+    let mut control = meshd.control().await;
+    control.apply(app("shop", &[5001])).await.expect("applied");
+    let settings = Settings {
+        idle_timeout_ms: 1_000,
+        scale_wait_ms: 50,
+        ..Settings::default()
+    };
+    control
+        .apply(change("shop", [Op::PutSettings(settings)]))
+        .await
+        .expect("applied");
+    let mut worker = Worker::hello(&meshd.path("router.sock"), 1).await;
+    let mut events = watch(&meshd, "").await;
+    worker.ask(1, "shop.test");
+    worker.ask(2, "shop.test");
+    assert!(worker.reply(1).await.is_ok());
+    match next(&mut events).await {
+        Kind::Scale(hint) => {
+            let figures = (hint.waiting, hint.in_flight, hint.dynos, hint.wanted);
+            assert_eq!((hint.app.as_str(), figures), ("shop", (1, 1, 1, 2)));
+            assert!(hint.oldest_wait_ms >= 50, "{hint:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    worker.cancel(2);
+    worker.checkin(1, Outcome::Done);
+    match next(&mut events).await {
+        Kind::Idle(idle) => assert_eq!(idle.app, "shop"),
+        other => panic!("{other:?}"),
+    }
+    // It still holds for a manager that comes only now.
+    let mut late = watch(&meshd, "").await;
+    assert!(matches!(next(&mut late).await, Kind::Idle(_)));
+    worker.ask(3, "shop.test");
+    assert!(worker.reply(3).await.is_ok());
+    let mut later = watch(&meshd, "").await;
+    control.apply(app("blog", &[])).await.expect("applied");
+    assert!(matches!(next(&mut later).await, Kind::Changed(_)));
+}

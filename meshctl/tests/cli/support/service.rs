@@ -161,6 +161,8 @@ fn of(event: &Event) -> &str {
         Some(Kind::NeedDyno(need)) => &need.app,
         Some(Kind::Drained(dyno)) => &dyno.app,
         Some(Kind::Quarantined(dyno)) => &dyno.app,
+        Some(Kind::Idle(idle)) => &idle.app,
+        Some(Kind::Scale(hint)) => &hint.app,
         Some(Kind::Missed(_)) | None => "",
     }
 }

@@ -7,6 +7,7 @@
 //! and the mesh's own [`mesh::Mesh::check_invariants`].
 #![allow(clippy::unwrap_used)]
 
+mod hints;
 mod reference;
 mod run;
 mod steps;

@@ -14,6 +14,8 @@ mod look;
 mod session;
 mod time;
 
+use crate::hints::Hints;
+
 pub(crate) struct Reference {
     pub(crate) limits: Limits,
     pub(crate) now: Time,
@@ -29,18 +31,19 @@ pub(crate) struct Reference {
 
 pub(crate) struct App {
     /// Another one when it is deleted and created again.
-    id: u64,
+    pub(crate) id: u64,
     pub(crate) spec: AppSpec,
-    dynos: Vec<Trust>,
+    pub(crate) dynos: Vec<Trust>,
     dyno_needed: bool,
     /// How long its queue grew by requests that nobody turns away.
     stretch: u32,
+    pub(crate) hints: Hints,
 }
 
 /// What is known of a dyno beside its specification; in the same order.
 #[derive(Clone, Default)]
-struct Trust {
-    quarantine: Option<Time>,
+pub(crate) struct Trust {
+    pub(crate) quarantine: Option<Time>,
     strikes: u32,
 }
 
@@ -109,7 +112,7 @@ impl Reference {
         }
     }
 
-    fn event(&mut self, wanted: impl Fn(&Event) -> bool, what: &str) {
+    pub(crate) fn event(&mut self, wanted: impl Fn(&Event) -> bool, what: &str) {
         match self.outputs.pop_front() {
             Some(Output::Event(event)) if wanted(&event) => {}
             other => panic!("{what} is expected, not {other:?}"),

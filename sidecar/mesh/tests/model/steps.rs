@@ -131,7 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..WORKERS, any::<u8>(), option::weighted(0.2, 0..12_usize), prop::bool::weighted(0.1))
             .prop_map(|(worker, keep, stray, twice)| Step::Hello { worker, keep, stray, twice }),
         1 => (0..WORKERS).prop_map(Step::Gone),
-        6 => prop_oneof![1..1_000_u64, 1_000..900_000_u64, 900_000..40_000_000_u64]
+        6 => prop_oneof![1..1_000_u64, 1_000..900_000_u64, 900_000..90_000_000_u64]
             .prop_map(Step::Wait),
         20 => (0..APPS, vec(op(), 1..3))
             .prop_map(|(app, operations)| Step::Change { app, operations }),
@@ -175,9 +175,11 @@ fn settings() -> impl Strategy<Value = Settings> {
         option::weighted(0.2, 1..8_u32),
         any::<bool>(),
         any::<bool>(),
+        millis(1_000..40_000),
+        millis(10..5_000),
     )
         .prop_map(
-            |(policy, limit, depth, queue, boot, max, wake, headers)| Settings {
+            |(policy, limit, depth, queue, boot, max, wake, headers, idle, scale)| Settings {
                 policy,
                 dyno_limit: limit,
                 queue_depth: depth,
@@ -186,6 +188,8 @@ fn settings() -> impl Strategy<Value = Settings> {
                 max_requests: max,
                 wake,
                 queue_headers: headers,
+                idle_timeout: idle,
+                scale_wait: scale,
             },
         )
 }

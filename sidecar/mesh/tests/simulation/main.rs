@@ -43,6 +43,7 @@ fn nothing_is_lost_and_nobody_is_booked_twice() {
     // The simulation does what it is for only if all of this happens.
     assert!(all.served > 0 && all.queued > 0 && all.refused.len() > 6 && all.aborted > 0);
     assert!(all.broken > 0 && all.died > 0 && all.restarts > 0 && all.crashed > 0);
+    assert!(all.idled > 0 && all.hinted > 0);
     assert!(all.retried > 0 && all.drained > 0 && all.woken > 0 && all.deleted > 0);
 }
 

@@ -176,7 +176,10 @@ impl World {
             self.sidecar.disconnected(connection, false, self.now);
         }
         if let Some(mesh) = &mut self.sidecar.mesh {
-            while let Some(at) = mesh.poll_timeout() {
+            // Looks at apps go on for as long as there are apps.
+            while mesh.totals().sessions > 0
+                && let Some(at) = mesh.poll_timeout()
+            {
                 mesh.handle_timeout(at);
             }
             mesh.check_invariants().unwrap();
@@ -250,9 +253,28 @@ impl World {
                     self.report.drained += 1;
                 }
                 Output::Event(MeshEvent::Quarantined(..)) => {}
+                Output::Event(MeshEvent::Idle { app }) => self.idle(&app),
+                Output::Event(MeshEvent::Scale(hint)) => {
+                    self.say(|| format!("{hint:?}"));
+                    self.report.hinted += 1;
+                    let index = (0..APPS).find(|i| app_name(*i) == *hint.app).unwrap();
+                    self.wanted[index] = hint.wanted.min(8) as usize;
+                }
                 Output::Reserved(_) | Output::Recall(_) | Output::Recalled(_) => {}
             }
         }
+    }
+
+    /// Nobody has had a request of it for long, as far as the sidecar can know, and
+    /// its dynos are stopped.
+    fn idle(&mut self, app: &str) {
+        self.report.idled += 1;
+        self.say(|| format!("{app} is idle"));
+        let view = self.sidecar.mesh.as_ref().unwrap().app(app, self.now);
+        let view = view.unwrap();
+        assert_eq!((view.in_flight, view.waiting), (0, 0), "{app} is not idle");
+        let index = (0..APPS).find(|i| app_name(*i) == app).unwrap();
+        self.wanted[index] = 0;
     }
 
     fn happen(&mut self, event: Event) {

@@ -32,6 +32,7 @@ impl Reference {
                 dynos: vec![],
                 dyno_needed: false,
                 stretch: 0,
+                hints: Hints::default(),
             });
             self.apps.len() - 1
         });
@@ -64,8 +65,10 @@ impl Reference {
             }
             trust.push(Trust::default());
         }
+        let old = (self.apps[index].spec.settings.clone(), self.expected(index));
         self.apps[index].spec = spec.clone();
         self.apps[index].dynos = trust;
         self.serve(id);
+        self.review(index, &old.0, old.1);
     }
 }

@@ -108,6 +108,7 @@ impl Reference {
         if matches!(decision, Decision::NeedDyno) {
             self.need_dyno(id);
         }
+        self.watch_wait(id);
     }
 
     pub(super) fn too_late(&self, app: u64) -> Refusal {
@@ -205,6 +206,7 @@ impl Reference {
             instance: instance.clone(),
             app,
         });
+        self.note_lease(app, 1);
 
         let app = &self.apps[self.index(app).unwrap()];
         let dyno = app

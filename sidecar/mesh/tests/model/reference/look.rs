@@ -11,7 +11,7 @@ impl Reference {
         self.apps.iter().find(|app| *app.spec.name == *name)
     }
 
-    pub(super) fn index(&self, id: u64) -> Option<usize> {
+    pub(crate) fn index(&self, id: u64) -> Option<usize> {
         self.apps.iter().position(|app| app.id == id)
     }
 
@@ -61,6 +61,14 @@ impl Reference {
         self.queue(app.id)
             .first()
             .map_or(Duration::ZERO, |w| self.now.since(w.arrived))
+    }
+
+    /// What the first one spent in the queue.
+    pub(crate) fn first_wait(&self, app: &App) -> Duration {
+        let queue = self.queue(app.id);
+        queue.first().map_or(Duration::ZERO, |w| {
+            self.now.since(w.arrived).saturating_sub(w.served)
+        })
     }
 
     pub(super) fn queue(&self, app: u64) -> Vec<Waiter> {
@@ -116,6 +124,8 @@ impl Reference {
             .iter()
             .filter_map(|session| session.lost_until);
         let recovery = self.recovery.iter().map(|(_, until)| *until);
-        waiters.chain(dynos).chain(sessions).chain(recovery).min()
+        let hints = self.apps.iter().flat_map(|app| self.next_hints(app));
+        let all = waiters.chain(dynos).chain(sessions).chain(recovery);
+        all.chain(hints).min()
     }
 }

@@ -73,6 +73,7 @@ impl Reference {
                     instance,
                     app,
                 });
+                self.note_lease(app, 0);
             }
         }
         if let Some(old) = old {

@@ -60,5 +60,6 @@ impl Reference {
         {
             self.end_recovery();
         }
+        self.hint();
     }
 }

@@ -28,6 +28,12 @@ impl World {
             queue_timeout: self
                 .chance(40.0)
                 .then(|| millis(self.rng.random_range(1..3_000))),
+            idle_timeout: self
+                .chance(40.0)
+                .then(|| millis(self.rng.random_range(1_000..3_000))),
+            scale_wait: self
+                .chance(40.0)
+                .then(|| millis(self.rng.random_range(10..500))),
             boot_timeout: self
                 .chance(40.0)
                 .then(|| millis(self.rng.random_range(1..3_000))),

@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) crashed: u64,
     pub(crate) drained: u64,
     pub(crate) woken: u64,
+    pub(crate) idled: u64,
+    pub(crate) hinted: u64,
     pub(crate) deleted: u64,
 }
 
@@ -36,6 +38,8 @@ impl Report {
         self.crashed += other.crashed;
         self.drained += other.drained;
         self.woken += other.woken;
+        self.idled += other.idled;
+        self.hinted += other.hinted;
         self.deleted += other.deleted;
     }
 }
