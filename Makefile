@@ -44,9 +44,10 @@ bench: build
 build: module programs
 
 programs: deps
-	$(SHIPPED) $(CARGO) build --release --locked -p meshd -p meshctl --target-dir $(PROGRAMS_DIR)
+	$(SHIPPED) $(CARGO) build --release --locked -p meshd -p meshctl -p dyno-manager --target-dir $(PROGRAMS_DIR)
 	$(CARGO) build --release --locked -p e2e
 	@scripts/place $(DIST) $(PROGRAMS_DIR)/release/meshd $(PROGRAMS_DIR)/release/meshctl \
+		$(PROGRAMS_DIR)/release/dyno-manager \
 		$(CARGO_TARGET_DIR)/release/sample-dyno
 
 # In a folder of its own: what the programs need of shared crates would make the

@@ -90,18 +90,32 @@ fn shell(line: &str) -> Output {
     shell.unwrap()
 }
 
-fn greets(invitation: &str) {
+fn greets(invitation: &str, app: &str) {
     let output = shell(invitation);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("of app hello"), "{invitation}: {output:?}");
+    assert!(
+        text.contains(&format!("of app {app}")),
+        "{invitation}: {output:?}"
+    );
 }
 
 #[test]
 fn it_can_be_tried_and_leaves_nothing() {
     run(async {
         let mut mesh = Run::start();
-        greets(&mesh.invitation().await);
+        greets(&mesh.invitation().await, "hello");
+        let wake = mesh.said();
+        let wake = wake.lines().find(|line| line.contains("sleepy.localhost"));
+        greets(wake.expect("the app that sleeps"), "sleepy");
+        let running = fs::read_to_string(mesh.path("manager/processes")).unwrap();
+        let dyno = running.split(' ').next().unwrap().parse().unwrap();
         mesh.interrupt().await;
+        let group = Pid::from_raw(dyno).unwrap();
+        // Who waits for it, once its parent has gone, is up to the host.
+        wait::until("the dyno is gone", async || {
+            test_kill_process_group(group) == Err(Errno::SRCH)
+        })
+        .await;
     });
 }
 
@@ -129,7 +143,7 @@ fn a_second_one_does_not_harm_the_first() {
             let text = String::from_utf8_lossy(&refused.stderr);
             assert_eq!(refused.status.code(), Some(1), "{text}");
             assert!(text.contains(why) && text.contains("PORT="), "{text}");
-            greets(&invitation);
+            greets(&invitation, "hello");
         }
         mesh.interrupt().await;
     });

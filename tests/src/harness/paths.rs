@@ -46,6 +46,12 @@ pub fn meshctl() -> PathBuf {
     product("meshctl")
 }
 
+/// The reference dyno manager.
+#[must_use]
+pub fn dyno_manager() -> PathBuf {
+    product("dyno-manager")
+}
+
 /// A program of this package, which Cargo builds beside the tests.
 #[must_use]
 pub fn own(name: &str) -> PathBuf {

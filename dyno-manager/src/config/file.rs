@@ -1,0 +1,143 @@
+//! The file as it is written, and what it comes to.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::ensure;
+use serde::Deserialize;
+
+use super::{AppConfig, span::Span};
+
+/// Most apps of one manager.
+const MAX_APPS: usize = 1_000;
+/// Most dynos of one app.
+const MAX_DYNOS: u32 = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    apps: BTreeMap<String, App>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct App {
+    command: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    dir: Option<PathBuf>,
+    #[serde(default)]
+    domains: Vec<String>,
+    #[serde(default)]
+    min: u32,
+    #[serde(default = "one")]
+    max: u32,
+    #[serde(default = "one")]
+    limit: u32,
+    #[serde(default = "idle_timeout")]
+    idle_timeout: Span,
+    #[serde(default = "scale_wait")]
+    scale_wait: Span,
+    #[serde(default = "boot_timeout")]
+    boot_timeout: Span,
+    health: Option<String>,
+    #[serde(default = "stop_timeout")]
+    stop_timeout: Span,
+    #[serde(default = "drain_timeout")]
+    drain_timeout: Span,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn idle_timeout() -> Span {
+    Span::from_secs(30 * 60)
+}
+
+fn scale_wait() -> Span {
+    Span::from_secs(1)
+}
+
+fn boot_timeout() -> Span {
+    Span::from_secs(60)
+}
+
+fn stop_timeout() -> Span {
+    Span::from_secs(10)
+}
+
+fn drain_timeout() -> Span {
+    Span::from_secs(60)
+}
+
+impl File {
+    pub(super) fn check(self) -> anyhow::Result<Vec<AppConfig>> {
+        ensure!(
+            self.apps.len() <= MAX_APPS,
+            "apps: there are {}, the most is {MAX_APPS}",
+            self.apps.len()
+        );
+        let apps = self.apps.into_iter();
+        apps.map(|(name, app)| app.check(name)).collect()
+    }
+}
+
+impl App {
+    fn check(self, name: String) -> anyhow::Result<AppConfig> {
+        let key = |key: &str| format!("apps.{name}.{key}");
+        ensure!(
+            self.command.first().is_some_and(|word| !word.is_empty()),
+            "{}: it must begin with a program",
+            key("command")
+        );
+        ensure!(
+            (1..=MAX_DYNOS).contains(&self.max),
+            "{}: it is 1 to {MAX_DYNOS}, not {}",
+            key("max"),
+            self.max
+        );
+        ensure!(
+            self.min <= self.max,
+            "{}: {} is more than max, which is {}",
+            key("min"),
+            self.min,
+            self.max
+        );
+        ensure!(self.limit > 0, "{}: it is at least 1", key("limit"));
+        if let Some(path) = &self.health {
+            let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+            ensure!(
+                plain,
+                "{}: \"{path}\" is no path like /health",
+                key("health")
+            );
+        }
+        if let Some(dir) = &self.dir {
+            ensure!(
+                dir.is_dir(),
+                "{}: {} is no directory",
+                key("dir"),
+                dir.display()
+            );
+        }
+        Ok(AppConfig {
+            idle_timeout: self
+                .idle_timeout
+                .within(&key("idle_timeout"), 1_000, 604_800_000)?,
+            scale_wait: self.scale_wait.within(&key("scale_wait"), 10, 3_600_000)?,
+            boot_timeout: self.boot_timeout.some(&key("boot_timeout"))?,
+            stop_timeout: self.stop_timeout.some(&key("stop_timeout"))?,
+            drain_timeout: self.drain_timeout.some(&key("drain_timeout"))?,
+            name,
+            command: self.command,
+            env: self.env,
+            dir: self.dir,
+            domains: self.domains,
+            min: self.min,
+            max: self.max,
+            limit: self.limit,
+            health: self.health,
+        })
+    }
+}
