@@ -66,7 +66,7 @@ fn address(index: usize) -> Address {
 
 impl Run {
     fn tick(&mut self) {
-        self.model.now = self.model.now + Duration::from_micros(1);
+        self.wait(self.model.now + Duration::from_micros(1));
     }
 
     fn prepare(&mut self, plan: &Plan) {
