@@ -79,7 +79,7 @@ fn as_many_are_wanted_as_keep_up_and_catch_up() {
             match output {
                 Output::Answer(answer) => held = answer.ask,
                 Output::Event(Event::Scale(hint)) => hinted.push(hint.wanted),
-                Output::Event(_) => {}
+                _ => {}
             }
         }
     }

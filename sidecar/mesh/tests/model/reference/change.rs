@@ -2,6 +2,8 @@
 
 use mesh::{AppSpec, DynoState, Refusal, Update};
 
+use crate::hints::Hints;
+
 use super::{App, Reference, Trust};
 
 impl Reference {
