@@ -79,6 +79,11 @@ impl Driver {
         })
     }
 
+    /// The bounds of what it drives.
+    pub fn limits(&self) -> &mesh::Limits {
+        &self.limits
+    }
+
     /// Where changes of apps go.
     pub fn changes(&self) -> &Changes {
         &self.changes

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 38] = [
     "node",
     "data-dir",
     "router-socket",
@@ -44,6 +44,7 @@ const KEYS: [&str; 37] = [
     "max-domains-per-app",
     "max-waiting",
     "max-sessions",
+    "max-reserved",
     "max-asks-per-session",
 ];
 

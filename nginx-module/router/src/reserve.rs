@@ -21,8 +21,6 @@ const NAMES: usize = 256;
 const BUSY: u32 = 3;
 /// Milliseconds that are provided for.
 const AHEAD: u32 = 3;
-/// Most leases of one name.
-const MOST: u32 = 128;
 /// Milliseconds after which a lease that no request took is given back.
 const KEEP: Millis = 10;
 /// Milliseconds before a name that got nothing is tried again.
@@ -81,14 +79,18 @@ impl Place {
     }
 
     /// How many to reserve now.
-    fn wanted(&self, now: Millis) -> u32 {
+    fn wanted(&self, now: Millis, most: u32) -> u32 {
         let rate = self.rate.max(self.count);
         if rate < BUSY || self.order.is_some() || now < self.paused_until {
             return 0;
         }
-        let aim = (rate * AHEAD).min(MOST);
+        let aim = (rate * AHEAD).min(most);
         let have = self.leases.len() as u32;
-        if have <= aim / 2 { aim - have } else { 0 }
+        if have <= aim / 2 {
+            aim.saturating_sub(have)
+        } else {
+            0
+        }
     }
 }
 
@@ -101,12 +103,17 @@ pub(crate) struct Reserves {
     orders: FxHashMap<u64, usize>,
     /// Leases, of all names.
     held: usize,
+    /// Most for one name, as the sidecar says; 0: none.
+    most: u32,
 }
 
 impl Reserves {
     /// A request comes for this name. Gives it a lease, if there is one, and how
     /// many to order with [`Reserves::order`].
     pub(crate) fn take(&mut self, name: &Arc<str>, now: Millis) -> (Option<Reserved>, u32) {
+        if self.most == 0 {
+            return (None, 0);
+        }
         if self.places.is_empty() {
             self.places.resize_with(NAMES, Place::default);
         }
@@ -130,7 +137,7 @@ impl Reserves {
             None
         };
         self.held -= usize::from(taken.is_some());
-        (taken, place.wanted(now))
+        (taken, place.wanted(now, self.most))
     }
 
     /// So many were ordered for this name, which was just asked for.
@@ -191,6 +198,11 @@ impl Reserves {
         }
     }
 
+    /// The sidecar says how many leases of a name there may be.
+    pub(crate) fn allow(&mut self, most: u32) {
+        self.most = most;
+    }
+
     /// There is nothing that will have to be given back.
     pub(crate) fn is_empty(&self) -> bool {
         self.orders.is_empty() && self.held == 0
@@ -199,7 +211,7 @@ impl Reserves {
     /// The link broke: the sidecar takes it all back.
     pub(crate) fn clear(&mut self) {
         self.orders.clear();
-        self.held = 0;
+        (self.held, self.most) = (0, 0);
         for place in &mut self.places {
             place.leases.clear();
             place.order = None;

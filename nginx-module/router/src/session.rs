@@ -398,7 +398,11 @@ impl<T: Clone> Session<T> {
                 self.recall(recall);
                 return None;
             }
-            sidecar_message::Kind::Welcome(_) => return None,
+            sidecar_message::Kind::Welcome(welcome) => {
+                let settings = welcome.settings.unwrap_or_default();
+                self.reserves.allow(settings.max_reserved);
+                return None;
+            }
         };
         self.answered(answer)
     }

@@ -53,7 +53,7 @@ pub use name::{canonical, parse_domain};
 pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route, ScaleHint};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
-pub use reserve::{MAX_RESERVED, RecallId};
+pub use reserve::RecallId;
 pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{

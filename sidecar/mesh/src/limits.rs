@@ -20,6 +20,8 @@ pub struct Limits {
     /// Leases and waiting requests of one session; one more gets
     /// [`crate::Refusal::Overloaded`].
     pub asks_per_session: usize,
+    /// Leases that a session may reserve at once; it gets no more than these.
+    pub reserved: u32,
     /// How long the leases of a broken session wait for their worker to return.
     pub session_grace: Duration,
     /// First quarantine of a dyno; it doubles with each failure in a row.
@@ -38,6 +40,7 @@ impl Limits {
         waiting: 10_000_000,
         sessions: 65_536,
         asks_per_session: 65_536,
+        reserved: 1_024,
         session_grace: Duration::from_secs(60),
         quarantine_first: Duration::from_secs(60),
         quarantine_longest: Duration::from_secs(600),
@@ -54,6 +57,7 @@ impl Default for Limits {
             waiting: 1_000_000,
             sessions: 4_096,
             asks_per_session: 65_536,
+            reserved: 128,
             session_grace: Duration::from_millis(500),
             quarantine_first: Duration::from_millis(500),
             quarantine_longest: Duration::from_secs(5),

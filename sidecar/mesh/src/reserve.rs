@@ -19,9 +19,6 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecallId(pub u64);
 
-/// Most leases that are reserved at once.
-pub const MAX_RESERVED: u32 = 256;
-
 /// Recalls under way, and who has not answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Recalls {
@@ -62,7 +59,7 @@ impl Mesh {
         let Some(asking) = self.sessions.get(session) else {
             return false;
         };
-        let count = count.min(MAX_RESERVED);
+        let count = count.min(self.limits.reserved);
         let end = first.0.saturating_add(count.into());
         let used = |ask| asking.entries.contains_key(&AskId(ask));
         if asking.lost_until.is_some() || (first.0..end).any(used) {

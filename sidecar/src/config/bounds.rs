@@ -28,7 +28,7 @@ macro_rules! number {
 /// A session's grace has to outlast a reconnect. Of pings, see [`Pings`].
 ///
 /// [`Pings`]: crate::listen::Pings
-pub(super) const NUMBERS: [Number; 15] = [
+pub(super) const NUMBERS: [Number; 16] = [
     number!(session_grace_ms, "session-grace-ms", 500, 0..=60_000),
     number!(recovery_ms, "recovery-ms", 5_000, 0..=60_000),
     number!(quarantine_first_ms, "quarantine-first-ms", 500, 1..=60_000),
@@ -52,6 +52,7 @@ pub(super) const NUMBERS: [Number; 15] = [
     number!(max_dynos_per_app, "max-dynos-per-app", 10_000, 1..=10_000),
     number!(max_domains_per_app, "max-domains-per-app", 1_000, 1..=1_000),
     number!(max_waiting, "max-waiting", 1_000_000, 1..=10_000_000),
+    number!(max_reserved, "max-reserved", 128, 0..=1_024),
     number!(max_sessions, "max-sessions", 4_096, 1..=65_536),
     number!(
         max_asks_per_session,

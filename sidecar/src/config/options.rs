@@ -332,6 +332,14 @@ pub struct Options {
         help_heading = "Limits"
     )]
     pub max_waiting: Option<u64>,
+    /// Leases that a worker may have ahead for one name; 0: none [default: 128]
+    #[arg(
+        long,
+        env = "DYNOMESH_MAX_RESERVED",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_reserved: Option<u64>,
     /// Most workers connected [default: 4096]
     #[arg(
         long,

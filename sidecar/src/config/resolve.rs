@@ -272,6 +272,10 @@ fn limits(options: &Options) -> Limits {
         domains_per_app: count(options.max_domains_per_app),
         waiting: count(options.max_waiting),
         sessions: count(options.max_sessions),
+        reserved: options
+            .max_reserved
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(0),
         asks_per_session: count(options.max_asks_per_session),
         session_grace: millis(options.session_grace_ms),
         quarantine_first: millis(options.quarantine_first_ms),

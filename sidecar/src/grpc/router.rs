@@ -92,6 +92,9 @@ impl Router for RouterService {
             node: (*self.identity.node).into(),
             epoch: self.identity.epoch,
             header_interest: Vec::new(),
+            settings: Some(v1::RouterSettings {
+                max_reserved: self.driver.limits().reserved,
+            }),
         };
         Ok(Response::new(SessionStream::new(
             welcome, incoming, ending, session,

@@ -22,7 +22,7 @@ impl Router {
         let mut session = Session::new(identity, Duration::from_secs(5), 0);
         session.connected(0);
         let mut router = Self(session, "a.test".into());
-        router.hear(sidecar_message::Kind::Welcome(v1::Welcome::default()), 0);
+        router.welcome(128, 0);
         for (number, app) in ["a", "b"].iter().enumerate() {
             let info = DynoInfo {
                 number: number as u32,
@@ -34,6 +34,14 @@ impl Router {
         }
         router.sent();
         router
+    }
+
+    fn welcome(&mut self, max_reserved: u32, now: Millis) {
+        let welcome = v1::Welcome {
+            settings: Some(v1::RouterSettings { max_reserved }),
+            ..v1::Welcome::default()
+        };
+        self.hear(sidecar_message::Kind::Welcome(welcome), now);
     }
 
     fn hear(&mut self, kind: sidecar_message::Kind, now: Millis) {
@@ -110,6 +118,24 @@ fn a_name_in_demand_is_provided_for() {
     let first = order.first;
     assert_eq!(router.requests(3, 1_002), [first, first + 1, first + 2]);
     assert!(router.order().first >= first + u64::from(order.count));
+}
+
+#[test]
+fn no_more_is_ordered_than_the_sidecar_allows() {
+    for (allowed, ordered) in [(0, None), (1, Some(1)), (7, Some(7))] {
+        let mut router = Router::new();
+        router.0.disconnected(0);
+        router.0.connected(0);
+        router.welcome(allowed, 0);
+        router.sent();
+        router.requests(50, 1);
+        let sent = router.sent();
+        let order = sent.first().map(|kind| match kind {
+            Kind::Reserve(order) => order.count,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(order, ordered);
+    }
 }
 
 #[test]
