@@ -24,19 +24,19 @@ PROGRAMS_DIR := $(CARGO_TARGET_DIR)/programs
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
-.PHONY: run test check bench build deps headers module programs vendored fmt clean conformance faulty
+.PHONY: run test check bench build deps test-deps headers module programs vendored fmt clean conformance faulty
 
 run: build
 	@scripts/run
 
-test: build vendored faulty
+test: test-deps build vendored faulty
 	@scripts/test
 
-check: deps headers
+check: test-deps headers
 	@scripts/check
 
 # BENCH_ARGS=--quick for less than a minute.
-bench: build
+bench: test-deps build
 	@scripts/bench $(BENCH_ARGS)
 
 # ---------------------------------------------------------------------------
@@ -73,6 +73,10 @@ $(NGINX_BUILD_DIR)/ngx_auto_config.h: /usr/share/nginx/src/conf_flags
 
 deps:
 	@scripts/deps
+
+# What only tests, checks and measurements need: a broker, a manager's language.
+test-deps: deps
+	@scripts/deps rabbitmq-server python3
 
 fmt:
 	$(CARGO) fmt --all
