@@ -419,7 +419,7 @@ impl<T: Clone> Session<T> {
             };
             let lease = Lease {
                 dyno,
-                limited: false,
+                limited: part.limited,
                 others: part.others,
             };
             let reserved = Reserved {

@@ -178,6 +178,10 @@ impl Mesh {
             let reason = self.too_late(key);
             return self.refuse(&request, reason, now);
         }
+        if app.queue.is_empty() {
+            self.recall(&[key]);
+        }
+        let app = &mut self.apps[key.0 as usize];
         let waiter = app.queue.insert(&mut self.waiters, request, deadline);
         self.timers.set(deadline, Timer::Waiter(waiter));
         if let Some(session) = self.sessions.get_mut(session) {

@@ -66,6 +66,8 @@ pub struct Reserved {
     pub others: u32,
     /// As in [`Answer`].
     pub queue_headers: bool,
+    /// As in [`Route`].
+    pub limited: bool,
 }
 
 /// What is reserved of these apps is not to be used any more, but to be cancelled.

@@ -1,10 +1,11 @@
 //! Leases ahead: a router with much to do for an app may *reserve* some before
 //! their requests are there, so that these need not wait for an answer.
 //!
-//! Only where it takes nothing from anybody: from dynos without a limit, of an app
-//! without one, while nobody waits. A reserved lease counts as load like any other
-//! when dynos are chosen, and not when people look. When anything about the app
-//! changes, what is reserved is *recalled*: routers give back what no request has
+//! Only where it takes nothing from anybody: while nobody waits, for an app without
+//! a limit, from dynos without one or with half of a high one to spare. A reserved
+//! lease counts as load like any other when dynos are chosen, and not when people
+//! look. When anything about the app changes, or somebody has to wait after all,
+//! what is reserved is *recalled*: routers give back what no request has
 //! yet, and say when they have.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,6 +15,10 @@ use crate::{
     output::{Recall, Reserved},
     session::Entry,
 };
+
+/// A limit that is high enough for leases ahead: so many would have to come at once
+/// before somebody waits for one that is not used.
+const HIGH_LIMIT: u32 = 64;
 
 /// Names a recall. Later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,11 +73,13 @@ impl Mesh {
         let room = self.limits.asks_per_session - asking.entries.len();
         let app = self.directory.lookup(name).filter(|key| self.is_open(*key));
         let mut dynos = Vec::new();
+        let mut limited = None;
         if let Some(app) = app {
             for ask in (first.0..end).take(room) {
-                let Some(dyno) = self.reserve_one(app, session, AskId(ask)) else {
+                let Some(dyno) = self.spare_dyno(app, &mut limited) else {
                     break;
                 };
+                self.reserve_one(dyno, session, AskId(ask));
                 dynos.push(self.dynos[dyno.0 as usize].info.clone());
             }
         }
@@ -83,6 +90,7 @@ impl Mesh {
             in_use: app.map_or(0, |app| app.in_use),
             others: app.map_or(0, |app| app.candidates().saturating_sub(1)),
             queue_headers: app.is_some_and(|app| app.settings.queue_headers),
+            limited: limited.unwrap_or(false),
             dynos,
         }));
         true
@@ -95,20 +103,27 @@ impl Mesh {
         !self.is_recovering() && !app.maintenance && !limited && app.queue.is_empty()
     }
 
-    fn reserve_one(&mut self, app: AppKey, session: SessionKey, ask: AskId) -> Option<DynoKey> {
-        let dyno = self.apps[app.0 as usize].pool.pick(&mut self.rng)?;
-        let limit = self.dynos[dyno.0 as usize].limit(&self.apps[app.0 as usize].settings);
-        if limit.is_some() {
-            return None;
+    /// One of the best dynos, if it has room. All of one reservation have a limit,
+    /// or none has.
+    fn spare_dyno(&mut self, app: AppKey, limited: &mut Option<bool>) -> Option<DynoKey> {
+        let app = &self.apps[app.0 as usize];
+        let key = app.pool.pick(&mut self.rng)?;
+        let dyno = &self.dynos[key.0 as usize];
+        let limit = dyno.limit(&app.settings);
+        let room = limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.load < limit / 2);
+        (room && *limited.get_or_insert(limit.is_some()) == limit.is_some()).then_some(key)
+    }
+
+    fn reserve_one(&mut self, dyno: DynoKey, session: SessionKey, ask: AskId) {
+        let app = self.dynos[dyno.0 as usize].app;
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.entries.insert(ask, Entry::Reserved(dyno));
+            *session.reserved.entry(dyno).or_default() += 1;
         }
-        let session = self.sessions.get_mut(session)?;
-        session.entries.insert(ask, Entry::Reserved(dyno));
-        *session.reserved.entry(dyno).or_default() += 1;
         self.dynos[dyno.0 as usize].reserved += 1;
         self.apps[app.0 as usize].reserved += 1;
         self.reserved += 1;
         self.take(dyno);
-        Some(dyno)
     }
 
     /// A request has this lease now.

@@ -47,6 +47,7 @@ pub fn reserved(
         dynos_in_use: reserved.in_use,
         queue_headers: reserved.queue_headers,
         others: reserved.others,
+        limited: reserved.limited,
     };
     v1::SidecarMessage {
         kind: Some(Kind::Reserved(reserved)),

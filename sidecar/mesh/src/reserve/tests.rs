@@ -79,7 +79,7 @@ fn nothing_is_reserved_where_it_would_take_something_from_somebody() {
         ..open()
     };
     let limited = Settings {
-        dyno_limit: Some(100),
+        dyno_limit: Some(63),
         ..open()
     };
     for settings in [Settings::default(), busy, limited] {
@@ -103,6 +103,35 @@ fn nothing_is_reserved_where_it_would_take_something_from_somebody() {
     lab.change("a", vec![put]).unwrap();
     let reserved = reserve(&mut lab, 50);
     assert!(reserved.dynos.iter().all(|dyno| &*dyno.name == "web.1"));
+}
+
+#[test]
+fn under_a_high_limit_half_of_it_may_be_ahead() {
+    let settings = Settings {
+        dyno_limit: Some(100),
+        ..Settings::default()
+    };
+    let mut lab = Lab::new(settings, &["web.1"]);
+    let reserved = reserve(&mut lab, 60);
+    assert_eq!((reserved.dynos.len(), reserved.limited), (50, true));
+    // They are given up as soon as somebody has to wait.
+    for _ in 0..50 {
+        lab.ask();
+    }
+    assert_eq!(lab.answers().len(), 50);
+    let waits = lab.ask();
+    let outputs = lab.outputs();
+    let [Output::Recall(recall)] = &outputs[..] else {
+        panic!("{outputs:?}");
+    };
+    let also = lab.ask();
+    assert_eq!(lab.outputs(), [], "once is enough");
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.cancel(session, FIRST, now);
+    lab.mesh.recalled(session, recall.recall);
+    assert_eq!(lab.answer(waits), Ok("web.1".into()));
+    lab.mesh.cancel(session, AskId(1_001), now);
+    assert_eq!(lab.answer(also), Ok("web.1".into()));
 }
 
 #[test]
