@@ -74,6 +74,15 @@ impl Dyno {
         !self.retired && self.state == DynoState::Up && self.quarantine.is_none()
     }
 
+    /// Its load as people see it.
+    pub(crate) fn visible_load(&self) -> u32 {
+        match self.state {
+            DynoState::Up => self.load - self.reserved,
+            // Some of it may be in use, and nobody has said so yet.
+            _ => self.load,
+        }
+    }
+
     /// It is part of this app.
     pub(crate) fn is_of(&self, app: AppKey) -> bool {
         self.app == app && !self.retired

@@ -37,7 +37,8 @@ pub struct AppView {
 /// A dyno, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynoView {
-    /// Leases that it has.
+    /// Leases that it has. What routers have reserved of it counts only when it is not
+    /// up: no more is given out, and whoever stops it must not be too early.
     pub load: u32,
     /// The limit in force.
     pub limit: Option<u32>,
@@ -120,7 +121,7 @@ impl Mesh {
     fn view(&self, key: AppKey, now: Time) -> AppView {
         let app = &self.apps[key.0 as usize];
         let view = |dyno: &Dyno| DynoView {
-            load: dyno.load - dyno.reserved,
+            load: dyno.visible_load(),
             limit: dyno.limit(&app.settings),
             quarantine: dyno
                 .quarantine

@@ -11,6 +11,7 @@ mod change;
 mod checkin;
 mod checkout;
 mod look;
+mod reserve;
 mod session;
 mod time;
 
@@ -59,6 +60,8 @@ pub(crate) struct Lease {
     pub(crate) ask: AskId,
     pub(crate) instance: Box<str>,
     app: u64,
+    /// No request has it yet.
+    pub(crate) reserved: bool,
 }
 
 #[derive(Clone)]

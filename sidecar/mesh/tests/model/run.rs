@@ -12,12 +12,15 @@ use crate::{
     steps::{ADDRESSES, DOMAINS, NAMES, Op, Plan, Step, WORKERS},
 };
 
+mod reserve;
+
 struct Run {
     mesh: Mesh,
     model: Reference,
     /// Every instance that ever was: app, name, specification.
     instances: Vec<(usize, DynoSpec)>,
     asks: u64,
+    ahead: reserve::Ahead,
 }
 
 /// Small, so that each of them is reached.
@@ -42,6 +45,7 @@ pub(crate) fn run(plan: &Plan) {
         model,
         instances: vec![],
         asks: 0,
+        ahead: reserve::Ahead::default(),
     };
     run.prepare(plan);
     for step in &plan.steps {
@@ -153,8 +157,21 @@ impl Run {
                 };
                 self.mesh.checkin(session, ask, *outcome, now);
                 self.hear();
-                self.model.checkin(session, ask, *outcome);
+                let struck = self.model.checkin(session, ask, *outcome);
+                self.begins_recall(&struck.into_iter().collect());
             }
+            Step::Reserve {
+                worker,
+                name,
+                count,
+                again,
+            } => self.reserve(*worker, *name, *count, *again),
+            Step::Taken { worker, which } => self.taken(*worker, *which),
+            Step::Recalled {
+                worker,
+                which,
+                back,
+            } => self.recalled(*worker, *which, *back),
             Step::Close(worker) => {
                 let Some(session) = self.session(*worker) else {
                     return;
@@ -281,9 +298,11 @@ impl Run {
             assert_eq!(spec.version, version + 1);
         }
         for update in &updates {
-            self.mesh.apply(update, self.model.now);
+            let affected = self.model.affected(update);
+            let recall = self.mesh.apply(update, self.model.now);
             self.hear();
             self.model.apply(update);
+            assert_eq!(recall, self.begins_recall(&affected));
             assert!(
                 self.model.outputs.is_empty(),
                 "too much: {:?}",
@@ -372,13 +391,14 @@ impl Run {
     /// Hands over to the model what the mesh said.
     fn hear(&mut self) {
         assert!(self.model.outputs.is_empty());
-        self.model
-            .outputs
-            .extend(std::iter::from_fn(|| self.mesh.poll_output()));
+        let said = std::iter::from_fn(|| self.mesh.poll_output());
+        let said = said.filter_map(|output| self.ahead.sift(output));
+        self.model.outputs.extend(said);
     }
 
     fn compare(&mut self) {
         self.model.settle();
+        self.check_recalls();
         let (mesh, model) = (&self.mesh, &self.model);
         assert!(
             model.outputs.is_empty(),
@@ -398,7 +418,8 @@ impl Run {
         assert_eq!(mesh.is_recovering(), model.recovery.is_some());
         let totals = mesh.totals();
         assert_eq!(totals.apps, model.apps.len());
-        assert_eq!(totals.leases, model.leases.len());
+        let in_use = model.leases.iter().filter(|lease| !lease.reserved);
+        assert_eq!(totals.leases, in_use.count());
         assert_eq!(totals.waiting, model.waiters.len());
         assert_eq!(totals.sessions, model.sessions.len());
         assert_eq!(
@@ -425,7 +446,7 @@ impl Run {
                 )
             );
             for (dyno, view) in app.spec.dynos.iter().zip(&view.dynos) {
-                assert_eq!(view.load, model.load(&dyno.instance));
+                assert_eq!(view.load, model.seen_load(dyno));
                 assert_eq!(view.limit, Reference::limit(app, dyno));
             }
         }

@@ -55,6 +55,23 @@ pub(crate) enum Step {
         which: usize,
         outcome: Outcome,
     },
+    /// Leases ahead; perhaps under a number that is in use.
+    Reserve {
+        worker: usize,
+        name: usize,
+        count: u32,
+        again: Option<usize>,
+    },
+    Taken {
+        worker: usize,
+        which: usize,
+    },
+    /// Answers one of the recalls, having given back what it has reserved or not.
+    Recalled {
+        worker: usize,
+        which: usize,
+        back: bool,
+    },
     Close(usize),
     Lose(usize),
     /// Says hello with some of what it holds, and perhaps with what it does not.
@@ -124,8 +141,13 @@ fn step() -> impl Strategy<Value = Step> {
             }),
         1 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::AskAgain { worker, which }),
         6 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Cancel { worker, which }),
-        20 => (0..WORKERS, which, outcome())
+        20 => (0..WORKERS, which.clone(), outcome())
             .prop_map(|(worker, which, outcome)| Step::Checkin { worker, which, outcome }),
+        12 => (0..WORKERS, 0..NAMES.len(), 0..7_u32, option::weighted(0.1, which.clone()))
+            .prop_map(|(worker, name, count, again)| Step::Reserve { worker, name, count, again }),
+        5 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Taken { worker, which }),
+        6 => (0..WORKERS, which.clone(), any::<bool>())
+            .prop_map(|(worker, which, back)| Step::Recalled { worker, which, back }),
         1 => (0..WORKERS).prop_map(Step::Close),
         2 => (0..WORKERS).prop_map(Step::Lose),
         4 => (0..WORKERS, any::<u8>(), option::weighted(0.2, 0..12_usize), prop::bool::weighted(0.1))
@@ -160,8 +182,8 @@ fn state() -> impl Strategy<Value = DynoState> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     let policy = prop_oneof![
-        4 => Just(Policy::IdleOnly),
-        1 => Just(Policy::LeastLoad),
+        3 => Just(Policy::IdleOnly),
+        2 => Just(Policy::LeastLoad),
         1 => Just(Policy::Random),
     ];
     let millis =

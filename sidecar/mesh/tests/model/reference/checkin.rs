@@ -29,7 +29,14 @@ impl Reference {
             });
     }
 
-    pub(crate) fn checkin(&mut self, session: SessionKey, ask: AskId, outcome: Outcome) {
+    /// Returns the app of a dyno that is in quarantine now.
+    pub(crate) fn checkin(
+        &mut self,
+        session: SessionKey,
+        ask: AskId,
+        outcome: Outcome,
+    ) -> Option<u64> {
+        let mut struck = None;
         let lease = self
             .leases
             .iter()
@@ -56,6 +63,7 @@ impl Reference {
                             let span = first.min(self.limits.quarantine_longest);
                             trust.strikes += 1;
                             trust.quarantine = Some(self.now + span);
+                            struck = Some(lease.app);
                             self.event(
                                 |event| {
                                     matches!(event, Event::Quarantined(info, said)
@@ -69,6 +77,7 @@ impl Reference {
             }
         }
         self.cancel(session, ask);
+        struck
     }
 
     fn lease_ended(&mut self, lease: &Lease) {

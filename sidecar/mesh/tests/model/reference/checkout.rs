@@ -205,6 +205,7 @@ impl Reference {
             ask,
             instance: instance.clone(),
             app,
+            reserved: false,
         });
         self.note_lease(app, 1);
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mesh::{AskId, DynoSpec, Policy, SessionKey, Time};
+use mesh::{AskId, DynoSpec, DynoState, Policy, SessionKey, Time};
 
-use super::{App, Reference, Session, Waiter};
+use super::{App, Lease, Reference, Session, Waiter};
 
 impl Reference {
     pub(crate) fn app(&self, name: &str) -> Option<&App> {
@@ -15,7 +15,7 @@ impl Reference {
         self.apps.iter().position(|app| app.id == id)
     }
 
-    pub(super) fn by_domain(&self, name: &str) -> Option<u64> {
+    pub(crate) fn by_domain(&self, name: &str) -> Option<u64> {
         let name = name.split(':').next().unwrap().to_lowercase();
         let fits = |domain: &str| match domain.strip_prefix('*') {
             Some(end) => name.ends_with(end) && name.len() > end.len(),
@@ -31,6 +31,7 @@ impl Reference {
             .map(|(_, id)| id)
     }
 
+    /// What counts when dynos are chosen.
     pub(crate) fn load(&self, instance: &str) -> u32 {
         self.leases
             .iter()
@@ -38,10 +39,18 @@ impl Reference {
             .count() as u32
     }
 
+    /// What people see of it: what is reserved is none, unless it can only come to
+    /// an end any more.
+    pub(crate) fn seen_load(&self, dyno: &DynoSpec) -> u32 {
+        let seen = |lease: &&Lease| !lease.reserved || dyno.state != DynoState::Up;
+        let all = self.leases.iter().filter(|l| l.instance == dyno.instance);
+        all.filter(seen).count() as u32
+    }
+
     pub(crate) fn in_flight(&self, app: &App) -> u32 {
         self.leases
             .iter()
-            .filter(|lease| lease.app == app.id)
+            .filter(|lease| lease.app == app.id && !lease.reserved)
             .count() as u32
     }
 

@@ -72,6 +72,7 @@ impl Reference {
                     ask,
                     instance,
                     app,
+                    reserved: false,
                 });
                 self.note_lease(app, 0);
             }

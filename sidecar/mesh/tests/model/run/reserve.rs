@@ -1,0 +1,117 @@
+//! Leases ahead: what the mesh says about them is no answer to anything that the
+//! model does, so it is taken aside and compared here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh::{AskId, Output, RecallId, SessionKey};
+
+use super::Run;
+use crate::steps::NAMES;
+
+/// What was said of leases ahead, and who has to answer which recall.
+#[derive(Default)]
+pub(super) struct Ahead {
+    said: Vec<Output>,
+    open: BTreeMap<RecallId, BTreeSet<SessionKey>>,
+}
+
+impl Ahead {
+    /// Keeps what is about leases ahead; the rest is handed back.
+    pub(super) fn sift(&mut self, output: Output) -> Option<Output> {
+        match output {
+            Output::Reserved(_) | Output::Recall(_) | Output::Recalled(_) => {
+                self.said.push(output);
+                None
+            }
+            other => Some(other),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn reserve(&mut self, worker: usize, name: usize, count: u32, again: Option<usize>) {
+        let Some(session) = self.session(worker) else {
+            return;
+        };
+        let used = again.and_then(|which| self.pick(worker, which));
+        let first = used.map_or(AskId(self.asks + 1), |(_, ask)| ask);
+        self.asks += u64::from(count);
+        let taken = self.mesh.reserve(session, first, count, NAMES[name]);
+        self.hear();
+        let said = std::mem::take(&mut self.ahead.said);
+        assert!(said.len() <= 1, "{said:?}");
+        let order = (session, first, count);
+        assert_eq!(taken, self.model.reserve(order, NAMES[name], said.first()));
+    }
+
+    pub(super) fn taken(&mut self, worker: usize, which: usize) {
+        if let Some((session, ask)) = self.pick(worker, which) {
+            self.mesh.taken(session, ask);
+            self.hear();
+            self.model.taken(session, ask);
+        }
+    }
+
+    /// In any order; sometimes one that is over, or is somebody else's.
+    pub(super) fn recalled(&mut self, worker: usize, which: usize, back: bool) {
+        let Some(session) = self.session(worker) else {
+            return;
+        };
+        let open: Vec<_> = self.ahead.open.keys().copied().collect();
+        let recall = open.get(which % (open.len() + 1)).copied();
+        let recall = recall.unwrap_or(RecallId(which as u64));
+        for ask in self.model.reserved_by(session).into_iter().filter(|_| back) {
+            self.mesh.cancel(session, ask, self.model.now);
+            self.hear();
+            self.model.cancel(session, ask);
+        }
+        self.mesh.recalled(session, recall);
+        self.hear();
+        if let Some(waiting) = self.ahead.open.get_mut(&recall) {
+            waiting.remove(&session);
+        }
+    }
+
+    /// Something about these apps has changed: whoever has something reserved of
+    /// them, and nobody else, is told to give it back.
+    pub(super) fn begins_recall(&mut self, apps: &BTreeSet<u64>) -> Option<RecallId> {
+        let mut told = BTreeSet::new();
+        let mut begun = BTreeSet::new();
+        self.ahead.said.retain(|output| match output {
+            Output::Recall(recall) => {
+                assert!(told.insert(recall.session), "{recall:?} is said twice");
+                begun.insert(recall.recall);
+                false
+            }
+            _ => true,
+        });
+        assert_eq!(told, self.model.holders(apps));
+        assert!(begun.len() <= 1, "{begun:?}");
+        let begun = begun.pop_first();
+        if let Some(recall) = begun {
+            assert!(self.ahead.open.insert(recall, told).is_none());
+        }
+        begun
+    }
+
+    /// A recall is over when the last session has answered or is closed.
+    pub(super) fn check_recalls(&mut self) {
+        let live = |key: &SessionKey| self.model.sessions.iter().any(|s| s.key == *key);
+        let mut over = BTreeSet::new();
+        self.ahead.open.retain(|recall, waiting| {
+            waiting.retain(live);
+            assert_eq!(self.mesh.is_recalling(*recall), !waiting.is_empty());
+            if waiting.is_empty() {
+                over.insert(*recall);
+            }
+            !waiting.is_empty()
+        });
+        for output in self.ahead.said.drain(..) {
+            match output {
+                Output::Recalled(recall) => assert!(over.remove(&recall), "{recall:?} is not over"),
+                other => panic!("nobody expects {other:?}"),
+            }
+        }
+        assert!(over.is_empty(), "{over:?} are over");
+    }
+}
