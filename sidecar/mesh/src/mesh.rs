@@ -161,6 +161,10 @@ impl Mesh {
             {
                 entry.insert(Entry::Leased(dyno));
                 self.take(dyno);
+                // The old session may not have said yet that a request has it.
+                if let Some(old) = old {
+                    self.taken(old, ask);
+                }
             }
         }
         if let Some(old) = old {

@@ -39,15 +39,27 @@ impl Recalls {
         recall
     }
 
-    /// Which recalls are over when these are answered (all, if `None`).
-    fn answered(&mut self, session: SessionKey, recall: Option<RecallId>) -> Vec<RecallId> {
+    /// Whether this recall is over with that answer. Takes no longer when a router that
+    /// hangs keeps many of them open.
+    fn answered(&mut self, session: SessionKey, recall: RecallId) -> bool {
+        let Some(waiting) = self.open.get_mut(&recall) else {
+            return false;
+        };
+        waiting.retain(|who| *who != session);
+        let over = waiting.is_empty();
+        if over {
+            self.open.remove(&recall);
+        }
+        over
+    }
+
+    /// Which recalls are over when nobody waits for this session any more.
+    fn left(&mut self, session: SessionKey) -> Vec<RecallId> {
         let mut over = Vec::new();
-        self.open.retain(|id, waiting| {
-            if recall.is_none_or(|recall| recall == *id) {
-                waiting.retain(|who| *who != session);
-            }
+        self.open.retain(|recall, waiting| {
+            waiting.retain(|who| *who != session);
             if waiting.is_empty() {
-                over.push(*id);
+                over.push(*recall);
             }
             !waiting.is_empty()
         });
@@ -189,13 +201,14 @@ impl Mesh {
 
     /// A router has given back what was recalled and not taken.
     pub fn recalled(&mut self, session: SessionKey, recall: RecallId) {
-        let over = self.recalls.answered(session, Some(recall));
-        self.outputs.extend(over.into_iter().map(Output::Recalled));
+        if self.recalls.answered(session, recall) {
+            self.outputs.push_back(Output::Recalled(recall));
+        }
     }
 
     /// A session that is over has nothing to give back.
     pub(crate) fn recall_nothing(&mut self, session: SessionKey) {
-        let over = self.recalls.answered(session, None);
+        let over = self.recalls.left(session);
         self.outputs.extend(over.into_iter().map(Output::Recalled));
     }
 

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::{
-    AskId, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Reserved, SessionKey,
-    Settings, Time, WorkerId,
+    AskId, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal, Reserved,
+    SessionKey, Settings, Time, WorkerId,
     testing::{Lab, dyno, put, set},
 };
 
@@ -217,6 +217,34 @@ fn a_dyno_is_drained_when_it_is_all_back() {
 }
 
 #[test]
+fn a_dyno_that_may_still_be_in_use_does_not_look_idle() {
+    let mut lab = Lab::new(open(), &["web.1", "web.2"]);
+    reserve(&mut lab, 4);
+    change(&mut lab, "a", set("web.1", DynoState::Draining));
+    assert_eq!(load(&lab).1, [2, 0]);
+    let (session, now) = (lab.session, lab.now);
+    for ask in 1_000..1_004 {
+        lab.mesh.cancel(session, AskId(ask), now);
+    }
+    assert_eq!(load(&lab).1, [0, 0]);
+}
+
+#[test]
+fn what_is_on_its_way_back_is_no_request() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 4);
+    let limited = Settings {
+        max_requests: Some(1),
+        ..open()
+    };
+    change(&mut lab, "a", Operation::PutSettings(limited));
+    let first = lab.ask();
+    assert_eq!(lab.answer(first), Ok("web.1".into()));
+    let second = lab.ask();
+    assert_eq!(lab.answer(second), Err(Refusal::TooManyRequests));
+}
+
+#[test]
 fn a_dyno_that_refuses_is_not_used_ahead() {
     let mut lab = Lab::new(open(), &["web.1", "web.2"]);
     reserve(&mut lab, 4);
@@ -238,4 +266,6 @@ fn what_a_hello_does_not_hold_is_not_held() {
     assert_eq!(load(&lab), (1, vec![1]));
     lab.mesh.checkin(session, AskId(1_001), Outcome::Done, now);
     assert_eq!(load(&lab), (0, vec![0]));
+    // Its request had it before the link broke.
+    assert_eq!(lab.mesh.totals().counters.routed, 1);
 }
