@@ -20,9 +20,10 @@ impl Mesh {
     /// or was accepted before (by this mesh from disk, by another one), fits.
     ///
     /// What routers have reserved of the app is recalled: the change is in effect
-    /// everywhere when [`Output::Recalled`] has said so of what is returned.
-    pub fn apply(&mut self, update: &Update, now: Time) -> Option<RecallId> {
+    /// everywhere when [`Output::Recalled`] has said so of all that is returned.
+    pub fn apply(&mut self, update: &Update, now: Time) -> Vec<RecallId> {
         let mut apps = Vec::from_iter(self.by_name.get(update.app()).copied());
+        let lost = self.lost_domains(update);
         match update {
             Update::Put(spec) => {
                 // Who answered to these names before.
@@ -33,7 +34,24 @@ impl Mesh {
         }
         apps.sort_unstable();
         apps.dedup();
-        self.recall(&apps)
+        let own = self.recall(&apps, lost);
+        self.recalls.before(update, own)
+    }
+
+    /// What leads to an app, if anything of it is reserved, and will not any more.
+    fn lost_domains(&self, update: &Update) -> Vec<Box<str>> {
+        let app = self.by_name.get(update.app());
+        let app = app.map(|key| &self.apps[key.0 as usize]);
+        let Some(app) = app.filter(|app| app.reserved > 0) else {
+            return Vec::new();
+        };
+        let stay: HashSet<_> = match update {
+            Update::Put(spec) if app.domains == spec.domains => return Vec::new(),
+            Update::Put(spec) => spec.domains.iter().collect(),
+            Update::Remove(_) => HashSet::new(),
+        };
+        let gone = app.domains.iter().filter(|domain| !stay.contains(domain));
+        gone.cloned().collect()
     }
 
     fn put_app(&mut self, spec: &AppSpec, now: Time) {

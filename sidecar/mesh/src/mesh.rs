@@ -240,7 +240,7 @@ impl Mesh {
                 self.give_back(dyno, now);
                 if quarantined {
                     // Nobody has to wait for that: another dyno is found.
-                    self.recall(&[app]);
+                    self.recall(&[app], Vec::new());
                     self.serve_queue(app, now);
                 }
             }

@@ -69,6 +69,17 @@ fn valid_label(label: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// Whether there may be a name that both of these domains stand for.
+pub(crate) fn overlap(one: &str, other: &str) -> bool {
+    let within = |name: &str, end: &str| name.len() > end.len() && name.ends_with(end);
+    match (one.strip_prefix('*'), other.strip_prefix('*')) {
+        (None, None) => one == other,
+        (Some(end), None) => within(other, end),
+        (None, Some(end)) => within(one, end),
+        (Some(one), Some(other)) => one.ends_with(other) || other.ends_with(one),
+    }
+}
+
 /// Which app answers to which name.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {

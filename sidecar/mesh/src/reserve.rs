@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    AppKey, AskId, DynoKey, Mesh, Output, SessionKey,
+    AppKey, AskId, DynoKey, Mesh, Output, SessionKey, Update, name,
     output::{Recall, Reserved},
     session::Entry,
 };
@@ -24,29 +24,63 @@ const HIGH_LIMIT: u32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecallId(pub u64);
 
-/// Recalls under way, and who has not answered yet.
+/// Recalls under way.
 #[derive(Debug, Default)]
 pub(crate) struct Recalls {
     last: u64,
-    open: BTreeMap<RecallId, Vec<SessionKey>>,
+    open: BTreeMap<RecallId, Open>,
+}
+
+/// A recall under way.
+#[derive(Debug)]
+struct Open {
+    /// Who has not answered yet.
+    waiting: Vec<SessionKey>,
+    apps: Arc<[Arc<str>]>,
+    /// What led to one of the apps before.
+    lost: Vec<Box<str>>,
+}
+
+impl Open {
+    /// Until it is over, some router may do what this update says otherwise.
+    fn concerns(&self, update: &Update) -> bool {
+        let domains = match update {
+            Update::Put(spec) if !self.lost.is_empty() => &spec.domains[..],
+            _ => &[],
+        };
+        let mut lost = self.lost.iter();
+        self.apps.iter().any(|app| **app == *update.app())
+            || lost.any(|lost| domains.iter().any(|domain| name::overlap(lost, domain)))
+    }
 }
 
 impl Recalls {
-    fn begin(&mut self, sessions: Vec<SessionKey>) -> RecallId {
+    fn begin(&mut self, open: Open) -> RecallId {
         self.last += 1;
         let recall = RecallId(self.last);
-        self.open.insert(recall, sessions);
+        self.open.insert(recall, open);
         recall
+    }
+
+    /// What has to be over before an update is in effect, beside this one.
+    pub(crate) fn before(&self, update: &Update, own: Option<RecallId>) -> Vec<RecallId> {
+        let concerns =
+            |(recall, open): &(&RecallId, &Open)| own == Some(**recall) || open.concerns(update);
+        self.open
+            .iter()
+            .filter(concerns)
+            .map(|(recall, _)| *recall)
+            .collect()
     }
 
     /// Whether this recall is over with that answer. Takes no longer when a router that
     /// hangs keeps many of them open.
     fn answered(&mut self, session: SessionKey, recall: RecallId) -> bool {
-        let Some(waiting) = self.open.get_mut(&recall) else {
+        let Some(open) = self.open.get_mut(&recall) else {
             return false;
         };
-        waiting.retain(|who| *who != session);
-        let over = waiting.is_empty();
+        open.waiting.retain(|who| *who != session);
+        let over = open.waiting.is_empty();
         if over {
             self.open.remove(&recall);
         }
@@ -56,12 +90,12 @@ impl Recalls {
     /// Which recalls are over when nobody waits for this session any more.
     fn left(&mut self, session: SessionKey) -> Vec<RecallId> {
         let mut over = Vec::new();
-        self.open.retain(|recall, waiting| {
-            waiting.retain(|who| *who != session);
-            if waiting.is_empty() {
+        self.open.retain(|recall, open| {
+            open.waiting.retain(|who| *who != session);
+            if open.waiting.is_empty() {
                 over.push(*recall);
             }
-            !waiting.is_empty()
+            !open.waiting.is_empty()
         });
         over
     }
@@ -168,8 +202,9 @@ impl Mesh {
     }
 
     /// Wants back what is reserved of these apps, if anything is. When every
-    /// router has answered or is gone, [`Output::Recalled`] says so.
-    pub(crate) fn recall(&mut self, apps: &[AppKey]) -> Option<RecallId> {
+    /// router has answered or is gone, [`Output::Recalled`] says so. `lost` led to one
+    /// of them before.
+    pub(crate) fn recall(&mut self, apps: &[AppKey], lost: Vec<Box<str>>) -> Option<RecallId> {
         let reserved = |app: &AppKey| {
             self.apps
                 .get(app.0 as usize)
@@ -188,7 +223,11 @@ impl Mesh {
         holders.sort_unstable();
         let names = apps.iter().filter_map(|app| self.apps.get(app.0 as usize));
         let names: Arc<[Arc<str>]> = names.map(|app| app.name.clone()).collect();
-        let recall = self.recalls.begin(holders.clone());
+        let recall = self.recalls.begin(Open {
+            waiting: holders.clone(),
+            apps: names.clone(),
+            lost,
+        });
         for session in holders {
             self.outputs.push_back(Output::Recall(Recall {
                 session,

@@ -52,7 +52,7 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
     let mut store = Store::open(&config.data_dir)?;
     let mut mesh = Mesh::new(config.limits.clone(), random());
     let loaded = store.load(|spec| {
-        panics::in_core(|| mesh.apply(&Update::Put(spec), clock.now()));
+        panics::in_core(|| _ = mesh.apply(&Update::Put(spec), clock.now()));
     })?;
     // Those that died with the machine, or since, hold nothing.
     let (awaited, gone): (Vec<_>, Vec<_>) = loaded

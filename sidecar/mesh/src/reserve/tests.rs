@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::{
-    AskId, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal, Reserved,
-    SessionKey, Settings, Time, WorkerId,
+    AskId, Change, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal,
+    Reserved, SessionKey, Settings, Time, WorkerId,
     testing::{Lab, dyno, put, set},
 };
 
@@ -40,6 +40,19 @@ fn change(lab: &mut Lab, app: &str, operation: Operation) -> Vec<(RecallId, Sess
             _ => None,
         })
         .collect()
+}
+
+/// Makes a change; what has to be over before it is in effect.
+fn applied(lab: &mut Lab, app: &str, operations: Vec<Operation>) -> Vec<RecallId> {
+    let change = Change {
+        app: app.into(),
+        base_version: None,
+        operations,
+    };
+    let updates = lab.mesh.plan(&change).unwrap();
+    let (mesh, now) = (&mut lab.mesh, lab.now);
+    let recalls = updates.iter().flat_map(|update| mesh.apply(update, now));
+    recalls.collect()
 }
 
 fn load(lab: &Lab) -> (u32, Vec<u32>) {
@@ -197,6 +210,38 @@ fn whoever_loses_a_name_is_asked_too() {
     for name in ["x.y.w.test", "*.y.w.test"] {
         assert_eq!(change(&mut lab, "b", domain(name)).len(), 1, "{name}");
     }
+}
+
+#[test]
+fn a_change_waits_for_what_another_one_took_away() {
+    for (lost, gained) in [
+        ("x.test", "x.test"),
+        ("*.x.test", "y.x.test"),
+        ("y.x.test", "*.x.test"),
+        ("*.x.test", "*.y.x.test"),
+    ] {
+        let mut lab = Lab::new(open(), &["web.1"]);
+        lab.create("b", open(), &["web.9"]);
+        lab.create("c", open(), &[]);
+        let domain = |name: &str| vec![Operation::AddDomain(name.into())];
+        lab.change("a", domain(lost)).unwrap();
+        let session = lab.session;
+        let name = lost.replace('*', "y");
+        assert_eq!(reserve_as(&mut lab, session, 1, &name).dynos.len(), 1);
+        let gone = vec![Operation::RemoveDomain(lost.into())];
+        let recalls = applied(&mut lab, "a", gone);
+        assert_eq!(recalls.len(), 1);
+        assert_eq!(applied(&mut lab, "b", domain(gained)), recalls, "{lost}");
+        assert_eq!(applied(&mut lab, "c", domain("z.test")), [], "{lost}");
+        lab.mesh.recalled(session, recalls[0]);
+        assert_eq!(applied(&mut lab, "b", domain("other.x.test")), []);
+    }
+    // An app that was deleted is another one, and has the same name.
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 1);
+    let recalls = applied(&mut lab, "a", vec![Operation::DeleteApp]);
+    let create = vec![Operation::CreateApp(open())];
+    assert_eq!(applied(&mut lab, "a", create), recalls);
 }
 
 #[test]

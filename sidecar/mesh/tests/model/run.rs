@@ -158,7 +158,7 @@ impl Run {
                 self.mesh.checkin(session, ask, *outcome, now);
                 self.hear();
                 let struck = self.model.checkin(session, ask, *outcome);
-                self.begins_recall(&struck.into_iter().collect());
+                self.begins_recall(&struck.into_iter().collect(), vec![]);
             }
             Step::Reserve {
                 worker,
@@ -298,11 +298,12 @@ impl Run {
             assert_eq!(spec.version, version + 1);
         }
         for update in &updates {
-            let affected = self.model.affected(update);
-            let recall = self.mesh.apply(update, self.model.now);
+            let (affected, lost) = (self.model.affected(update), self.model.lost(update));
+            let recalls = self.mesh.apply(update, self.model.now);
             self.hear();
             self.model.apply(update);
-            assert_eq!(recall, self.begins_recall(&affected));
+            let own = self.begins_recall(&affected, lost);
+            assert_eq!(recalls, self.waits_for(update, own));
             assert!(
                 self.model.outputs.is_empty(),
                 "too much: {:?}",

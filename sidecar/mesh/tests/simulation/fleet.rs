@@ -28,15 +28,15 @@ pub(crate) struct Fleet {
 const TRAVEL: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl Fleet {
-    /// A new process, at an address of its own. Addresses are used again, once
-    /// nothing is on its way to them any more.
-    pub(crate) fn start(&mut self, app: &str, now: Time) -> (Box<str>, Address) {
+    /// A new process, at an address of its own. Addresses are used again, if that is
+    /// allowed, once nothing is on its way to them any more.
+    pub(crate) fn start(&mut self, app: &str, reuse: bool, now: Time) -> (Box<str>, Address) {
         self.started += 1;
         let instance: Box<str> = format!("i-{}", self.started).into();
         let free = self
             .free
             .iter()
-            .position(|(_, since)| *since + TRAVEL < now);
+            .position(|(_, since)| reuse && *since + TRAVEL < now);
         let port = match free {
             Some(at) => self.free.swap_remove(at).0,
             None => {

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mesh::{AskId, Time, WorkerId};
 
+use crate::{ahead::Ahead, world::Event};
+
 /// A client's request on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -23,6 +25,9 @@ pub(crate) struct Router {
     /// `None` between two connections.
     pub(crate) connection: Option<u64>,
     pub(crate) requests: BTreeMap<AskId, Request>,
+    pub(crate) ahead: Ahead,
+    /// While it stands still: what it will find then.
+    pub(crate) frozen: Option<Vec<Event>>,
     next_ask: u64,
 }
 
@@ -33,13 +38,27 @@ impl Router {
             worker: WorkerId(worker),
             connection,
             requests,
+            ahead: Ahead::default(),
+            frozen: None,
             next_ask: 1,
         }
     }
 
+    /// So many numbers that were never used.
+    pub(crate) fn numbers(&mut self, count: u32) -> AskId {
+        let first = AskId(self.next_ask);
+        self.next_ask += u64::from(count);
+        first
+    }
+
+    /// The connection is gone, and what was reserved over it.
+    pub(crate) fn disconnect(&mut self) -> Option<u64> {
+        self.ahead = Ahead::default();
+        self.connection.take()
+    }
+
     pub(crate) fn add(&mut self, request: Request) -> AskId {
-        let ask = AskId(self.next_ask);
-        self.next_ask += 1;
+        let ask = self.numbers(1);
         self.requests.insert(ask, request);
         ask
     }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mesh::{
-    AppSpec, Ask, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, SessionKey, Time,
-    Update, WorkerId,
+    AppSpec, Ask, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, RecallId,
+    SessionKey, Time, Update, WorkerId,
 };
 
 /// What a router says. `Hello` is the first on each connection.
@@ -23,6 +23,13 @@ pub(crate) enum Message {
     },
     Cancel(AskId),
     Checkin(AskId, Outcome),
+    Reserve {
+        first: AskId,
+        count: u32,
+        name: String,
+    },
+    Taken(Vec<AskId>),
+    Recalled(RecallId),
 }
 
 pub(crate) struct Sidecar {
@@ -69,14 +76,16 @@ impl Sidecar {
         self.mesh = Some(mesh);
     }
 
+    /// Returns what has to be over before the change is in effect everywhere.
     pub(crate) fn change(
         &mut self,
         app: &str,
         operations: Vec<Operation>,
         now: Time,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Vec<RecallId>, ChangeError> {
+        let mut recalls = Vec::new();
         let Some(mesh) = &mut self.mesh else {
-            return Ok(());
+            return Ok(recalls);
         };
         let change = Change {
             app: app.into(),
@@ -84,13 +93,13 @@ impl Sidecar {
             operations,
         };
         for update in mesh.plan(&change)? {
-            mesh.apply(&update, now);
+            recalls.extend(mesh.apply(&update, now));
             match update {
                 Update::Put(spec) => self.disk.insert(spec.name.clone(), spec),
                 Update::Remove(name) => self.disk.remove(&name),
             };
         }
-        Ok(())
+        Ok(recalls)
     }
 
     pub(crate) fn hear(&mut self, connection: u64, message: Message, now: Time) {
@@ -123,6 +132,11 @@ impl Sidecar {
             }
             Message::Cancel(ask) => mesh.cancel(key, ask, now),
             Message::Checkin(ask, outcome) => mesh.checkin(key, ask, outcome, now),
+            Message::Reserve { first, count, name } => {
+                assert!(mesh.reserve(key, first, count, &name), "{first:?} is used");
+            }
+            Message::Taken(asks) => asks.into_iter().for_each(|ask| mesh.taken(key, ask)),
+            Message::Recalled(recall) => mesh.recalled(key, recall),
         }
     }
 

@@ -2,17 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mesh::{Answer, AskId, Event as MeshEvent, Output, Time, WorkerId};
+use mesh::{AskId, Event as MeshEvent, Output, Time, WorkerId};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use crate::{
     fleet::Fleet,
-    router::Router,
+    router::{Request, Router},
     sidecar::{Message, Sidecar},
 };
 
 pub(crate) use report::Report;
 
+mod ahead;
 mod clients;
 mod faults;
 mod operators;
@@ -28,10 +29,25 @@ const RECOVERY: Duration = Duration::from_secs(5);
 /// Most dynos that one request tries.
 const TRIES: usize = 3;
 
-enum Event {
+pub(crate) enum Event {
     Arrival,
+    /// A client's request, to this router.
+    Comes {
+        router: usize,
+        request: Request,
+    },
     ToSidecar(u64, Message),
-    ToRouter(u64, Answer),
+    ToRouter(u64, Output),
+    /// The router sees to what it has reserved.
+    Tidy {
+        router: usize,
+        worker: WorkerId,
+    },
+    /// The router goes on.
+    Thaw {
+        router: usize,
+        worker: WorkerId,
+    },
     Finished {
         router: usize,
         worker: WorkerId,
@@ -75,6 +91,7 @@ pub(crate) struct World {
     /// Wanted dynos of each app.
     wanted: Vec<usize>,
     workers: u64,
+    changes: ahead::Changes,
     report: Report,
 }
 
@@ -82,7 +99,7 @@ fn app_name(app: usize) -> String {
     format!("app-{app}")
 }
 
-fn millis(n: u64) -> Duration {
+const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
@@ -101,6 +118,7 @@ impl World {
             fleet: Fleet::default(),
             wanted: vec![0; APPS],
             workers: 0,
+            changes: ahead::Changes::default(),
             report: Report::default(),
         };
         for app in 0..APPS {
@@ -149,7 +167,10 @@ impl World {
 
     /// Everybody has gone home and the sidecar knows it.
     fn is_over(&self) -> bool {
-        let quiet = |router: &Router| router.requests.is_empty() && router.connection.is_some();
+        let quiet = |router: &Router| {
+            let ahead = router.frozen.is_none() && router.ahead.is_empty();
+            router.requests.is_empty() && router.connection.is_some() && ahead
+        };
         let settled = |mesh: &mesh::Mesh| {
             let totals = mesh.totals();
             totals.leases + totals.waiting == 0 && !mesh.is_recovering()
@@ -159,6 +180,7 @@ impl World {
             "somebody waits for ever"
         );
         self.now > self.end
+            && self.all_in_effect()
             && self.routers.iter().all(quiet)
             && self.sidecar.mesh.as_ref().is_some_and(settled)
     }
@@ -171,6 +193,7 @@ impl World {
                 "a dyno still has something to do"
             );
         }
+        self.nothing_is_reserved();
         let connections: Vec<_> = self.sidecar.connections.values().copied().collect();
         for connection in connections {
             self.sidecar.disconnected(connection, false, self.now);
@@ -231,12 +254,8 @@ impl World {
             .and_then(|mesh| mesh.poll_output())
         {
             match output {
-                Output::Answer(answer) => {
-                    self.say(|| format!("answer {:?} {:?}", answer.ask, answer.result));
-                    // Nobody there: the answer is lost.
-                    if let Some(connection) = self.sidecar.connections.get(&answer.session) {
-                        self.after(LATENCY, Event::ToRouter(*connection, answer));
-                    }
+                Output::Answer(_) | Output::Reserved(_) | Output::Recall(_) => {
+                    self.reply(output);
                 }
                 Output::Event(MeshEvent::NeedDyno { app, .. }) => {
                     self.report.woken += 1;
@@ -260,7 +279,7 @@ impl World {
                     let index = (0..APPS).find(|i| app_name(*i) == *hint.app).unwrap();
                     self.wanted[index] = hint.wanted.min(8) as usize;
                 }
-                Output::Reserved(_) | Output::Recall(_) | Output::Recalled(_) => {}
+                Output::Recalled(recall) => self.recall_is_over(recall),
             }
         }
     }
@@ -277,6 +296,50 @@ impl World {
         self.wanted[index] = 0;
     }
 
+    /// To the session that it is for. Nobody there: it is lost.
+    fn reply(&mut self, output: Output) {
+        self.say(|| format!("{output:?}"));
+        let session = match &output {
+            Output::Answer(answer) => answer.session,
+            Output::Reserved(reserved) => reserved.session,
+            Output::Recall(recall) => recall.session,
+            Output::Recalled(_) | Output::Event(_) => return,
+        };
+        self.note_reserved(&output);
+        if let Some(connection) = self.sidecar.connections.get(&session) {
+            self.after(LATENCY, Event::ToRouter(*connection, output));
+        }
+    }
+
+    /// What happens to a router that stands still happens when it goes on.
+    fn to_router(&mut self, router: usize, event: Event) {
+        match &mut self.routers[router].frozen {
+            Some(events) => events.push(event),
+            None => self.at_router(event),
+        }
+    }
+
+    fn at_router(&mut self, event: Event) {
+        match event {
+            Event::Comes { router, request } => self.comes(router, request),
+            Event::Connect { router } => self.connect(router),
+            Event::Finished {
+                router,
+                worker,
+                ask,
+                instance,
+            } => self.finished(router, worker, ask, &instance),
+            Event::ClientLeaves {
+                router,
+                worker,
+                ask,
+            } => self.client_leaves(router, worker, ask),
+            Event::Tidy { router, worker } => self.tidy(router, worker),
+            Event::ToRouter(connection, output) => self.told(connection, output),
+            _ => {}
+        }
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrival => self.arrive(),
@@ -284,29 +347,17 @@ impl World {
                 self.say(|| format!("{connection} says {message:?}"));
                 self.sidecar.hear(connection, message, self.now);
             }
-            Event::ToRouter(connection, answer) => {
-                let to = self
-                    .routers
-                    .iter()
-                    .position(|r| r.connection == Some(connection));
-                if let Some(router) = to {
-                    self.answered(router, answer);
+            Event::ToRouter(connection, _) => {
+                if let Some(router) = self.router_at(connection) {
+                    self.to_router(router, event);
                 }
             }
-            Event::Finished {
-                router,
-                worker,
-                ask,
-                instance,
-            } => {
-                self.finished(router, worker, ask, &instance);
-            }
-            Event::ClientLeaves {
-                router,
-                worker,
-                ask,
-            } => self.client_leaves(router, worker, ask),
-            Event::Connect { router } => self.connect(router),
+            Event::Comes { router, .. }
+            | Event::Finished { router, .. }
+            | Event::ClientLeaves { router, .. }
+            | Event::Tidy { router, .. }
+            | Event::Connect { router } => self.to_router(router, event),
+            Event::Thaw { router, worker } => self.thaw(router, worker),
             Event::Noticed { connection } => self.sidecar.disconnected(connection, true, self.now),
             Event::SidecarStarts => {
                 let workers: Vec<_> = self.routers.iter().map(|r| r.worker).collect();

@@ -90,7 +90,7 @@ impl Batch {
                 .filter(|update| !self.updates.contains_key(update.app()));
             self.undo
                 .extend(fresh.map(|update| before(mesh, update.app())));
-            let recalls = updates.iter().filter_map(|update| mesh.apply(update, now));
+            let recalls = updates.iter().flat_map(|update| mesh.apply(update, now));
             let recalls = recalls.collect();
             Ok((updates, losses, recalls))
         });

@@ -17,18 +17,22 @@ impl Reference {
 
     pub(crate) fn by_domain(&self, name: &str) -> Option<u64> {
         let name = name.split(':').next().unwrap().to_lowercase();
-        let fits = |domain: &str| match domain.strip_prefix('*') {
-            Some(end) => name.ends_with(end) && name.len() > end.len(),
-            None => *domain == *name,
-        };
         let all = self
             .apps
             .iter()
             .flat_map(|app| app.spec.domains.iter().map(|d| (d, app.id)));
         // An exact name before a wildcard, a longer wildcard before a shorter one.
-        all.filter(|(domain, _)| fits(domain))
+        all.filter(|(domain, _)| Self::fits(domain, &name))
             .max_by_key(|(domain, _)| (!domain.starts_with('*'), domain.len()))
             .map(|(_, id)| id)
+    }
+
+    /// A domain stands for a name, or for all that another domain does.
+    pub(crate) fn fits(domain: &str, name: &str) -> bool {
+        match domain.strip_prefix('*') {
+            Some(end) => name.ends_with(end) && name.len() > end.len(),
+            None => *domain == *name,
+        }
     }
 
     /// What counts when dynos are chosen.

@@ -130,6 +130,19 @@ impl Reference {
         own.into_iter().chain(named).collect()
     }
 
+    /// The domains that lead to the app and will not any more.
+    pub(crate) fn lost(&self, update: &Update) -> Vec<Box<str>> {
+        let stay = match update {
+            Update::Put(spec) => &spec.domains[..],
+            Update::Remove(_) => &[],
+        };
+        let app = self.app(update.app());
+        let had = app.iter().flat_map(|app| &app.spec.domains);
+        had.filter(|domain| !stay.contains(domain))
+            .cloned()
+            .collect()
+    }
+
     /// Who has something of these apps reserved.
     pub(crate) fn holders(&self, apps: &BTreeSet<u64>) -> BTreeSet<SessionKey> {
         let reserved = self.leases.iter().filter(|lease| lease.reserved);

@@ -3,16 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh::{AskId, Output, RecallId, SessionKey};
+use mesh::{AskId, Output, RecallId, SessionKey, Update};
 
 use super::Run;
-use crate::steps::NAMES;
+use crate::{reference::Reference, steps::NAMES};
 
 /// What was said of leases ahead, and who has to answer which recall.
 #[derive(Default)]
 pub(super) struct Ahead {
     said: Vec<Output>,
-    open: BTreeMap<RecallId, BTreeSet<SessionKey>>,
+    open: BTreeMap<RecallId, Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    waiting: BTreeSet<SessionKey>,
+    /// Names of apps, and domains that led to one.
+    apps: BTreeSet<Box<str>>,
+    lost: Vec<Box<str>>,
 }
 
 impl Ahead {
@@ -67,20 +75,26 @@ impl Run {
         }
         self.mesh.recalled(session, recall);
         self.hear();
-        if let Some(waiting) = self.ahead.open.get_mut(&recall) {
-            waiting.remove(&session);
+        if let Some(open) = self.ahead.open.get_mut(&recall) {
+            open.waiting.remove(&session);
         }
     }
 
     /// Something about these apps has changed: whoever has something reserved of
     /// them, and nobody else, is told to give it back.
-    pub(super) fn begins_recall(&mut self, apps: &BTreeSet<u64>) -> Option<RecallId> {
+    pub(super) fn begins_recall(
+        &mut self,
+        apps: &BTreeSet<u64>,
+        lost: Vec<Box<str>>,
+    ) -> Option<RecallId> {
         let mut told = BTreeSet::new();
+        let mut names = BTreeSet::new();
         let mut begun = BTreeSet::new();
         self.ahead.said.retain(|output| match output {
             Output::Recall(recall) => {
                 assert!(told.insert(recall.session), "{recall:?} is said twice");
                 begun.insert(recall.recall);
+                names.extend(recall.apps.iter().map(|name| (**name).into()));
                 false
             }
             _ => true,
@@ -89,22 +103,49 @@ impl Run {
         assert!(begun.len() <= 1, "{begun:?}");
         let begun = begun.pop_first();
         if let Some(recall) = begun {
-            assert!(self.ahead.open.insert(recall, told).is_none());
+            let open = Open {
+                waiting: told,
+                apps: names,
+                lost,
+            };
+            assert!(self.ahead.open.insert(recall, open).is_none());
         }
         begun
+    }
+
+    /// An update is in effect when nobody may use what was reserved before it, or
+    /// before another one that it builds on.
+    pub(super) fn waits_for(&self, update: &Update, own: Option<RecallId>) -> Vec<RecallId> {
+        let domains = match update {
+            Update::Put(spec) => &spec.domains[..],
+            Update::Remove(_) => &[],
+        };
+        let taken_over = |lost: &Box<str>| {
+            let both =
+                |domain: &Box<str>| Reference::fits(lost, domain) || Reference::fits(domain, lost);
+            domains.iter().any(both)
+        };
+        let concerns = |(recall, open): &(&RecallId, &Open)| {
+            own == Some(**recall)
+                || open.apps.contains(update.app())
+                || open.lost.iter().any(taken_over)
+        };
+        let all = self.ahead.open.iter().filter(concerns);
+        all.map(|(recall, _)| *recall).collect()
     }
 
     /// A recall is over when the last session has answered or is closed.
     pub(super) fn check_recalls(&mut self) {
         let live = |key: &SessionKey| self.model.sessions.iter().any(|s| s.key == *key);
         let mut over = BTreeSet::new();
-        self.ahead.open.retain(|recall, waiting| {
-            waiting.retain(live);
-            assert_eq!(self.mesh.is_recalling(*recall), !waiting.is_empty());
-            if waiting.is_empty() {
+        self.ahead.open.retain(|recall, open| {
+            open.waiting.retain(live);
+            let goes_on = !open.waiting.is_empty();
+            assert_eq!(self.mesh.is_recalling(*recall), goes_on);
+            if !goes_on {
                 over.insert(*recall);
             }
-            !waiting.is_empty()
+            goes_on
         });
         for output in self.ahead.said.drain(..) {
             match output {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use mesh::{Answer, AskId, Outcome, Refusal, WorkerId};
+use mesh::{Answer, AskId, DynoInfo, Outcome, Refusal, WorkerId};
 use rand::RngExt;
 
 use super::{APPS, Event, LATENCY, ROUTERS, TRIES, World, app_name, millis};
@@ -29,8 +29,19 @@ impl World {
             limited: false,
         };
         let router = self.rng.random_range(0..ROUTERS);
+        self.to_router(router, Event::Comes { router, request });
+    }
+
+    pub(super) fn comes(&mut self, router: usize, request: Request) {
         let worker = self.routers[router].worker;
-        let ask = self.ask(router, request);
+        let ask = match self.take_ahead(router, &request.name) {
+            Some((ask, dyno)) => {
+                self.routers[router].requests.insert(ask, request);
+                self.begin(router, ask, &dyno);
+                ask
+            }
+            None => self.ask(router, request),
+        };
         if self.chance(10.0) {
             let patience = self.about(millis(100));
             self.after(
@@ -67,7 +78,7 @@ impl World {
     }
 
     /// Without a connection nothing is sent: the next one tells everything.
-    fn send(&mut self, router: usize, message: Message) {
+    pub(super) fn send(&mut self, router: usize, message: Message) {
         if let Some(connection) = self.routers[router].connection {
             self.after(LATENCY, Event::ToSidecar(connection, message));
         }
@@ -112,38 +123,48 @@ impl World {
             !request.tried.contains(&route.dyno.instance),
             "it was tried before"
         );
-        let instance = route.dyno.instance.clone();
-        request.dyno = Some(instance.clone());
         request.limited = route.limited;
-        let service = request.service;
-        let worker = self.routers[router].worker;
+        if !self.begin(router, ask, &route.dyno) {
+            return;
+        }
+        if let Some(spec) = self.sidecar.spec(&route.dyno.app) {
+            let instance = &route.dyno.instance;
+            let load = self.fleet.processes[instance].running.len() as u32;
+            let limit = self.fleet.limit(spec, instance, self.now);
+            assert!(
+                load <= limit,
+                "{instance} has {load} requests, its limit is {limit}"
+            );
+        }
+    }
+
+    /// The request comes to its dyno. Says whether that takes it.
+    fn begin(&mut self, router: usize, ask: AskId, dyno: &DynoInfo) -> bool {
         let hangs = self.chance(0.5);
-        let process = self
-            .fleet
-            .at(&route.dyno.address)
-            .filter(|(_, p)| p.alive && !hangs);
+        let worker = self.routers[router].worker;
+        let Some(request) = self.routers[router].requests.get_mut(&ask) else {
+            return false;
+        };
+        request.dyno = Some(dyno.instance.clone());
+        let service = request.service;
+        let process = self.fleet.at(&dyno.address);
+        let process = process.filter(|(_, p)| p.alive && !hangs);
         let Some((there, process)) = process else {
             let outcome = if hangs {
                 Outcome::ConnectTimeout
             } else {
                 Outcome::Refused
             };
-            return self.try_another(router, ask, outcome);
+            self.try_another(router, ask, outcome);
+            return false;
         };
         assert_eq!(
             (there, &*process.app),
-            (&*instance, &*route.dyno.app),
+            (&*dyno.instance, &*dyno.app),
             "another process"
         );
         process.running.insert((router, worker.0, ask));
-        let load = process.running.len() as u32;
-        if let Some(spec) = self.sidecar.spec(&route.dyno.app) {
-            let limit = self.fleet.limit(spec, &instance, self.now);
-            assert!(
-                load <= limit,
-                "{instance} has {load} requests, its limit is {limit}"
-            );
-        }
+        let instance = dyno.instance.clone();
         self.after(
             service,
             Event::Finished {
@@ -153,6 +174,7 @@ impl World {
                 instance,
             },
         );
+        true
     }
 
     fn refused(&mut self, reason: Refusal) {

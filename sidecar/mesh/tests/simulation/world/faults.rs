@@ -12,10 +12,11 @@ impl World {
             self.after(span, Event::Fault);
         }
         let router = self.rng.random_range(0..ROUTERS);
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..24) {
             0..=9 => self.break_connection(router),
             10..=12 => self.die(router),
             13 => self.restart(),
+            14..=17 => self.freeze(router),
             _ => {
                 let alive = self.fleet.processes.iter().filter(|(_, p)| p.alive);
                 let all: Vec<_> = alive.map(|(instance, _)| instance.clone()).collect();
@@ -33,7 +34,11 @@ impl World {
     /// The worker is back before the grace is over, perhaps before the sidecar
     /// has noticed anything.
     fn break_connection(&mut self, router: usize) {
-        let Some(connection) = self.routers[router].connection.take() else {
+        // One that stands still would not be back in time.
+        if self.routers[router].frozen.is_some() {
+            return;
+        }
+        let Some(connection) = self.routers[router].disconnect() else {
             return;
         };
         self.say(|| format!("connection {connection} breaks"));
@@ -85,8 +90,9 @@ impl World {
         self.report.restarts += 1;
         self.say(|| "the sidecar stops".into());
         self.sidecar.stop();
+        self.forget_changes();
         for router in 0..ROUTERS {
-            if let Some(connection) = self.routers[router].connection.take() {
+            if let Some(connection) = self.routers[router].disconnect() {
                 self.forget_messages(connection);
                 let back = self.rng.random_range(1..1_000);
                 self.after(millis(back), Event::Connect { router });

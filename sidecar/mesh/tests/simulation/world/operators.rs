@@ -12,13 +12,14 @@ impl World {
             let spec = spec.clone();
             self.fleet.limits_change(&spec, self.now);
         }
-        self.sidecar.change(app, operations, self.now).unwrap();
+        let recalls = self.sidecar.change(app, operations, self.now).unwrap();
+        self.changed(app, recalls);
     }
 
     fn some_settings(&mut self) -> Settings {
         let policy = match self.rng.random_range(0..6) {
             0 => Policy::Random,
-            1 => Policy::LeastLoad,
+            1..=2 => Policy::LeastLoad,
             _ => Policy::IdleOnly,
         };
         Settings {
@@ -155,7 +156,7 @@ impl World {
             self.change(&name, vec![Operation::SetDynoState { dyno, state }]);
         }
         if have.len() < self.wanted[app] {
-            let (instance, address) = self.fleet.start(&name, self.now);
+            let (instance, address) = self.fleet.start(&name, self.all_in_effect(), self.now);
             let limit = self.chance(20.0).then(|| self.rng.random_range(1..4));
             let dyno: Box<str> = format!("web.{instance}").into();
             let spec = DynoSpec {

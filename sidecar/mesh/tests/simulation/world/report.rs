@@ -20,6 +20,13 @@ pub(crate) struct Report {
     pub(crate) idled: u64,
     pub(crate) hinted: u64,
     pub(crate) deleted: u64,
+    /// Requests that had a lease ahead.
+    pub(crate) ahead: u64,
+    /// Leases ahead that were given back.
+    pub(crate) unused: u64,
+    /// Changes that had to wait for routers.
+    pub(crate) recalled: u64,
+    pub(crate) frozen: u64,
 }
 
 impl Report {
@@ -41,5 +48,9 @@ impl Report {
         self.idled += other.idled;
         self.hinted += other.hinted;
         self.deleted += other.deleted;
+        self.ahead += other.ahead;
+        self.unused += other.unused;
+        self.recalled += other.recalled;
+        self.frozen += other.frozen;
     }
 }
