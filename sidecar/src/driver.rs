@@ -96,7 +96,10 @@ impl Driver {
         let mut state = self.state.lock();
         state.stopping = true;
         let outboxes: Vec<_> = state.sessions.drain().map(|(_, outbox)| outbox).collect();
+        // No router answers any more, and no time passes.
+        let unanswered = std::mem::take(&mut state.recalls);
         drop(state);
+        drop(unanswered);
         for outbox in outboxes {
             outbox.close(Closed::Stopping);
         }

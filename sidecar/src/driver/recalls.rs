@@ -24,7 +24,8 @@ impl Deferred {
 }
 
 /// By a recall that they wait for. No more than there are changes under way, and
-/// none for longer than a router that does not answer counts as there.
+/// none for longer than a router that does not answer counts as there. Dropped at the
+/// stop, they are answered with [`ApplyError::Stopping`](super::ApplyError::Stopping).
 #[derive(Debug, Default)]
 pub(super) struct Recalls(HashMap<RecallId, Vec<Deferred>>);
 
@@ -61,7 +62,13 @@ impl Driver {
         };
         let now = match deferred.recalls[..] {
             [] => Some(deferred),
-            _ => self.act_on_state(None, |state, _| state.recalls.defer(deferred, &state.mesh)),
+            _ => self.act_on_state(None, |state, _| {
+                let now = state.recalls.defer(deferred, &state.mesh);
+                if state.stopping {
+                    state.recalls = Recalls::default();
+                }
+                now
+            }),
         };
         if let Some(deferred) = now {
             deferred.reply();

@@ -12,18 +12,20 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use mesh::{
-    Answer, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Settings,
-    WorkerId,
+    Answer, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Policy,
+    Settings, WorkerId,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 mod log;
 
 use super::{
-    Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session, Workers, Writer,
+    ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,
+    Workers, Writer,
 };
 use crate::store::{Frozen, Problem, StoreError, WorkerProcess, Write};
 
@@ -429,6 +431,53 @@ async fn an_answer_finds_its_session() {
     first.close();
     assert!(poll(&mut second).expect("an answer").result.is_ok());
     assert!(poll(&mut second).is_none());
+    rig.stop().await;
+}
+
+/// An app without limits, and a session that has some of it reserved.
+async fn reserved(rig: &Rig) -> Session {
+    let settings = Settings {
+        policy: Policy::LeastLoad,
+        ..Settings::default()
+    };
+    let mut operations = create("a.test");
+    operations.extend([
+        Operation::PutSettings(settings),
+        put("web.1", 1, false),
+        put("web.2", 2, false),
+    ]);
+    rig.change("a", operations).await.expect("made");
+    let mut session = Session::open(&rig.driver, hello(1)).expect("opened");
+    assert!(session.reserve(AskId(1), 2, "a.test"));
+    let Ok(Reply::Reserved(reserved)) = reply(&mut session).await else {
+        panic!("nothing is reserved");
+    };
+    assert_eq!(reserved.dynos.len(), 2);
+    session
+}
+
+async fn reply(session: &mut Session) -> Result<Reply, super::Closed> {
+    poll_fn(|cx| session.poll_reply(cx)).await
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_what_was_recalled() {
+    let rig = Rig::new();
+    let mut session = reserved(&rig).await;
+    let gone = |name: &str| vec![Operation::RemoveDyno(name.into())];
+    let before = rig.submit("a", gone("web.1")).await;
+    assert!(matches!(reply(&mut session).await, Ok(Reply::Recall(_))));
+    // What is handed in is made still.
+    let busy = rig.busy.clone();
+    let held_up = busy.lock().await;
+    let during = rig.submit("a", gone("web.2")).await;
+    assert!(matches!(reply(&mut session).await, Ok(Reply::Recall(_))));
+    rig.driver.stop();
+    drop(held_up);
+    for pending in [before, during] {
+        let outcome = timeout(Duration::from_secs(5), pending.outcome()).await;
+        assert_eq!(outcome, Ok(Err(ApplyError::Stopping)));
+    }
     rig.stop().await;
 }
 
