@@ -34,6 +34,8 @@ pub struct Lease {
     pub limited: bool,
     /// Dynos that could have the request instead.
     pub others: u32,
+    /// Somebody may be refused as long as it goes on.
+    pub counted: bool,
 }
 
 /// No dyno.
@@ -126,6 +128,7 @@ impl Dynos {
                     dyno,
                     limited: route.limited,
                     others: route.others,
+                    counted: route.counted,
                 }),
                 _ => refused(Refusal::Unspecified),
             },

@@ -89,9 +89,9 @@ enum Asked<T> {
 /// Whether somebody may wait for the end of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Haste {
-    /// The dyno has a limit.
+    /// The dyno or its app has a limit.
     Pressing,
-    /// It has none.
+    /// Neither has one.
     Idle,
 }
 
@@ -421,6 +421,7 @@ impl<T: Clone> Session<T> {
                 dyno,
                 limited: part.limited,
                 others: part.others,
+                counted: false,
             };
             let reserved = Reserved {
                 ask,
@@ -447,7 +448,7 @@ impl<T: Clone> Session<T> {
         let answer = self.dynos.read(answer);
         let before = match &answer.result {
             Ok(lease) => {
-                let haste = match lease.limited {
+                let haste = match lease.limited || lease.counted {
                     true => Haste::Pressing,
                     false => Haste::Idle,
                 };
@@ -556,6 +557,10 @@ mod tests {
 
     /// Gives `ask` a dyno of its own.
     fn route(s: &mut Session<u32>, ask: u64) -> Option<Delivery<u32>> {
+        route_with(s, ask, v1::Route::default())
+    }
+
+    fn route_with(s: &mut Session<u32>, ask: u64, route: v1::Route) -> Option<Delivery<u32>> {
         let number = ask as u32;
         let info = v1::DynoInfo {
             number,
@@ -564,7 +569,7 @@ mod tests {
         };
         let route = v1::Route {
             dyno: number,
-            ..v1::Route::default()
+            ..route
         };
         let answer = v1::Answer {
             ask,
@@ -650,6 +655,24 @@ mod tests {
         assert_eq!(s.counts(), (0, 0));
         s.checkin(a, Outcome::Done);
         assert_eq!(s.to_transmit(), 0, "one end for each lease");
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_told_at_once_where_somebody_may_wait() {
+        for (limited, counted) in [(false, false), (true, false), (false, true)] {
+            let mut s = session();
+            s.connected(0);
+            let ask = s.ask(request(1, 0), 0);
+            let route = v1::Route {
+                limited,
+                counted,
+                ..v1::Route::default()
+            };
+            assert!(route_with(&mut s, ask, route).is_some());
+            drain(&mut s);
+            s.checkin(ask, Outcome::Done);
+            assert_eq!(s.is_pressing(), limited || counted);
+        }
     }
 
     #[test]

@@ -315,12 +315,14 @@ impl Mesh {
             counters.routed += 1;
             counters.queued += u64::from(queued);
         }
+        let app = &self.apps[request.app.0 as usize];
         let dyno = &self.dynos[key.0 as usize];
         let limited = dyno.limit(&app.settings).is_some();
         let route = Route {
             dyno: dyno.info.clone(),
             limited,
             others: self.others(key, request),
+            counted: app.settings.max_requests.is_some(),
         };
         self.answer(request, Ok(route), now);
     }

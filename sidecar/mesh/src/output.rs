@@ -49,6 +49,8 @@ pub struct Route {
     pub limited: bool,
     /// Dynos that could have the request instead, now or soon.
     pub others: u32,
+    /// The app has a limit on requests: somebody may be refused for this one.
+    pub counted: bool,
 }
 
 /// Leases for requests that are still to come.

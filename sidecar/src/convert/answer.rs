@@ -12,6 +12,7 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
             dyno: number,
             limited: route.limited,
             others: route.others,
+            counted: route.counted,
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };

@@ -137,6 +137,7 @@ mod tests {
                 dyno,
                 limited: true,
                 others: 0,
+                counted: false,
             }),
         }
     }

@@ -222,6 +222,8 @@ impl Reference {
             "{route:?} beyond its limit"
         );
         assert_eq!(route.limited, limit.is_some());
+        let most = app.spec.settings.max_requests;
+        assert_eq!(route.counted, most.is_some());
         assert_eq!(
             (&*route.dyno.app, &*route.dyno.name, &route.dyno.address),
             (&*app.spec.name, &*dyno.name, &dyno.address)
