@@ -129,11 +129,7 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
     if ask.ask == 0 {
         return Err(Status::invalid_argument("ask.ask is 0"));
     }
-    if ask.name.len() > MAX_NAME {
-        return Err(Status::invalid_argument(format!(
-            "ask.name is longer than {MAX_NAME} bytes"
-        )));
-    }
+    check_name("ask", &ask.name)?;
     let asked = Ask {
         id: AskId(ask.ask),
         name: &ask.name,
@@ -148,10 +144,20 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
     }
 }
 
+fn check_name(message: &str, name: &str) -> Result<(), Status> {
+    if name.len() > MAX_NAME {
+        return Err(Status::invalid_argument(format!(
+            "{message}.name is longer than {MAX_NAME} bytes"
+        )));
+    }
+    Ok(())
+}
+
 fn handle_reserve(session: &mut Session, reserve: v1::Reserve) -> Result<(), Status> {
     if reserve.first == 0 {
         return Err(Status::invalid_argument("reserve.first is 0"));
     }
+    check_name("reserve", &reserve.name)?;
     match session.reserve(AskId(reserve.first), reserve.count, &reserve.name) {
         true => Ok(()),
         false => Err(not_taken(session, reserve.first)),
