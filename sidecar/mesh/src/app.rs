@@ -79,6 +79,11 @@ impl App {
         self.settings.depth_for(self.census.expected())
     }
 
+    /// Requests that have a dyno.
+    pub(crate) fn requests(&self) -> u32 {
+        self.in_flight - self.reserved
+    }
+
     /// Dynos that a request may come to, now or soon.
     pub(crate) fn candidates(&self) -> u32 {
         self.census.running() + self.census.starting

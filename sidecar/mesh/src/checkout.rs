@@ -91,9 +91,7 @@ impl Mesh {
         }
         let stretch = app.stretch;
         let max = app.settings.max_requests.filter(|_| !admitted);
-        if max.is_some_and(|max| {
-            app.in_flight - app.reserved + waiting >= max.saturating_add(stretch)
-        }) {
+        if max.is_some_and(|max| app.requests() + waiting >= max.saturating_add(stretch)) {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
         let tried = self.own_dynos(request.app, &request.tried);
@@ -179,7 +177,7 @@ impl Mesh {
             return self.refuse(&request, reason, now);
         }
         if app.queue.is_empty() {
-            self.recall(&[key]);
+            self.recall(&[key], Vec::new());
         }
         let app = &mut self.apps[key.0 as usize];
         let waiter = app.queue.insert(&mut self.waiters, request, deadline);

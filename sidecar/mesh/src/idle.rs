@@ -39,7 +39,7 @@ impl Mesh {
         if dynos == 0 {
             app.idle.last_active = now;
         }
-        if wanted.is_none() || app.in_flight > 0 || app.settings.idle_timeout != old.idle_timeout {
+        if wanted.is_none() || app.requests() > 0 || app.settings.idle_timeout != old.idle_timeout {
             self.end_idle(key);
         }
         let app = &mut self.apps[key.0 as usize];
@@ -60,7 +60,7 @@ impl Mesh {
         let Some(span) = app.settings.idle_timeout else {
             return;
         };
-        if recovering || app.in_flight > 0 || !app.queue.is_empty() {
+        if recovering || app.requests() > 0 || !app.queue.is_empty() {
             app.idle.last_active = now;
         }
         let due = app.idle.last_active + span;

@@ -236,6 +236,7 @@ impl Mesh {
         match entry {
             Some(Entry::Leased(dyno) | Entry::Reserved(dyno)) => {
                 let app = self.dynos[dyno.0 as usize].app;
+                self.note_active(app, now);
                 let quarantined = self.note_outcome(dyno, outcome, now);
                 self.give_back(dyno, now);
                 if quarantined {
@@ -303,7 +304,10 @@ impl Mesh {
 
     fn release(&mut self, entry: Entry, now: Time) {
         match entry {
-            Entry::Leased(dyno) => self.give_back(dyno, now),
+            Entry::Leased(dyno) => {
+                self.note_active(self.dynos[dyno.0 as usize].app, now);
+                self.give_back(dyno, now);
+            }
             Entry::Reserved(dyno) => {
                 self.unreserve(dyno);
                 self.give_back(dyno, now);
@@ -338,10 +342,19 @@ impl Mesh {
         let app = &mut self.apps[app_key.0 as usize];
         app.in_flight += 1;
         app.in_use += u32::from(dyno.load == 1);
-        app.peak = app.peak.max(app.in_flight);
         self.leases += 1;
-        self.end_idle(app_key);
+        self.note_requests(app_key);
         self.repool(key);
+    }
+
+    /// A request may have come to a dyno of this app.
+    pub(crate) fn note_requests(&mut self, key: AppKey) {
+        let app = &mut self.apps[key.0 as usize];
+        let requests = app.requests();
+        app.peak = app.peak.max(requests);
+        if requests > 0 {
+            self.end_idle(key);
+        }
     }
 
     /// One lease less for a dyno, and the next one in the queue may have it.
@@ -353,7 +366,6 @@ impl Mesh {
         dyno.load -= 1;
         let app = &mut self.apps[app_key.0 as usize];
         app.in_flight -= 1;
-        app.idle.last_active = now;
         if dyno.retired {
             if dyno.load == 0 {
                 self.retired -= 1;

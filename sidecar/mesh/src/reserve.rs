@@ -191,6 +191,7 @@ impl Mesh {
         let app = self.dynos[dyno.0 as usize].app;
         self.apps[app.0 as usize].counters.routed += 1;
         self.counters.routed += 1;
+        self.note_requests(app);
     }
 
     /// It is a lease like any other from here on.

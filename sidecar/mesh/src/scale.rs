@@ -84,7 +84,7 @@ impl Mesh {
         let limit = app.settings.default_limit().unwrap_or(u32::MAX);
         let wanted = app.peak.div_ceil(limit).max(1);
         let spare = u64::from(wanted) * 4 <= u64::from(app.census.expected()) * 3;
-        app.peak = app.in_flight;
+        app.peak = app.requests();
         if spare && app.queue.is_empty() && !recovering {
             self.say_scale(key, Duration::ZERO, wanted);
         }
@@ -102,9 +102,9 @@ impl Mesh {
         let same = dynos == app.census.expected()
             && (old.scale_wait, old.default_limit()) == (app.settings.scale_wait, limit);
         // A dyno that comes back brings its leases.
-        app.peak = app.peak.max(app.in_flight);
+        app.peak = app.peak.max(app.requests());
         if !same {
-            app.peak = app.in_flight;
+            app.peak = app.requests();
             let window = (app.census.expected() > 1).then(|| now + SCALE_WINDOW);
             self.set_window(key, window);
         }
@@ -132,7 +132,7 @@ impl Mesh {
             app: app.name.clone(),
             waiting: app.queue.len(),
             oldest_wait,
-            in_flight: app.in_flight,
+            in_flight: app.requests(),
             dynos: app.census.expected(),
             wanted,
         };
@@ -157,7 +157,7 @@ impl Mesh {
 /// How many dynos keep up and catch up. `taken`: how many requests got a dyno, in
 /// what time.
 fn more(app: &App, oldest_wait: Duration, taken: (Duration, u64)) -> u32 {
-    let (running, in_flight) = (f64::from(app.census.running()), f64::from(app.in_flight));
+    let (running, in_flight) = (f64::from(app.census.running()), f64::from(app.requests()));
     let waiting = f64::from(app.queue.len());
     let each = (in_flight / running).max(1.0);
     let all_at_once = (in_flight + waiting) / each;

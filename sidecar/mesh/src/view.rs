@@ -97,7 +97,7 @@ impl Mesh {
         for step in 1.. {
             let (name, key) = here.next()?;
             let app = &self.apps[key.0 as usize];
-            let busy = app.in_flight > app.reserved || !app.queue.is_empty();
+            let busy = app.requests() > 0 || !app.queue.is_empty();
             let more = !busy && busy_only || each(self.view(*key, now));
             if !more || step >= steps {
                 return here.peek().map(|_| (**name).into());
@@ -129,7 +129,7 @@ impl Mesh {
         };
         AppView {
             spec: self.spec_of(key),
-            in_flight: app.in_flight - app.reserved,
+            in_flight: app.requests(),
             waiting: app.queue.len(),
             oldest_wait: app.queue.first().map_or(Duration::ZERO, |w| {
                 now.since(self.waiters[w.0 as usize].request.arrived)

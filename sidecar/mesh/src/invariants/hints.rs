@@ -15,7 +15,7 @@ impl Mesh {
             holds(app.idle.look.is_some() == may_idle, || {
                 format!("{}: looked at, {:?}", app.name, app.idle)
             })?;
-            let busy = app.in_flight > 0 || !app.queue.is_empty();
+            let busy = app.requests() > 0 || !app.queue.is_empty();
             holds(!app.idle.said || (may_idle && !busy), || {
                 format!("{} is not idle", app.name)
             })?;
@@ -32,7 +32,7 @@ impl Mesh {
             holds(scale.window.is_some() == (dynos > 1), || {
                 format!("{}: a window, {scale:?}", app.name)
             })?;
-            holds(app.peak >= app.in_flight, || {
+            holds(app.peak >= app.requests(), || {
                 format!("{}: more than the peak", app.name)
             })?;
         }

@@ -129,6 +129,10 @@ impl Run {
                 let taken = self.mesh.ask(session, ask.clone(), now);
                 self.hear();
                 assert_eq!(taken, self.model.ask(session, &ask));
+                if taken && let Some(app) = self.model.waits_alone(session, ask.id) {
+                    // What is reserved may be what it waits for.
+                    self.begins_recall(&BTreeSet::from([app]), vec![]);
+                }
             }
             Step::AskAgain { worker, which } => {
                 let Some((session, ask)) = self.pick(*worker, *which) else {

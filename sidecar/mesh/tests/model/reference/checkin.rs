@@ -36,6 +36,8 @@ impl Reference {
         ask: AskId,
         outcome: Outcome,
     ) -> Option<u64> {
+        // A request had it, if only now one hears of that.
+        self.taken(session, ask);
         let mut struck = None;
         let lease = self
             .leases

@@ -51,6 +51,13 @@ impl Reference {
         all.filter(seen).count() as u32
     }
 
+    /// The app for which this request waits, and no other does.
+    pub(crate) fn waits_alone(&self, session: SessionKey, ask: AskId) -> Option<u64> {
+        let this = |w: &&Waiter| (w.session, w.ask) == (session, ask);
+        let app = self.waiters.iter().find(this)?.app;
+        (self.queue(app).len() == 1).then_some(app)
+    }
+
     pub(crate) fn in_flight(&self, app: &App) -> u32 {
         self.leases
             .iter()

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mesh::{
-    AskId, DynoState, MAX_LOAD, MAX_RESERVED, Output, Policy, Reserved, SessionKey, Update,
-};
+use mesh::{AskId, DynoState, MAX_LOAD, Output, Policy, Reserved, SessionKey, Update};
 
 use super::{App, Lease, Reference};
 
@@ -16,7 +14,7 @@ impl Reference {
         name: &str,
         said: Option<&Output>,
     ) -> bool {
-        let count = count.min(MAX_RESERVED);
+        let count = count.min(self.limits.reserved);
         let numbers = first.0..first.0 + u64::from(count);
         let used = self.asks_of(session);
         let open = self
@@ -107,9 +105,12 @@ impl Reference {
 
     /// A request has it now.
     pub(crate) fn taken(&mut self, session: SessionKey, ask: AskId) {
-        let mut all = self.leases.iter_mut();
+        let mut all = self.leases.iter_mut().filter(|l| l.reserved);
         if let Some(lease) = all.find(|l| (l.session, l.ask) == (session, ask)) {
             lease.reserved = false;
+            let app = lease.app;
+            self.note_lease(app, 1);
+            self.settle();
         }
     }
 
