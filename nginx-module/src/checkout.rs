@@ -160,9 +160,10 @@ impl Checkout {
     }
 
     /// Takes a lease that is at hand, if this is the request's first. Says whether
-    /// there was one.
+    /// there was one. (Nginx makes the upstream ready for another attempt after it has
+    /// got its server, and would undo what is done here.)
     pub(crate) fn take(&mut self) -> bool {
-        if !self.tried.is_empty() {
+        if self.answer.is_some() {
             return false;
         }
         let Some(answer) = worker::get().take(&self.name) else {

@@ -59,6 +59,9 @@ pub(crate) struct Worker {
     gathering: Cell<bool>,
     /// Messages that there were to send a turn ago.
     gathered: Cell<usize>,
+    /// The millisecond in which it was posted. A busy app has always more to say, and
+    /// somebody else waits.
+    gathering_since: Cell<u64>,
     /// Somebody sees to what is reserved.
     tidying: Cell<bool>,
     /// Nginx is in the middle of something, and must not be called.
@@ -112,6 +115,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         sending: Posted::new(send_posted),
         gathering: Cell::new(false),
         gathered: Cell::new(0),
+        gathering_since: Cell::new(0),
         tidying: Cell::new(false),
         flushing: Cell::new(false),
         held_back: RefCell::default(),
@@ -185,13 +189,21 @@ impl Worker {
         if self.session.borrow().is_pressing() {
             if !self.gathering.replace(true) {
                 self.gathered.set(FEW);
+                self.gathering_since.set(now());
                 self.sending.post();
             }
-        } else if !self.tidying.get() && self.session.borrow().has_to_tidy() {
+        } else {
+            self.keep_tidy();
+        }
+        result
+    }
+
+    /// Somebody sees to what nothing else is the occasion for.
+    fn keep_tidy(&self) {
+        if !self.tidying.get() && self.session.borrow().has_to_tidy() {
             self.tidying.set(true);
             executor::spawn(tidy()).detach();
         }
-        result
     }
 
     /// The end of a turn of the loop that had something to say. It is said now,
@@ -200,13 +212,16 @@ impl Worker {
     /// wait for anything, so nothing is delayed but by work.
     fn send_or_wait(&self) {
         let messages = self.session.borrow().to_transmit();
-        if messages > self.gathered.get() && messages < MANY {
+        let late = now() > self.gathering_since.get();
+        if messages > self.gathered.get() && messages < MANY && !late {
             self.gathered.set(messages);
             return self.sending.post_next();
         }
         self.gathering.set(false);
         self.wake_sender();
         executor::run();
+        // What came while there was something to say may have to be given back.
+        self.keep_tidy();
     }
 
     /// Sends now what there is to send. Answers that come with it wait for the end
