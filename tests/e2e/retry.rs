@@ -1,11 +1,17 @@
 //! A dyno that cannot be reached costs no request, and no request is made twice
 //! that may not be.
 
+use std::io;
+
 use dynomesh_proto::v1::{Policy, Settings};
 use e2e::{
     App, Dyno, Mesh,
     harness::{Builder, ClosedPort, closed_port, run, wait},
     load::{self, Options},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
 };
 
 use crate::echo::Echo;
@@ -377,6 +383,50 @@ fn a_wait_after_a_refusal_outlasts_a_reload() {
         dyno.release().await;
         assert_eq!(held.response().await.unwrap().status(), 200);
         assert_eq!(waits.response().await.unwrap().status(), 200);
+        mesh.finish().await;
+    });
+}
+
+/// Says "ok" once on each connection and closes it at the next request; what comes
+/// first on a connection and wants garbage gets that.
+async fn serve_once(mut stream: TcpStream) -> io::Result<()> {
+    let mut request = vec![0; 4_096];
+    let length = stream.read(&mut request).await?;
+    if request[..length].starts_with(b"GET /garbage") {
+        return stream.write_all(b"this is no HTTP\r\n\r\n").await;
+    }
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    stream.write_all(answer).await?;
+    stream.read(&mut request).await?;
+    Ok(())
+}
+
+/// Of a busy app, whose requests have leases ahead.
+#[test]
+fn the_second_attempt_is_looked_at_like_the_first() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app_with("busy", least_load()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let dyno = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve_once(stream));
+            }
+        });
+        app.register("web.1", &address).await;
+        let crowd = load::Load::start(Options {
+            connections: 32,
+            ..Options::new(mesh.nginx.address, &app.host())
+        });
+        crowd.more(500).await;
+        for number in 0..200 {
+            let answer = mesh.get(&app.host(), "/garbage").await;
+            assert_eq!(answer.status(), 503, "{number}: {}", answer.text());
+            assert_eq!(answer.header("x-mesh-error"), Some("H17"));
+        }
+        crowd.stop().await;
+        dyno.abort();
         mesh.finish().await;
     });
 }
