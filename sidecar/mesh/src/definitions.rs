@@ -201,7 +201,9 @@ impl Mesh {
 
     fn add_dyno(&mut self, app: AppKey, spec: &DynoSpec) -> DynoKey {
         let name = self.apps[app.0 as usize].name.clone();
-        let dyno = DynoKey(self.dynos.insert(Dyno::new(app, &name, spec)) as u32);
+        let mut dyno = Dyno::new(app, &name, spec);
+        dyno.elsewhere = self.foreign.at(&spec.instance);
+        let dyno = DynoKey(self.dynos.insert(dyno) as u32);
         self.instances.insert(spec.instance.clone(), dyno);
         if spec.state.is_alive() {
             self.addresses.insert(spec.address.clone(), dyno);
@@ -261,6 +263,7 @@ impl Mesh {
     }
 
     pub(crate) fn forget_dyno(&mut self, key: DynoKey) {
+        self.forget_untold(key);
         let dyno = self.dynos.remove(key.0 as usize);
         if self.instances.get(&dyno.info.instance) == Some(&key) {
             self.instances.remove(&dyno.info.instance);
@@ -298,7 +301,7 @@ impl Mesh {
         let dyno = &mut self.dynos[key.0 as usize];
         let app = &mut self.apps[dyno.app.0 as usize];
         if dyno.slot.is_none() && dyno.is_eligible(&app.settings) {
-            let level = app.settings.level(dyno.load);
+            let level = dyno.level(&app.settings);
             dyno.slot = Some(app.pool.insert(level, key));
         }
     }

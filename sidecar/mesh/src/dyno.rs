@@ -28,6 +28,12 @@ pub(crate) struct Dyno {
     pub(crate) load: u32,
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: u32,
+    /// Requests that other nodes have there, as far as is known.
+    pub(crate) elsewhere: u32,
+    /// What other nodes were told of its own requests.
+    pub(crate) told: u32,
+    /// Its place among those of whom there is something to tell.
+    pub(crate) untold: Option<u32>,
     /// Failed connections in a row.
     pub(crate) strikes: u8,
     /// In quarantine until then.
@@ -52,6 +58,9 @@ impl Dyno {
             own_limit: spec.limit,
             load: 0,
             reserved: 0,
+            elsewhere: 0,
+            told: 0,
+            untold: None,
             strikes: 0,
             quarantine: None,
             slot: None,
@@ -64,9 +73,24 @@ impl Dyno {
         self.own_limit.or(settings.default_limit())
     }
 
-    /// It may have one more request now.
+    /// It may have one more request now. A limit is for everybody's together, as
+    /// far as they are known here.
     pub(crate) fn is_eligible(&self, settings: &Settings) -> bool {
-        self.is_running() && self.load < self.limit(settings).unwrap_or(MAX_LOAD)
+        let is_below = match self.limit(settings) {
+            Some(limit) => self.sum() < limit,
+            None => self.load < MAX_LOAD,
+        };
+        self.is_running() && is_below
+    }
+
+    /// Its requests, here and elsewhere.
+    pub(crate) fn sum(&self) -> u32 {
+        self.load.saturating_add(self.elsewhere)
+    }
+
+    /// Its place in the pool, if it is in it.
+    pub(crate) fn level(&self, settings: &Settings) -> u32 {
+        settings.level(self.sum().min(MAX_LOAD))
     }
 
     /// Up and trusted: if it cannot take a request now, it will soon.

@@ -51,6 +51,7 @@ impl Mesh {
         }
         self.check_names()?;
         self.check_hints()?;
+        self.check_shared()?;
         self.check_timers()
     }
 
@@ -189,7 +190,7 @@ impl Mesh {
         let app = &self.apps[dyno.app.0 as usize];
         let wanted = dyno
             .is_eligible(&app.settings)
-            .then(|| (app.settings.level(dyno.load), Some(key)));
+            .then(|| (dyno.level(&app.settings), Some(key)));
         let found = dyno.slot.map(|slot| app.pool.at(slot));
         holds(found == wanted, || {
             format!(
@@ -291,6 +292,33 @@ impl Mesh {
         })
     }
 
+    /// Each dyno knows what others do there, and what is not told to them is
+    /// remembered once.
+    fn check_shared(&self) -> Check {
+        self.foreign.check()?;
+        for (index, dyno) in &self.dynos {
+            let key = DynoKey(index as u32);
+            let instance = &dyno.info.instance;
+            let known = self.instances.get(instance) == Some(&key);
+            holds(
+                !known || dyno.elsewhere == self.foreign.at(instance),
+                || format!("{instance} has not {} elsewhere", dyno.elsewhere),
+            )?;
+            let is_listed = dyno.untold.map(|at| self.share.untold(at)) == Some(Some(key));
+            holds(is_listed == dyno.untold.is_some(), || {
+                format!("{instance} is not at its place among the untold")
+            })?;
+            let differs = dyno.load - dyno.reserved != dyno.told;
+            let is_told = !differs || is_listed || dyno.told == 0 && self.share.has_left_out();
+            holds(is_told || !self.share.is_on(), || {
+                format!("{instance} has a load that nobody is told of")
+            })?;
+        }
+        let listed = self.dynos.iter().filter(|(_, dyno)| dyno.untold.is_some());
+        let told = self.dynos.iter().filter(|(_, dyno)| dyno.told > 0);
+        self.share.check(listed.count(), told.count())
+    }
+
     /// One timer for each thing that ends by itself, and no other.
     fn check_timers(&self) -> Check {
         let mut wanted = BTreeSet::new();
@@ -306,6 +334,9 @@ impl Mesh {
         for (key, session) in self.sessions.iter() {
             wanted.extend(session.lost_until.map(|at| (at, Timer::Session(key))));
         }
+        let patience = self.limits.node_patience;
+        let nodes = self.foreign.heard();
+        wanted.extend(nodes.map(|(node, heard)| (heard + patience, Timer::Node(node))));
         wanted.extend(
             self.recovery
                 .as_ref()

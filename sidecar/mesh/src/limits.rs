@@ -24,6 +24,8 @@ pub struct Limits {
     pub reserved: u32,
     /// How long the leases of a broken session wait for their worker to return.
     pub session_grace: Duration,
+    /// Another node that was not heard for so long has no requests.
+    pub node_patience: Duration,
     /// First quarantine of a dyno; it doubles with each failure in a row.
     pub quarantine_first: Duration,
     /// Longest quarantine.
@@ -42,6 +44,7 @@ impl Limits {
         asks_per_session: 65_536,
         reserved: 1_024,
         session_grace: Duration::from_secs(60),
+        node_patience: Duration::from_secs(60),
         quarantine_first: Duration::from_secs(60),
         quarantine_longest: Duration::from_secs(600),
     };
@@ -59,6 +62,7 @@ impl Default for Limits {
             asks_per_session: 65_536,
             reserved: 128,
             session_grace: Duration::from_millis(500),
+            node_patience: Duration::from_millis(1_500),
             quarantine_first: Duration::from_millis(500),
             quarantine_longest: Duration::from_secs(5),
         }

@@ -16,10 +16,12 @@ use crate::{
     WorkerId,
     app::App,
     dyno::Dyno,
+    foreign::Foreign,
     name::Directory,
     queue::{Request, WaiterKey, Waiters},
     reserve::Recalls,
     session::{Entry, Sessions},
+    share::Share,
     timers::{Timer, Timers},
 };
 
@@ -50,6 +52,10 @@ pub struct Mesh {
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: usize,
     pub(crate) recalls: Recalls,
+    /// What other nodes do.
+    pub(crate) foreign: Foreign,
+    /// What they are to be told.
+    pub(crate) share: Share,
     /// Of `dynos`, those that are no longer part of an app.
     pub(crate) retired: usize,
     pub(crate) counters: Counters,
@@ -85,6 +91,8 @@ impl Mesh {
             leases: 0,
             reserved: 0,
             recalls: Recalls::default(),
+            foreign: Foreign::default(),
+            share: Share::default(),
             retired: 0,
             counters: Counters::default(),
             recovery: None,
@@ -265,6 +273,7 @@ impl Mesh {
                 Timer::Idle(app) => self.look_idle(app, now),
                 Timer::Busy(app) => self.look_busy(app, now),
                 Timer::Window(app) => self.end_window(app, now),
+                Timer::Node(node) => self.drop_node(node, now),
                 Timer::Quarantine(dyno) => {
                     self.end_quarantine(dyno);
                     self.repool(dyno);
@@ -344,6 +353,7 @@ impl Mesh {
         app.in_use += u32::from(dyno.load == 1);
         self.leases += 1;
         self.note_requests(app_key);
+        self.note_untold(key);
         self.repool(key);
     }
 
@@ -360,6 +370,7 @@ impl Mesh {
     /// One lease less for a dyno, and the next one in the queue may have it.
     fn give_back(&mut self, key: DynoKey, now: Time) {
         self.unpool(key);
+        self.note_untold(key);
         self.leases -= 1;
         let dyno = &mut self.dynos[key.0 as usize];
         let app_key = dyno.app;

@@ -196,6 +196,7 @@ impl Mesh {
 
     /// It is a lease like any other from here on.
     pub(crate) fn unreserve(&mut self, dyno: DynoKey) {
+        self.note_untold(dyno);
         let dyno = &mut self.dynos[dyno.0 as usize];
         dyno.reserved -= 1;
         self.apps[dyno.app.0 as usize].reserved -= 1;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{AppKey, DynoKey, SessionKey, Time, queue::WaiterKey};
+use crate::{AppKey, DynoKey, NodeId, SessionKey, Time, queue::WaiterKey};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Quarantine(DynoKey),
     /// A broken session's worker did not come back.
     Session(SessionKey),
+    /// Another node was not heard for so long.
+    Node(NodeId),
     /// Workers known from before had their time to report.
     Recovery,
     /// A look whether the app is idle.
@@ -23,7 +25,7 @@ pub(crate) enum Timer {
 }
 
 /// Timers in order of time. Everything set is removed or fires: there is never
-/// more than one per waiter, dyno and session, and three per app.
+/// more than one per waiter, dyno, session and node, and three per app.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(Time, Timer)>);
 

@@ -40,6 +40,8 @@ pub struct DynoView {
     /// Leases that it has. What routers have reserved of it counts only when it is not
     /// up: no more is given out, and whoever stops it must not be too early.
     pub load: u32,
+    /// Requests that other nodes have there.
+    pub elsewhere: u32,
     /// The limit in force.
     pub limit: Option<u32>,
     /// Time left in quarantine.
@@ -122,6 +124,7 @@ impl Mesh {
         let app = &self.apps[key.0 as usize];
         let view = |dyno: &Dyno| DynoView {
             load: dyno.visible_load(),
+            elsewhere: dyno.elsewhere,
             limit: dyno.limit(&app.settings),
             quarantine: dyno
                 .quarantine

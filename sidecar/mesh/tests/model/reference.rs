@@ -1,7 +1,7 @@
 //! The model: what the mesh is supposed to do, written without a thought of speed.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ mod checkin;
 mod checkout;
 mod look;
 mod reserve;
+mod nodes;
 mod session;
 mod time;
 
@@ -25,6 +26,7 @@ pub(crate) struct Reference {
     pub(crate) leases: Vec<Lease>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) recovery: Option<(BTreeSet<usize>, Time)>,
+    pub(crate) nodes: BTreeMap<u64, nodes::Node>,
     /// What the mesh said and nobody has expected yet.
     pub(crate) outputs: VecDeque<Output>,
     serial: u64,
@@ -96,6 +98,7 @@ impl Reference {
             leases: vec![],
             waiters: vec![],
             recovery: None,
+            nodes: BTreeMap::new(),
             outputs: VecDeque::new(),
             serial: 0,
         }

@@ -1,15 +1,18 @@
 //! Runs a plan on the mesh and on the model, and compares.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use mesh::{
-    Address, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, SessionKey,
-    Time, Update, WorkerId,
+    Address, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Extent, Heard, Limits, LoadReport,
+    Mesh, NodeId, Operation, SessionKey, Time, Update, WHOLE, WorkerId,
 };
 
 use crate::{
     reference::Reference,
-    steps::{ADDRESSES, DOMAINS, NAMES, Op, Plan, Step, WORKERS},
+    steps::{ADDRESSES, DOMAINS, NAMES, NODES, Op, Plan, Step, WORKERS},
 };
 
 mod reserve;
@@ -21,6 +24,8 @@ struct Run {
     instances: Vec<(usize, DynoSpec)>,
     asks: u64,
     ahead: reserve::Ahead,
+    /// What others were told, but for zeros.
+    told: BTreeMap<Box<str>, u32>,
 }
 
 /// Small, so that each of them is reached.
@@ -46,7 +51,9 @@ pub(crate) fn run(plan: &Plan) {
         instances: vec![],
         asks: 0,
         ahead: reserve::Ahead::default(),
+        told: BTreeMap::new(),
     };
+    run.mesh.share_load();
     run.prepare(plan);
     for step in &plan.steps {
         run.tick();
@@ -207,6 +214,18 @@ impl Run {
                 self.model.gone(*worker);
             }
             Step::Wait(micros) => self.wait(now + Duration::from_micros(*micros)),
+            Step::Report {
+                node,
+                whole,
+                missing,
+                loads,
+            } => self.report(*node, *whole, *missing, loads),
+            Step::NodeGone(node) => {
+                self.mesh.node_gone(NodeId(*node), now);
+                self.hear();
+                self.model.node_gone(*node);
+            }
+            Step::Tell(most) => self.tell(*most),
             Step::Change { app, operations } => self.change(*app, operations),
         }
     }
@@ -268,6 +287,47 @@ impl Run {
             .hello(WorkerId(worker as u64), held.clone(), self.model.now);
         self.hear();
         self.model.hello(worker, &held, result.ok());
+    }
+
+    fn report(&mut self, node: u64, whole: bool, missing: bool, loads: &[(usize, u32)]) {
+        // Once each.
+        let loads: BTreeMap<_, _> = loads.iter().map(|(i, n)| (self.instance(*i), *n)).collect();
+        let loads = Vec::from_iter(loads);
+        let known = self.model.nodes.get(&node);
+        let (seq, was_in_step) = known.map_or((0, false), |known| (known.seq, known.in_step));
+        let report = LoadReport {
+            node: NodeId(node),
+            name: "other".into(),
+            epoch: 1,
+            seq: seq + 1 + u64::from(missing),
+            extent: if whole { WHOLE } else { Extent::Changes },
+            loads: loads.clone(),
+        };
+        let heard = self.mesh.hear_load(report, self.model.now);
+        self.hear();
+        self.model.report(node, whole, missing, &loads);
+        let wanted = match (whole, was_in_step, missing) {
+            (true, ..) | (_, true, false) => Heard::Taken,
+            (false, true, true) => Heard::Gap,
+            (false, false, _) => Heard::Waits,
+        };
+        assert_eq!(heard, wanted);
+    }
+
+    /// Others know what is so, once they were told everything.
+    fn tell(&mut self, most: usize) {
+        let loads = self.mesh.poll_untold(most);
+        assert!(loads.len() <= most);
+        self.told.extend(loads);
+        self.told.retain(|_, load| *load > 0);
+        if !self.mesh.has_untold() {
+            let held = self.model.leases.iter().map(|lease| lease.instance.clone());
+            let held = held.map(|instance| {
+                let load = self.model.load(&instance);
+                (instance, load)
+            });
+            assert_eq!(self.told, held.collect());
+        }
     }
 
     fn wait(&mut self, until: Time) {
@@ -452,6 +512,7 @@ impl Run {
             );
             for (dyno, view) in app.spec.dynos.iter().zip(&view.dynos) {
                 assert_eq!(view.load, model.seen_load(dyno));
+                assert_eq!(view.elsewhere, model.elsewhere(&dyno.instance));
                 assert_eq!(view.limit, Reference::limit(app, dyno));
             }
         }
@@ -469,6 +530,11 @@ impl Run {
             self.change(app, &[Op::Delete]);
             self.compare();
         }
+        for node in 0..NODES {
+            self.step(&Step::NodeGone(node));
+        }
+        self.tell(usize::MAX);
+        assert!(self.told.is_empty());
         let totals = self.mesh.totals();
         let left = (
             totals.apps,

@@ -21,6 +21,7 @@ pub(crate) const NAMES: [&str; 7] = [
 pub(crate) const DYNOS: usize = 4;
 pub(crate) const ADDRESSES: usize = 6;
 pub(crate) const WORKERS: usize = 4;
+pub(crate) const NODES: u64 = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -83,6 +84,16 @@ pub(crate) enum Step {
     },
     Gone(usize),
     Wait(u64),
+    /// Another node says what it does.
+    Report {
+        node: u64,
+        whole: bool,
+        missing: bool,
+        loads: Vec<(usize, u32)>,
+    },
+    NodeGone(u64),
+    /// Others are told of up to so many dynos at once.
+    Tell(usize),
     Change {
         app: usize,
         operations: Vec<Op>,
@@ -155,6 +166,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..WORKERS).prop_map(Step::Gone),
         6 => prop_oneof![1..1_000_u64, 1_000..900_000_u64, 900_000..90_000_000_u64]
             .prop_map(Step::Wait),
+        8 => (0..NODES, prop::bool::weighted(0.4), prop::bool::weighted(0.1), vec((0..12_usize, 0..3_u32), 0..4))
+            .prop_map(|(node, whole, missing, loads)| Step::Report { node, whole, missing, loads }),
+        1 => (0..NODES).prop_map(Step::NodeGone),
+        4 => (1..5_usize).prop_map(Step::Tell),
         20 => (0..APPS, vec(op(), 1..3))
             .prop_map(|(app, operations)| Step::Change { app, operations }),
     ]

@@ -134,7 +134,7 @@ impl Reference {
         let fresh = running.filter(|(d, _)| !tried.contains(&d.instance));
         let free: Vec<_> = fresh
             .clone()
-            .map(|(d, _)| (d, self.load(&d.instance)))
+            .map(|(d, _)| (d, self.load(&d.instance) + self.elsewhere(&d.instance)))
             .filter(|(d, load)| *load < Self::limit(app, d).unwrap_or(MAX_LOAD))
             .collect();
         if let Some(least) = free.iter().map(|(_, load)| *load).min() {

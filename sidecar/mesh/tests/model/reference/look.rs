@@ -145,7 +145,9 @@ impl Reference {
             .filter_map(|session| session.lost_until);
         let recovery = self.recovery.iter().map(|(_, until)| *until);
         let hints = self.apps.iter().flat_map(|app| self.next_hints(app));
+        let patience = self.limits.node_patience;
+        let nodes = self.nodes.values().map(|node| node.heard + patience);
         let all = waiters.chain(dynos).chain(sessions).chain(recovery);
-        all.chain(hints).min()
+        all.chain(hints).chain(nodes).min()
     }
 }

@@ -53,6 +53,12 @@ impl Reference {
         {
             self.close(session);
         }
+        let patience = self.limits.node_patience;
+        let nodes = self.nodes.iter();
+        let silent = nodes.filter(|(_, node)| node.heard + patience <= now);
+        for node in silent.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.node_gone(node);
+        }
         if self
             .recovery
             .as_ref()
