@@ -4,11 +4,12 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "mesh/v1/types.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",
+    "mesh/v1/load.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -12,12 +12,16 @@
 //! under its own id, by which every sidecar makes it once. `meaning` and `place`
 //! decide what an entry is; they know no broker.
 //!
+//! [`share_load`] does the same for what sidecars tell each other of their requests,
+//! over a connection of its own: nothing of that is kept, or published twice.
+//!
 //! lapin's types do not leave this module.
 mod backoff;
 mod connect;
 mod consume;
 mod dead_letter;
 mod link;
+mod load;
 mod meaning;
 mod options;
 mod place;
@@ -32,5 +36,6 @@ mod stumble;
 mod topology;
 mod waiting;
 
+pub use load::share_load;
 pub use options::{Options, Tls};
 pub use serve::serve;

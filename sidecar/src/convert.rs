@@ -8,6 +8,7 @@ mod answer;
 mod app;
 mod change;
 mod event;
+mod load;
 mod log;
 mod settings;
 mod snapshot;
@@ -16,6 +17,7 @@ pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
 pub use change::{change_from_core, change_from_proto};
 pub use event::event;
+pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
 pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_to_bytes,

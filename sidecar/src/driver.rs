@@ -11,6 +11,7 @@
 //! session's outbox. Nothing waits for a disk or a socket while it has the lock,
 //! and nobody has it for longer than a few hundred apps take.
 mod clock;
+mod load;
 mod log;
 mod notice;
 mod outbox;
@@ -32,6 +33,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub use clock::Clock;
+pub use load::LoadView;
 pub use log::{
     Entry, EntryKind, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Said, Seen,
     Standing, Sync, What,
@@ -63,6 +65,7 @@ pub struct Driver {
     stopping: watch::Sender<bool>,
     changes: Changes,
     limits: mesh::Limits,
+    load: load::Board,
 }
 
 impl Driver {
@@ -76,6 +79,7 @@ impl Driver {
             stopping: watch::channel(false).0,
             changes,
             limits,
+            load: load::Board::default(),
         })
     }
 
@@ -137,6 +141,7 @@ impl Driver {
             result
         });
         let earlier = state.rearm();
+        let untold = state.rouse();
         if by_session {
             drop(guard);
         } else {
@@ -146,6 +151,9 @@ impl Driver {
         }
         if earlier {
             self.earlier.notify_one();
+        }
+        if untold {
+            self.load.rouse();
         }
         delivery.wake();
         result

@@ -57,9 +57,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         workers,
         history,
         proposals,
+        node_id,
         ..
     } = started;
-    let log = log::start(config, &driver, proposals, history.position())?;
+    let log = log::start(config, &driver, proposals, history.position(), node_id)?;
     let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
     let writer = spawn("store", move || drop(writer.run()))?;
     let Sockets {

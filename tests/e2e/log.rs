@@ -3,6 +3,7 @@
 mod basics;
 mod faults;
 mod hand;
+mod load;
 mod secure;
 mod tables;
 

@@ -109,6 +109,7 @@ fn dyno_table(app: &App, status: &AppStatus, colour: bool) -> Table {
         "DYNO",
         "STATE",
         ">LOAD",
+        ">ELSEWHERE",
         ">LIMIT",
         ">QUARANTINE",
         "ADDRESS",
@@ -125,6 +126,7 @@ fn dyno_table(app: &App, status: &AppStatus, colour: bool) -> Table {
             cell(&dyno.name),
             state_cell(dyno.state(), load.quarantine_ms > 0),
             cell(load.load.to_string()),
+            cell(load.elsewhere.to_string()),
             cell(limit),
             cell(longest(load.quarantine_ms)),
             cell(&dyno.address),
@@ -195,6 +197,7 @@ mod tests {
             name: "web.1".into(),
             load: 1,
             limit: 1,
+            elsewhere: 3,
             quarantine_ms: 0,
         };
         let status = AppStatus {
@@ -246,6 +249,7 @@ mod tests {
             "domains         a.example\n",
             "                c.example\n",
             "web.2  crashed",
+            "web.1  up          1          3      1",
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dynomesh_proto::v1::{LogState, LogStatus, Status};
+use dynomesh_proto::v1::{LoadStatus, LogState, LogStatus, NodeStatus, Status};
 
 use super::plain;
 
@@ -29,6 +29,7 @@ pub(crate) fn status_details(status: &Status) -> String {
         ("cancelled", counters.cancelled.to_string()),
     ];
     facts.extend(status.log.iter().flat_map(log_facts));
+    facts.extend(status.load.iter().flat_map(load_facts));
     facts
         .iter()
         .map(|(key, value)| format!("{key:<16}{}\n", plain(value)))
@@ -55,6 +56,31 @@ fn log_facts(log: &LogStatus) -> Vec<(&'static str, String)> {
     );
     facts.push(("entries", entries));
     facts
+}
+
+/// What it knows of others' load.
+fn load_facts(load: &LoadStatus) -> Vec<(&'static str, String)> {
+    let nodes = format!("{} in sight", load.nodes.len());
+    let mut facts = vec![("other nodes", nodes)];
+    if !load.problem.is_empty() {
+        facts.push(("", format!("load is not shared: {}", load.problem)));
+    }
+    facts.extend(load.nodes.iter().map(|node| ("", node_fact(node))));
+    let messages = format!(
+        "{} sent, {} taken, {} out of step, {} ignored, {} skipped",
+        load.sent, load.taken, load.out_of_step, load.ignored, load.skipped
+    );
+    facts.push(("load messages", messages));
+    facts
+}
+
+fn node_fact(node: &NodeStatus) -> String {
+    let step = match node.in_step {
+        true => "",
+        false => ", something is missing",
+    };
+    let (name, age, dynos) = (&node.name, node.age_ms, node.dynos);
+    format!("{name}: heard {age} ms ago, requests at {dynos} dynos{step}")
 }
 
 #[cfg(test)]
@@ -96,5 +122,33 @@ mod tests {
             text.contains("(for 1m 1s)\n                refused\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn others_are_named_with_the_age_of_what_they_said() {
+        let node = |name: &str, in_step| NodeStatus {
+            name: name.into(),
+            age_ms: 7,
+            in_step,
+            dynos: 3,
+            ..Default::default()
+        };
+        let load = LoadStatus {
+            nodes: vec![node("b", true), node("c", false)],
+            skipped: 4,
+            ..Default::default()
+        };
+        let text = status_details(&Status {
+            load: Some(load),
+            ..Default::default()
+        });
+        for part in [
+            "other nodes     2 in sight\n",
+            "                b: heard 7 ms ago, requests at 3 dynos\n",
+            "                c: heard 7 ms ago, requests at 3 dynos, something is missing\n",
+            "0 ignored, 4 skipped\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
     }
 }

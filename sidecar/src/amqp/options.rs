@@ -8,6 +8,7 @@ use lapin::{
 };
 
 /// Everything there is to say about the broker.
+#[derive(Clone)]
 #[allow(missing_docs, reason = "the configuration says it")]
 pub struct Options {
     pub host: String,

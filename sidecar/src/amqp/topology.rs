@@ -19,6 +19,10 @@ const SNAPSHOT_BYTES: i64 = 1_000_000_000;
 /// Copies of what was no entry; the oldest make room.
 const DEAD: i64 = 10_000;
 const DEAD_BYTES: i64 = 64_000_000;
+/// Messages about load that wait for a sidecar, and for how long: what is older is
+/// said again.
+const LOADS: i64 = 10_000;
+const LOAD_MS: i64 = 5_000;
 
 /// What things are called.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub(super) struct Names {
     pub(super) dead_exchange: String,
     /// The queue that it ends in.
     pub(super) dead: String,
+    /// The exchange by which sidecars tell each other of their load.
+    pub(super) load: String,
 }
 
 impl Names {
@@ -40,6 +46,7 @@ impl Names {
             snapshots: format!("{prefix}.snap"),
             dead_exchange: format!("{prefix}.dlx"),
             dead: format!("{prefix}.dead"),
+            load: format!("{prefix}.load"),
         }
     }
 }
@@ -72,6 +79,43 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Prob
     pair(channel, &names.route, &names.route, table(log)).await?;
     queue(channel, &names.snapshots, table(snapshots)).await?;
     pair(channel, &names.dead_exchange, &names.dead, table(dead)).await
+}
+
+/// Makes what is missing for load, and a queue for this connection alone, which
+/// ends with it.
+pub(super) async fn declare_load(
+    channel: &Channel,
+    exchange: &str,
+    name: &str,
+) -> Result<(), Problem> {
+    let transient = ExchangeDeclareOptions::default();
+    let declared = channel.exchange_declare(
+        exchange.into(),
+        ExchangeKind::Fanout,
+        transient,
+        FieldTable::default(),
+    );
+    within(&format!("exchange {exchange}"), declared).await?;
+    let own = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
+    let arguments = table([
+        ("x-max-length", AMQPValue::LongLongInt(LOADS)),
+        ("x-message-ttl", AMQPValue::LongLongInt(LOAD_MS)),
+        ("x-overflow", text("drop-head")),
+    ]);
+    let declared = channel.queue_declare(name.into(), own, arguments);
+    within(&format!("queue {name}"), declared).await?;
+    let bound = channel.queue_bind(
+        name.into(),
+        exchange.into(),
+        "".into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    within(&format!("binding of {name}"), bound).await
 }
 
 /// An exchange, and the queue that gets everything from it.

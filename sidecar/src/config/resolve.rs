@@ -277,6 +277,7 @@ fn limits(options: &Options) -> Limits {
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(0),
         asks_per_session: count(options.max_asks_per_session),
+        node_patience: Limits::default().node_patience,
         session_grace: millis(options.session_grace_ms),
         quarantine_first: millis(options.quarantine_first_ms),
         quarantine_longest: millis(options.quarantine_longest_ms),

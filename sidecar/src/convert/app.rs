@@ -85,6 +85,7 @@ pub fn app_status(view: &AppView) -> v1::AppStatus {
                 load: dyno.load,
                 limit: dyno.limit.unwrap_or(0),
                 quarantine_ms: millis(dyno.quarantine),
+                elsewhere: dyno.elsewhere,
             })
             .collect(),
         counters: Some(counters(&view.counters)),

@@ -29,6 +29,8 @@ pub(super) struct State {
     /// What the timer task sleeps until.
     pub(super) armed: Option<Time>,
     pub(super) stopping: bool,
+    /// Who tells others of the load here knows that there is something to tell.
+    pub(super) roused: bool,
 }
 
 impl State {
@@ -41,7 +43,15 @@ impl State {
             recalls: Recalls::default(),
             armed: None,
             stopping: false,
+            roused: false,
         }
+    }
+
+    /// Is there something to tell others, for the first time since they were told?
+    pub(super) fn rouse(&mut self) -> bool {
+        let first = !self.roused && self.mesh.has_untold();
+        self.roused |= first;
+        first
     }
 
     /// Is there something to do earlier than the timer task sleeps until?

@@ -116,6 +116,7 @@ impl Control for ControlService {
             waiting: count(totals.waiting),
             counters: Some(convert::counters(&totals.counters)),
             log: self.driver.changes().log().map(convert::log_status),
+            load: self.driver.load_view().map(convert::load_status),
         }))
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use anyhow::Context as _;
+use mesh::NodeId;
 use tokio::runtime::Builder;
 
 use super::spawn;
@@ -18,6 +19,7 @@ pub(super) fn start(
     driver: &Arc<Driver>,
     proposals: Option<Proposals>,
     position: Option<Position>,
+    node_id: u64,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     let (Some(broker), Some(proposals)) = (&config.broker, proposals) else {
         return Ok(None);
@@ -28,7 +30,11 @@ pub(super) fn start(
     let driver = driver.clone();
     let serving = move || {
         let stop = StopAtEnd(driver.clone());
-        runtime.block_on(amqp::serve(options, driver, proposals, position));
+        runtime.block_on(async {
+            let load = amqp::share_load(&options, &driver, NodeId(node_id));
+            let log = amqp::serve(options.clone(), driver.clone(), proposals, position);
+            tokio::join!(load, log)
+        });
         drop(stop);
     };
     spawn("log", serving).map(Some)

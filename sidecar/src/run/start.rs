@@ -29,7 +29,7 @@ pub(super) struct Started {
     pub(super) history: History,
     /// What callers want in the log, if there is one.
     pub(super) proposals: Option<Proposals>,
-    node_id: u64,
+    pub(super) node_id: u64,
 }
 
 /// Each worker is an open file; the usual soft limit of 1,024 is for programs
@@ -61,6 +61,9 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
         .partition(|(_, process)| process.may_live());
     let known: Vec<_> = awaited.iter().map(|(worker, _)| *worker).collect();
     mesh.recover(known, clock.now() + config.recovery);
+    if config.broker.is_some() {
+        mesh.share_load();
+    }
 
     let (changes, inbox, proposals) = match &config.broker {
         Some(_) => {

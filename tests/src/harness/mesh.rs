@@ -112,6 +112,13 @@ impl Builder {
         self
     }
 
+    /// What the sidecar calls itself.
+    #[must_use]
+    pub fn node(mut self, name: &str) -> Self {
+        self.more.extend(["--node", name].map(ToOwned::to_owned));
+        self
+    }
+
     /// Nginx starts alone.
     #[must_use]
     pub fn without_sidecar(mut self) -> Self {

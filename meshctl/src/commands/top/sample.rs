@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynomesh_proto::v1::{App, AppStatus, Counters, DynoState, Status};
+use dynomesh_proto::v1::{App, AppStatus, Counters, DynoLoad, DynoState, Status};
 use serde::Serialize;
 
 /// How long the counters of an app that is not busy are kept.
@@ -42,6 +42,8 @@ pub(super) struct Row {
     #[serde(flatten)]
     pub(super) rates: PerSecond,
     pub(super) in_flight: u32,
+    /// Requests that other sidecars have at its dynos.
+    pub(super) elsewhere: u64,
     pub(super) waiting: u32,
     pub(super) oldest_wait_ms: u32,
     pub(super) dynos_up: usize,
@@ -108,6 +110,7 @@ fn row(app: &App, status: &AppStatus, rates: PerSecond) -> Row {
         app: app.name.clone(),
         rates,
         in_flight: status.in_flight,
+        elsewhere: elsewhere(status),
         waiting: status.waiting,
         oldest_wait_ms: status.oldest_wait_ms,
         dynos_up: crate::output::up(app),
@@ -115,6 +118,11 @@ fn row(app: &App, status: &AppStatus, rates: PerSecond) -> Row {
         used,
         capacity,
     }
+}
+
+fn elsewhere(status: &AppStatus) -> u64 {
+    let dynos = status.dynos.iter();
+    dynos.map(|dyno| u64::from(dyno.elsewhere)).sum()
 }
 
 /// How much of the dynos that are up is used.
@@ -126,14 +134,13 @@ fn fullness(app: &App, status: &AppStatus) -> (u64, u64) {
     };
     let loads: Vec<_> = status.dynos.iter().filter(|load| up(&load.name)).collect();
     if loads.iter().any(|load| load.limit == 0) {
-        let busy = loads.iter().filter(|load| load.load > 0).count();
+        let busy = |load: &&&DynoLoad| load.load > 0 || load.elsewhere > 0;
+        let busy = loads.iter().filter(busy).count();
         return (busy as u64, loads.len() as u64);
     }
-    let sum = |of: fn(&dynomesh_proto::v1::DynoLoad) -> u32| {
-        loads.iter().map(|load| u64::from(of(load))).sum()
-    };
+    let sum = |of: fn(&DynoLoad) -> u32| loads.iter().map(|load| u64::from(of(load))).sum();
     // Requests that wait for no dyno at all still fill the bar.
-    let used: u64 = sum(|load| load.load);
+    let used: u64 = sum(|load| load.load.saturating_add(load.elsewhere));
     (
         if loads.is_empty() {
             status.waiting.into()
@@ -156,7 +163,7 @@ fn busier_first(a: &Row, b: &Row) -> std::cmp::Ordering {
 
 #[cfg(test)]
 mod tests {
-    use dynomesh_proto::v1::{Dyno, DynoLoad};
+    use dynomesh_proto::v1::Dyno;
 
     use super::*;
 
@@ -247,6 +254,7 @@ mod tests {
                 name,
                 load: *load,
                 limit: *limit,
+                elsewhere: 0,
                 quarantine_ms: 0,
             });
         }

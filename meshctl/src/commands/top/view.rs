@@ -55,6 +55,7 @@ impl View {
             ">ROUTED/S",
             ">QUEUED/S",
             ">IN FLIGHT",
+            ">ELSEWHERE",
             ">WAITING",
             ">OLDEST",
             ">DYNOS UP",
@@ -67,6 +68,7 @@ impl View {
                 cell(rate(row.rates.routed_per_second)),
                 cell(rate(row.rates.queued_per_second)),
                 cell(row.in_flight.to_string()),
+                cell(row.elsewhere.to_string()),
                 cell(row.waiting.to_string()),
                 cell(longest(row.oldest_wait_ms)),
                 cell(format!("{}/{}", row.dynos_up, row.dynos_total)),
@@ -89,6 +91,7 @@ mod tests {
                 queued_per_second: None,
             },
             in_flight,
+            elsewhere: 3,
             waiting: 2,
             oldest_wait_ms: 1_500,
             dynos_up: 4,
@@ -119,7 +122,10 @@ mod tests {
             .split_whitespace()
             .collect();
         let bar = format!("{}{}", "█".repeat(10), "·".repeat(10));
-        assert_eq!(row, ["shop", "12.0", "-", "2", "2", "1.5s", "4/5", &bar]);
+        assert_eq!(
+            row,
+            ["shop", "12.0", "-", "2", "3", "2", "1.5s", "4/5", &bar]
+        );
     }
 
     #[test]

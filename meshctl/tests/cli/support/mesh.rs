@@ -77,6 +77,7 @@ impl Mesh {
             name: dyno.into(),
             load,
             limit: 4,
+            elsewhere: 0,
             quarantine_ms: 0,
         }];
         status.counters.get_or_insert_default().routed = routed;
