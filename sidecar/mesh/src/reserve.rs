@@ -156,7 +156,7 @@ impl Mesh {
         let key = app.pool.pick(&mut self.rng)?;
         let dyno = &self.dynos[key.0 as usize];
         let limit = dyno.limit(&app.settings);
-        let room = limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.load < limit / 2);
+        let room = limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.sum() < limit / 2);
         (room && *limited.get_or_insert(limit.is_some()) == limit.is_some()).then_some(key)
     }
 

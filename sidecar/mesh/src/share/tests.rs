@@ -187,7 +187,8 @@ fn of_a_dyno_that_is_forgotten_the_end_is_told() {
     // Another one has its place now, and something to tell as well.
     lab.change("a", vec![put("web.3"), set("web.2", DynoState::Up)])
         .unwrap();
-    (lab.ask(), lab.ask());
+    lab.ask();
+    lab.ask();
     let all = [("web.1-1", 0), ("web.2-1", 1), ("web.3-1", 1)];
     assert_eq!(untold(&mut lab), told(&all));
     // One that came and went in between is not told of.

@@ -11,8 +11,8 @@ mod change;
 mod checkin;
 mod checkout;
 mod look;
-mod reserve;
 mod nodes;
+mod reserve;
 mod session;
 mod time;
 

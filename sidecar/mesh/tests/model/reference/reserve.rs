@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mesh::{AskId, DynoState, MAX_LOAD, Output, Policy, Reserved, SessionKey, Update};
+use mesh::{AskId, DynoSpec, DynoState, MAX_LOAD, Output, Policy, Reserved, SessionKey, Update};
 
 use super::{App, Lease, Reference};
 
@@ -83,7 +83,8 @@ impl Reference {
         let dynos = app.spec.dynos.iter().zip(&app.dynos);
         let up =
             dynos.filter(|(dyno, trust)| dyno.state == DynoState::Up && trust.quarantine.is_none());
-        let all = up.map(|(dyno, _)| (dyno, self.load(&dyno.instance), Self::limit(app, dyno)));
+        let sum = |dyno: &DynoSpec| self.load(&dyno.instance) + self.elsewhere(&dyno.instance);
+        let all = up.map(|(dyno, _)| (dyno, sum(dyno), Self::limit(app, dyno)));
         let free: Vec<_> = all
             .filter(|(_, load, limit)| *load < limit.unwrap_or(MAX_LOAD))
             .collect();
