@@ -10,6 +10,7 @@ mod change;
 mod event;
 mod load;
 mod log;
+mod report;
 mod settings;
 mod snapshot;
 

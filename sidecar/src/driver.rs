@@ -35,8 +35,8 @@ use tokio::sync::{Notify, broadcast, watch};
 pub use clock::Clock;
 pub use load::LoadView;
 pub use log::{
-    Entry, EntryKind, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Said, Seen,
-    Standing, Sync, What,
+    Entry, EntryKind, Frozen, LogView, Matter, OutcomeSender, Position, Proposal, Proposals,
+    Report, Said, Seen, Standing, Sync, Wanted, What, Word,
 };
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;
@@ -133,7 +133,7 @@ impl Driver {
         let by_session = own.is_some();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let mut delivery = Delivery::new(own, &self.notices);
+        let mut delivery = Delivery::new(own, &self.notices, self.changes.way());
         let result = panics::in_core(|| {
             // Read under the lock, so that the core never sees time go back.
             let result = input(state, self.clock.now());

@@ -5,6 +5,7 @@ mod caching;
 mod cli;
 mod config;
 mod echo;
+mod events;
 mod example;
 mod faults;
 mod framing;

@@ -37,7 +37,7 @@ pub use access::Entry;
 pub use app::App;
 pub use broker::Broker;
 pub use config::Config;
-pub use control::Control;
+pub use control::{Control, Events};
 pub use ctl::Outcome;
 pub use dyno::{Dyno, Program};
 pub use hand::{Hand, Letter};

@@ -39,6 +39,7 @@ mod scale;
 mod session;
 mod settings;
 mod share;
+mod shared;
 mod spec;
 #[cfg(test)]
 mod testing;

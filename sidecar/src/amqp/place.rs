@@ -3,7 +3,7 @@
 use mesh::Change;
 
 use super::meaning::{Bad, Message, change_key};
-use crate::driver::{Position, Said, What};
+use crate::driver::{Position, Report, Said, What};
 
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,12 @@ pub(super) enum Kind {
         /// By which it is known.
         key: u128,
         change: Change,
+    },
+    /// What a sidecar tells.
+    Report {
+        /// Which one.
+        node: Box<str>,
+        report: Report,
     },
     /// A marker.
     Sync(u64),
@@ -139,7 +145,7 @@ fn kind(position: Position, said: Result<Said, Bad>) -> Kind {
     if let Some(log) = said.log.filter(|log| *log != position.log) {
         // A marker changes nothing, whoever it was for.
         return match said.what {
-            What::Sync(_) | What::Saved { .. } => Kind::Other,
+            What::Sync(_) | What::Saved { .. } | What::Report(_) => Kind::Other,
             _ => Kind::Bad(Bad::new("foreign-log", format!("log_id {log:032x}"))),
         };
     }
@@ -147,6 +153,10 @@ fn kind(position: Position, said: Result<Said, Bad>) -> Kind {
         What::Change(change) => Kind::Change {
             key: change_key(&said.change_id, position.log, position.offset),
             change,
+        },
+        What::Report(report) => Kind::Report {
+            node: said.node,
+            report,
         },
         What::Sync(nonce) => Kind::Sync(nonce),
         What::Saved { .. } => Kind::Saved,

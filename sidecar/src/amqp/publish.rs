@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     convert::said_to_bytes,
-    driver::{ApplyError, Driver, Proposal, Proposals, Said, What},
+    driver::{ApplyError, Driver, Proposal, Proposals, Said, Wanted, What, Word},
 };
 
 /// Entries that are not confirmed yet, at most.
@@ -124,6 +124,7 @@ impl Publisher {
                     }
                     Order::InSync(synced) => {
                         log = Some(synced);
+                        self.driver.tell_all();
                         self.again(channel, synced, &mut confirms).await?;
                     }
                     Order::Dead(letter) => {
@@ -136,17 +137,23 @@ impl Publisher {
                         self.send(channel, number, &mut confirms).await?;
                     }
                 }
-                Some(proposal) = proposals.next(), if is_free => {
-                    let first = Again { proposal, tries: 0 };
-                    if let Some(number) = self.take(first, log) {
-                        self.send(channel, number, &mut confirms).await?;
+                Some(wanted) = proposals.next(), if is_free => match wanted {
+                    Wanted::Report(word) => {
+                        self.report(channel, word, log, &mut confirms).await?;
                     }
-                }
+                    Wanted::Change(proposal) => {
+                        let first = Again { proposal, tries: 0 };
+                        if let Some(number) = self.take(first, log) {
+                            self.send(channel, number, &mut confirms).await?;
+                        }
+                    }
+                },
                 _ = looks.tick() => {
                     self.forget_given_up();
                     proposals.set_under_way(self.waiting.len());
                     if !is_blocked.get() {
                         self.look()?;
+                        self.report_due(channel, log, &mut confirms).await?;
                     }
                 }
             }
@@ -229,6 +236,42 @@ impl Publisher {
         outgoing.published = Some(Instant::now());
         let said = outgoing.said.clone();
         confirms.push(say(channel, &self.names.route, Some(number), &said).await?);
+        Ok(())
+    }
+
+    /// One that is lost is said again: nobody waits for it.
+    async fn report(
+        &self,
+        channel: &Channel,
+        word: Word,
+        log: Option<u128>,
+        confirms: &mut Confirms,
+    ) -> Result<(), Problem> {
+        let Some(report) = self.driver.report(word) else {
+            return Ok(());
+        };
+        let said = Said {
+            log,
+            change_id: "".into(),
+            node: self.node.clone(),
+            what: What::Report(report),
+        };
+        confirms.push(say(channel, &self.names.route, None, &said).await?);
+        Ok(())
+    }
+
+    async fn report_due(
+        &self,
+        channel: &Channel,
+        log: Option<u128>,
+        confirms: &mut Confirms,
+    ) -> Result<(), Problem> {
+        if log.is_none() {
+            return Ok(());
+        }
+        for word in self.driver.words_due() {
+            self.report(channel, word, log, confirms).await?;
+        }
         Ok(())
     }
 

@@ -197,6 +197,10 @@ impl<'a> Reader<'a> {
                     reply: self.common.waiting.take(key),
                 }
             }
+            Kind::Report { node, report } => {
+                let own = *node == *self.common.options.node;
+                EntryKind::Report(report, own)
+            }
             Kind::Sync(nonce) if nonce == self.nonce => {
                 let (passed, marker) = oneshot::channel();
                 self.marker = Some(marker);

@@ -71,6 +71,7 @@ async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Propos
             problem: problem.to_string().into(),
         });
         proposals.turn_away();
+        common.driver.tell_here();
         if common.was_in_sync.take() {
             backoff.reset();
         }

@@ -1,7 +1,7 @@
 //! What watchers are told.
 
 use dynomesh_proto::v1::{self, event::Kind};
-use mesh::Event;
+use mesh::{Event, ScaleHint};
 
 use super::{change_from_core, millis};
 use crate::driver::Notice;
@@ -17,14 +17,7 @@ pub fn event(notice: &Notice) -> v1::Event {
         Notice::Event(Event::Idle { app }) => Kind::Idle(v1::Idle {
             app: (**app).into(),
         }),
-        Notice::Event(Event::Scale(hint)) => Kind::Scale(v1::Scale {
-            app: (*hint.app).into(),
-            waiting: hint.waiting,
-            oldest_wait_ms: millis(hint.oldest_wait),
-            in_flight: hint.in_flight,
-            dynos: hint.dynos,
-            wanted: hint.wanted,
-        }),
+        Notice::Event(Event::Scale(hint)) => Kind::Scale(scale(hint)),
         Notice::Event(Event::Drained(dyno)) => Kind::Drained(v1::Drained {
             app: (*dyno.app).into(),
             dyno: (*dyno.name).into(),
@@ -38,4 +31,16 @@ pub fn event(notice: &Notice) -> v1::Event {
         }),
     };
     v1::Event { kind: Some(kind) }
+}
+
+/// A hint as a message.
+pub(super) fn scale(hint: &ScaleHint) -> v1::Scale {
+    v1::Scale {
+        app: (*hint.app).into(),
+        waiting: hint.waiting,
+        oldest_wait_ms: millis(hint.oldest_wait),
+        in_flight: hint.in_flight,
+        dynos: hint.dynos,
+        wanted: hint.wanted,
+    }
 }

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use dynomesh_proto::v1::{self, log_entry::Kind};
 use prost::Message as _;
 
-use super::{Malformed, change_from_core, change_from_proto};
+use super::{
+    Malformed, change_from_core, change_from_proto,
+    report::{report_from_core, report_from_proto},
+};
 use crate::driver::{LogView, Said, Sync, What};
 
 /// How an entry is written.
@@ -29,7 +32,10 @@ pub fn said_from_bytes(form: Form, bytes: &[u8]) -> Result<Said, Malformed> {
         Form::Json => serde_json::from_slice(bytes).map_err(|error| whole(error.to_string()))?,
     };
     let kind = entry.kind.ok_or_else(|| {
-        Malformed::new("entry", "has neither change, sync nor genesis known here")
+        Malformed::new(
+            "entry",
+            "has neither change, report, sync nor genesis known here",
+        )
     })?;
     let what = match kind {
         Kind::Saved(saved) => What::Saved {
@@ -40,6 +46,7 @@ pub fn said_from_bytes(form: Form, bytes: &[u8]) -> Result<Said, Malformed> {
             let change = change_from_proto(change);
             What::Change(change.map_err(|error| error.within("change"))?)
         }
+        Kind::Report(report) => What::Report(report_from_proto(report)?),
         Kind::Sync(sync) => What::Sync(sync.nonce),
         Kind::Genesis(genesis) => What::Genesis {
             previous: log_id("genesis.previous_log_id", &genesis.previous_log_id)?,
@@ -75,6 +82,7 @@ pub fn said_to_bytes(said: &Said) -> Vec<u8> {
             snapshot_id: (**snapshot).into(),
             offset: *offset,
         }),
+        What::Report(report) => Kind::Report(report_from_core(report)),
         What::Sync(nonce) => Kind::Sync(v1::Sync { nonce: *nonce }),
         What::Genesis { snapshot, previous } => Kind::Genesis(v1::Genesis {
             snapshot_id: (**snapshot).into(),

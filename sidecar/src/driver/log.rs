@@ -5,13 +5,18 @@
 //! the log says, in its order, to the writer as an [`Entry`]. A proposal is
 //! answered when its own entry has been seen to.
 mod admission;
+mod consensus;
 mod proposal;
+mod report;
+mod reporting;
 mod standing;
 
 pub use crate::store::{Frozen, Position, Seen};
-pub use proposal::{OutcomeSender, Proposal, Proposals};
+pub use proposal::{OutcomeSender, Proposal, Proposals, Wanted};
+pub use report::{Matter, Report, Word};
 pub use standing::{LogView, Standing, Sync};
 
+pub(super) use consensus::Consensus;
 pub(super) use proposal::Way;
 pub(super) use standing::{Counts, Stand};
 
@@ -52,6 +57,8 @@ pub enum What {
         /// Where in the log it was taken.
         offset: u64,
     },
+    /// What sidecars tell each other of requests.
+    Report(Report),
 }
 
 /// An entry of the log, for the writer.
@@ -75,6 +82,8 @@ pub enum EntryKind {
         /// Who proposed it, if that was here.
         reply: Option<OutcomeSender>,
     },
+    /// What a sidecar tells, and whether that is this one.
+    Report(Report, bool),
     /// Somebody here wants to know when everything before it has been seen to.
     Marker(oneshot::Sender<()>),
     /// The whole table is this from now on.

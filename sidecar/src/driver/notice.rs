@@ -1,8 +1,8 @@
 //! What watchers are told.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use mesh::{Change, Event, Mesh};
+use mesh::{Change, Event};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::Driver;
@@ -48,7 +48,7 @@ impl Watcher {
         match self.notices.recv().await {
             Ok(notice) => Some(Ok(notice)),
             Err(RecvError::Lagged(missed)) => {
-                self.holds = self.driver.act(None, |mesh, _| holding(mesh));
+                self.holds = self.driver.holding();
                 Some(Err(missed))
             }
             Err(RecvError::Closed) => None,
@@ -59,12 +59,43 @@ impl Watcher {
 impl Driver {
     /// What holds now, and everything from now on.
     pub fn watch(self: &Arc<Self>) -> Watcher {
-        // Under the lock, so that an event is either in the one or in the other.
-        let (notices, holds) = self.act(None, |mesh, _| (self.notices.subscribe(), holding(mesh)));
+        // In this order, so that no event is in neither.
+        let notices = self.notices.subscribe();
         Watcher {
             driver: self.clone(),
             notices,
-            holds,
+            holds: self.holding(),
+        }
+    }
+
+    /// What was said and still holds. With a log, what is needed anywhere; what
+    /// may be over is asked again.
+    fn holding(&self) -> VecDeque<Notice> {
+        let Some(stand) = self.changes.stand() else {
+            return self.act(None, |mesh, _| mesh.needs().map(Notice::Event).collect());
+        };
+        let mut consensus = stand.consensus.lock();
+        let open = consensus.open();
+        consensus.over_again(Instant::now());
+        drop(consensus);
+        if stand.refuses().is_some() {
+            return self.needs_here().into_iter().map(Notice::Event).collect();
+        }
+        let need = |(app, waiting): (Box<str>, u32)| Event::NeedDyno {
+            app: (*app).into(),
+            waiting,
+        };
+        open.into_iter().map(need).map(Notice::Event).collect()
+    }
+
+    /// Tells an event of the log, unless it does not hold any more.
+    pub(super) fn tell_if_so(&self, event: Event) {
+        let is_so = match (&event, self.changes.stand()) {
+            (Event::NeedDyno { app, .. }, Some(stand)) => stand.consensus.lock().is_open(app),
+            _ => true,
+        };
+        if is_so {
+            self.tell(Notice::Event(event));
         }
     }
 
@@ -77,8 +108,4 @@ impl Driver {
         // An error means that nobody watches.
         let _ = self.notices.send(notice);
     }
-}
-
-fn holding(mesh: &Mesh) -> VecDeque<Notice> {
-    mesh.needs().map(Notice::Event).collect()
 }

@@ -7,7 +7,7 @@ use mesh::{Answer, Output, Recall, Reserved, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::{Closed, Notice, recalls::Deferred, state::State};
+use super::{Closed, Notice, log::Way, recalls::Deferred, state::State};
 
 /// A session with more undelivered answers than this is broken off. Each answer
 /// ends one of its asks and a router that does not read is not read from, so
@@ -92,16 +92,23 @@ pub(super) type Own<'a> = (SessionKey, &'a mut VecDeque<Reply>);
 pub(super) struct Delivery<'a> {
     own: Option<Own<'a>>,
     notices: &'a broadcast::Sender<Notice>,
+    /// To the other sidecars.
+    way: Option<&'a Way>,
     wakers: Vec<Waker>,
     /// Changes that are in effect everywhere now.
     in_effect: Vec<Deferred>,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(own: Option<Own<'a>>, notices: &'a broadcast::Sender<Notice>) -> Self {
+    pub(super) fn new(
+        own: Option<Own<'a>>,
+        notices: &'a broadcast::Sender<Notice>,
+        way: Option<&'a Way>,
+    ) -> Self {
         Self {
             own,
             notices,
+            way,
             wakers: Vec::new(),
             in_effect: Vec::new(),
         }
@@ -124,8 +131,14 @@ impl<'a> Delivery<'a> {
                         .extend(state.recalls.over(recall, &state.mesh));
                 }
                 Output::Event(event) => {
-                    // An error means that nobody watches.
-                    let _ = self.notices.send(Notice::Event(event));
+                    let told = match self.way {
+                        Some(way) => way.tell(event),
+                        None => Some(event),
+                    };
+                    if let Some(event) = told {
+                        // An error means that nobody watches.
+                        let _ = self.notices.send(Notice::Event(event));
+                    }
                 }
             }
         }

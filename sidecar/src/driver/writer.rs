@@ -27,6 +27,7 @@ mod batch;
 mod entry;
 mod history;
 mod inbox;
+mod report;
 
 /// The disk, as the writer needs it.
 pub trait Journal: Send + 'static {

@@ -55,6 +55,7 @@ fn routing_key(what: &What) -> String {
         What::Change(change) if mesh::check_app_name(&change.app).is_ok() => {
             format!("route.app.{}", change.app)
         }
+        What::Report(_) => "route.report".into(),
         What::Change(_) | What::Sync(_) | What::Genesis { .. } | What::Saved { .. } => {
             "route.log".into()
         }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use mesh::Change;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
-use super::{Counts, Standing, Sync, standing::Stand};
+use super::{Counts, Standing, Sync, Word, standing::Stand};
 use crate::driver::writer::{ApplyError, Outcome};
 
 /// Proposals that wait to be published; whoever comes then waits to be let in.
@@ -23,10 +26,20 @@ pub struct Proposal {
     pub reply: OutcomeSender,
 }
 
+/// What is wanted in the log.
+#[derive(Debug)]
+pub enum Wanted {
+    /// A change.
+    Change(Proposal),
+    /// A report.
+    Report(Word),
+}
+
 /// Proposals as they come, and where to say how things stand.
 #[derive(Debug)]
 pub struct Proposals {
     incoming: mpsc::Receiver<Proposal>,
+    words: mpsc::Receiver<Word>,
     stand: Arc<Stand>,
 }
 
@@ -34,18 +47,26 @@ pub struct Proposals {
 #[derive(Clone, Debug)]
 pub(in crate::driver) struct Way {
     outgoing: mpsc::Sender<Proposal>,
+    words: mpsc::Sender<Word>,
     stand: Arc<Stand>,
 }
 
 impl Way {
     pub(in crate::driver) fn new() -> (Self, Proposals) {
         let (outgoing, incoming) = mpsc::channel(BACKLOG);
+        let (to_words, words) = mpsc::channel(BACKLOG);
         let stand = Arc::new(Stand::default());
         let way = Self {
             outgoing,
+            words: to_words,
             stand: stand.clone(),
         };
-        (way, Proposals { incoming, stand })
+        let proposals = Proposals {
+            incoming,
+            words,
+            stand,
+        };
+        (way, proposals)
     }
 
     /// Hands a change in, unless it can't be published now.
@@ -61,6 +82,14 @@ impl Way {
         sent.map_err(|_| ApplyError::Stopping)
     }
 
+    /// Hands in what others shall know. What does not fit waits, or is said again
+    /// anyway.
+    pub(in crate::driver) fn report(&self, word: Word) {
+        if let Err(TrySendError::Full(Word::Busy(matter))) = self.words.try_send(word) {
+            self.stand.consensus.lock().objects(matter);
+        }
+    }
+
     pub(in crate::driver) fn stand(&self) -> &Stand {
         &self.stand
     }
@@ -68,8 +97,11 @@ impl Way {
 
 impl Proposals {
     /// The next one; `None`: there will be none.
-    pub async fn next(&mut self) -> Option<Proposal> {
-        self.incoming.recv().await
+    pub async fn next(&mut self) -> Option<Wanted> {
+        tokio::select! {
+            proposal = self.incoming.recv() => proposal.map(Wanted::Change),
+            Some(word) = self.words.recv() => Some(Wanted::Report(word)),
+        }
     }
 
     /// Those that wait are told that the log is away.

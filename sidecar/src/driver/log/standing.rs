@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::consensus::Consensus;
 use crate::store::Position;
 
 /// How the table stands to the log.
@@ -72,6 +73,8 @@ impl Counts {
 #[derive(Debug)]
 pub(in crate::driver) struct Stand {
     state: Mutex<State>,
+    /// Whoever has the lock of this takes no other.
+    pub(in crate::driver) consensus: Mutex<Consensus>,
     pub(in crate::driver) counts: Counts,
 }
 
@@ -103,6 +106,7 @@ impl Default for Stand {
         };
         Self {
             state: Mutex::new(state),
+            consensus: Mutex::default(),
             counts: Counts::default(),
         }
     }
@@ -133,8 +137,13 @@ impl Stand {
         state.blocked = why;
     }
 
+    /// The last entry that was seen to.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.state.lock().position
+    }
+
     /// Why a change can't be published now.
-    pub(super) fn refuses(&self) -> Option<Arc<str>> {
+    pub(in crate::driver) fn refuses(&self) -> Option<Arc<str>> {
         let state = self.state.lock();
         match (&state.blocked, state.standing.sync) {
             (Some(why), _) => Some(why.clone()),

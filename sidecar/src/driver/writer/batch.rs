@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use mesh::{AppSpec, Change, ChangeError, Mesh, Operation, RecallId, Update, WorkerId};
+use mesh::{AppSpec, Change, ChangeError, Event, Mesh, Operation, RecallId, Update, WorkerId};
 use tokio::sync::oneshot;
 
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
@@ -31,6 +31,8 @@ pub(super) struct Batch {
     pub(super) seen: Vec<Write>,
     /// What watchers are told of a table that takes the place of another one.
     told: Vec<Change>,
+    /// What the log says of requests.
+    pub(super) events: Vec<Event>,
     /// Who waits for a place in the log to be passed.
     pub(super) markers: Vec<oneshot::Sender<()>>,
 }
@@ -62,6 +64,7 @@ impl Batch {
             position: None,
             seen: Vec::new(),
             told: Vec::new(),
+            events: Vec::new(),
             markers: Vec::new(),
         }
     }
@@ -204,6 +207,9 @@ impl Batch {
             if let Some(to) = to {
                 self.driver.reply_after(recalls, to, outcome);
             }
+        }
+        for event in self.events {
+            self.driver.tell_if_so(event);
         }
         for marker in self.markers {
             let _ = marker.send(());

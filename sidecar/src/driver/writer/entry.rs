@@ -25,6 +25,7 @@ impl Batch {
             EntryKind::Change { id, change, reply } => {
                 self.shared_change(position, id, change, reply, history);
             }
+            EntryKind::Report(report, own) => self.report(position.offset, report, own),
             EntryKind::Marker(to) => self.markers.push(to),
             EntryKind::Replace { apps, seen } => self.replace(apps, seen, history),
             EntryKind::Other => {}
@@ -44,6 +45,9 @@ impl Batch {
         let gone = gone
             .filter(|name| !stays.contains(name))
             .map(Update::Remove);
+        if let Some(stand) = self.driver().changes().stand() {
+            stand.consensus.lock().clear();
+        }
         // First: others may have their domains and addresses.
         let updates: Vec<_> = gone.chain(apps.into_iter().map(Update::Put)).collect();
         for update in updates {
@@ -65,10 +69,12 @@ impl Batch {
             return self.count(|counts| &counts.duplicates);
         };
         self.seen.push(seen);
+        let app = change.app.clone();
         let made = self.make(change, reply, |mesh, change| {
             mesh.identify_shared(change, |number| instance(position, number));
             mesh.plan_shared(change)
         });
+        self.note_dynos(&app);
         self.count(|counts| match made {
             true => &counts.applied,
             false => &counts.refused,

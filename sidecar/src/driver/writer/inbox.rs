@@ -93,6 +93,11 @@ impl Changes {
         self.way.as_ref().map(|way| way.stand().view())
     }
 
+    /// To the log.
+    pub(in crate::driver) fn way(&self) -> Option<&Way> {
+        self.way.as_ref()
+    }
+
     pub(in crate::driver) fn stand(&self) -> Option<&Stand> {
         self.way.as_ref().map(Way::stand)
     }
