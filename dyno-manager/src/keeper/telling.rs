@@ -11,7 +11,7 @@ use crate::{
     planner::{Dyno, Phase},
 };
 
-/// Between two tries after the sidecar refused a change.
+/// Between two tries after the sidecar refused a change, or could not make it.
 const AGAIN: Duration = Duration::from_secs(2);
 
 impl<M: Mesh> Keeper<M> {
@@ -29,9 +29,9 @@ impl<M: Mesh> Keeper<M> {
         match result {
             Ok(()) => {}
             Err(error @ Error::Unreachable(_)) => {
-                // It is told when it is back.
+                // It may be there, and its route log not.
                 tracing::debug!(app, "{error}");
-                (self.connected, self.told) = (false, None);
+                (self.told, self.again) = (None, Some(self.shared.now() + AGAIN));
             }
             Err(error) => {
                 tracing::error!(app, "the sidecar refuses a change: {error}");
