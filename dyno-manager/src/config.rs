@@ -5,7 +5,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 
@@ -13,6 +13,8 @@ use anyhow::Context as _;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppConfig {
     pub(crate) name: String,
+    /// Where routers reach its dynos.
+    pub(crate) address: IpAddr,
     /// `$PORT` in it stands for the port.
     pub(crate) command: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
 //! Is a dyno up?
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,12 +14,12 @@ const LONGEST: Duration = Duration::from_millis(200);
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Returns when the dyno at this port takes connections or, with a path, answers a
+/// Returns when this dyno takes connections or, with a path, answers a
 /// GET with anything but a server's error. Whoever calls it sets a limit.
-pub(crate) async fn until_up(port: u16, path: Option<&str>) {
+pub(crate) async fn until_up(dyno: SocketAddr, path: Option<&str>) {
     let mut pause = FIRST;
     loop {
-        let looked = timeout(ANSWER, look(port, path)).await;
+        let looked = timeout(ANSWER, look(dyno, path)).await;
         if matches!(looked, Ok(Ok(true))) {
             return;
         }
@@ -28,8 +28,8 @@ pub(crate) async fn until_up(port: u16, path: Option<&str>) {
     }
 }
 
-async fn look(port: u16, path: Option<&str>) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+async fn look(dyno: SocketAddr, path: Option<&str>) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(dyno).await?;
     let Some(path) = path else { return Ok(true) };
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: dyno-manager\r\nConnection: close\r\n\r\n"

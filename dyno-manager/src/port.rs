@@ -8,7 +8,7 @@
 use std::{
     collections::HashSet,
     fs, io,
-    net::TcpListener,
+    net::{IpAddr, TcpListener},
     ops::{Range, RangeInclusive},
 };
 
@@ -24,12 +24,12 @@ const USUAL: RangeInclusive<u16> = 32_768..=60_999;
 /// A port of this host that nobody has now, and none of `ours`, whose process may
 /// not listen yet. Should somebody take it before the dyno does, then the dyno does
 /// not come up, and the next one gets another.
-pub(crate) fn free(ours: &HashSet<u16>) -> io::Result<u16> {
+pub(crate) fn free(address: IpAddr, ours: &HashSet<u16>) -> io::Result<u16> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
     let range = beside(&text.ok().and_then(|text| parse(&text)).unwrap_or(USUAL));
     for _ in 0..TRIES {
         let port = rand::rng().random_range(range.clone());
-        if !ours.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if !ours.contains(&port) && TcpListener::bind((address, port)).is_ok() {
             return Ok(port);
         }
     }
@@ -53,13 +53,15 @@ fn beside(kernels: &RangeInclusive<u16>) -> Range<u16> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
     fn none_is_given_twice() {
         let mut ours = HashSet::new();
         for _ in 0..200 {
-            assert!(ours.insert(free(&ours).unwrap()));
+            assert!(ours.insert(free(Ipv4Addr::LOCALHOST.into(), &ours).unwrap()));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     io,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -58,9 +59,9 @@ impl Shared {
     }
 
     /// A port for a dyno, until [`Shared::free_port`].
-    pub(crate) fn port(&self) -> io::Result<u16> {
+    pub(crate) fn port(&self, address: IpAddr) -> io::Result<u16> {
         let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
-        let port = port::free(&ports)?;
+        let port = port::free(address, &ports)?;
         ports.insert(port);
         Ok(port)
     }

@@ -1,6 +1,10 @@
 //! The file as it is written, and what it comes to.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use anyhow::ensure;
 use serde::Deserialize;
@@ -15,6 +19,8 @@ const MAX_DYNOS: u32 = 1_000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    #[serde(default = "address")]
+    address: IpAddr,
     #[serde(default)]
     apps: BTreeMap<String, App>,
 }
@@ -45,6 +51,10 @@ struct App {
     stop_timeout: Span,
     #[serde(default = "drain_timeout")]
     drain_timeout: Span,
+}
+
+fn address() -> IpAddr {
+    Ipv4Addr::LOCALHOST.into()
 }
 
 fn one() -> u32 {
@@ -78,13 +88,18 @@ impl File {
             "apps: there are {}, the most is {MAX_APPS}",
             self.apps.len()
         );
+        let address = self.address;
+        ensure!(
+            !address.is_unspecified(),
+            "address: {address} is no address of this host that others can reach"
+        );
         let apps = self.apps.into_iter();
-        apps.map(|(name, app)| app.check(name)).collect()
+        apps.map(|(name, app)| app.check(name, address)).collect()
     }
 }
 
 impl App {
-    fn check(self, name: String) -> anyhow::Result<AppConfig> {
+    fn check(self, name: String, address: IpAddr) -> anyhow::Result<AppConfig> {
         let key = |key: &str| format!("apps.{name}.{key}");
         ensure!(
             self.command.first().is_some_and(|word| !word.is_empty()),
@@ -130,6 +145,7 @@ impl App {
             stop_timeout: self.stop_timeout.some(&key("stop_timeout"))?,
             drain_timeout: self.drain_timeout.some(&key("drain_timeout"))?,
             name,
+            address,
             command: self.command,
             env: self.env,
             dir: self.dir,

@@ -18,6 +18,18 @@ fn a_command_is_enough() {
     assert_eq!(app.idle_timeout, Some(Duration::from_secs(1_800)));
     assert_eq!(app.scale_wait, Some(Duration::from_secs(1)));
     assert_eq!(app.boot_timeout, Duration::from_secs(60));
+    assert!(app.address.is_loopback());
+}
+
+#[test]
+fn routers_of_other_hosts_need_an_address() {
+    let with = |address: &str| format!("address = '{address}'\n[apps.shop]\ncommand = ['web']");
+    let apps = parse(&with("10.0.0.7")).unwrap();
+    assert_eq!(apps[0].address.to_string(), "10.0.0.7");
+    for wrong in ["0.0.0.0", "::", "here"] {
+        let error = parse(&with(wrong)).unwrap_err();
+        assert!(format!("{error:#}").contains("address"), "{error:#}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The processes of an app's dynos: from their start to their end.
 
+use std::net::SocketAddr;
+
 use rustix::process::Signal;
 use tokio::{process::Child, task::AbortHandle};
 
@@ -47,7 +49,7 @@ impl<M: Mesh> Keeper<M> {
         };
         let (app, name) = (&self.app, dyno_name(slot));
         let instance = self.shared.instance();
-        let port = self.shared.port();
+        let port = self.shared.port(app.address);
         let child = port.and_then(|port| {
             let child = process::start(app, &name, &instance, port);
             child.map(|child| (port, child))
@@ -91,8 +93,9 @@ impl<M: Mesh> Keeper<M> {
 
     fn wait_for_health(&self, start: Start, port: u16) -> AbortHandle {
         let (own, path) = (self.own.clone(), self.app.health.clone());
+        let dyno = SocketAddr::new(self.app.address, port);
         let probe = async move {
-            health::until_up(port, path.as_deref()).await;
+            health::until_up(dyno, path.as_deref()).await;
             // An error means that the keeper has gone.
             let _ = own.send(Message::Happened(Input::Healthy(start))).await;
         };

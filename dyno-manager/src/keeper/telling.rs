@@ -1,6 +1,6 @@
 //! What the sidecar knows of an app, and is told.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use dynomesh_proto::v1::{Dyno as ProtoDyno, DynoState};
 
@@ -82,7 +82,7 @@ impl<M: Mesh> Keeper<M> {
                 let dyno = ProtoDyno {
                     name: dyno_name(dyno.slot),
                     instance: running.instance.clone(),
-                    address: format!("127.0.0.1:{}", running.port.max(1)),
+                    address: SocketAddr::new(self.app.address, running.port.max(1)).to_string(),
                     limit: 0,
                     state: state(dyno).into(),
                 };

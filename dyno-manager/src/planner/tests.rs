@@ -16,6 +16,7 @@ impl Lab {
     fn new(min: u32, max: u32) -> Self {
         let app = AppConfig {
             name: "shop".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
             command: vec!["web".into()],
             env: Default::default(),
             dir: None,

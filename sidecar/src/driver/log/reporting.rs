@@ -75,16 +75,16 @@ impl Driver {
         });
         let mut words: Vec<_> = needs.collect();
         let now = Instant::now();
-        let asked = stand.consensus.lock().to_ask(now);
+        let asked = stand.consensus.lock().questions_due(now);
         for matter in asked {
             match self.is_over(&matter) {
                 true => words.push(Word::Quiet(matter)),
                 false => stand.consensus.lock().not_over(&matter),
             }
         }
-        let objections = stand.consensus.lock().to_object();
+        let objections = stand.consensus.lock().objections_due();
         words.extend(objections.into_iter().map(Word::Busy));
-        let settled = stand.consensus.lock().to_settle(now);
+        let settled = stand.consensus.lock().settled_by_now(now);
         words.extend(settled.into_iter().map(Word::Settled));
         words
     }
