@@ -312,7 +312,7 @@ impl World {
     }
 
     /// What happens to a router that stands still happens when it goes on.
-    fn to_router(&mut self, router: usize, event: Event) {
+    fn send_on(&mut self, router: usize, event: Event) {
         match &mut self.routers[router].frozen {
             Some(events) => events.push(event),
             None => self.at_router(event),
@@ -349,14 +349,14 @@ impl World {
             }
             Event::ToRouter(connection, _) => {
                 if let Some(router) = self.router_at(connection) {
-                    self.to_router(router, event);
+                    self.send_on(router, event);
                 }
             }
             Event::Comes { router, .. }
             | Event::Finished { router, .. }
             | Event::ClientLeaves { router, .. }
             | Event::Tidy { router, .. }
-            | Event::Connect { router } => self.to_router(router, event),
+            | Event::Connect { router } => self.send_on(router, event),
             Event::Thaw { router, worker } => self.thaw(router, worker),
             Event::Noticed { connection } => self.sidecar.disconnected(connection, true, self.now),
             Event::SidecarStarts => {

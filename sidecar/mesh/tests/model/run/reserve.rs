@@ -120,15 +120,14 @@ impl Run {
             Update::Put(spec) => &spec.domains[..],
             Update::Remove(_) => &[],
         };
-        let taken_over = |lost: &Box<str>| {
-            let both =
-                |domain: &Box<str>| Reference::fits(lost, domain) || Reference::fits(domain, lost);
-            domains.iter().any(both)
+        let taken_over = |lost: &str| {
+            let mut domains = domains.iter();
+            domains.any(|it| Reference::fits(lost, it) || Reference::fits(it, lost))
         };
         let concerns = |(recall, open): &(&RecallId, &Open)| {
             own == Some(**recall)
                 || open.apps.contains(update.app())
-                || open.lost.iter().any(taken_over)
+                || open.lost.iter().any(|lost| taken_over(lost))
         };
         let all = self.ahead.open.iter().filter(concerns);
         all.map(|(recall, _)| *recall).collect()

@@ -29,7 +29,7 @@ impl World {
             limited: false,
         };
         let router = self.rng.random_range(0..ROUTERS);
-        self.to_router(router, Event::Comes { router, request });
+        self.send_on(router, Event::Comes { router, request });
     }
 
     pub(super) fn comes(&mut self, router: usize, request: Request) {
