@@ -3,6 +3,7 @@
 //! What was not confirmed stays here, and is published again in the next
 //! session under the same id, for as long as somebody waits for it.
 
+mod report;
 mod say;
 
 use std::{
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     convert::said_to_bytes,
-    driver::{ApplyError, Driver, Proposal, Proposals, Said, Wanted, What, Word},
+    driver::{ApplyError, Driver, Proposal, Proposals, Said, Wanted, What},
 };
 
 /// Entries that are not confirmed yet, at most.
@@ -236,42 +237,6 @@ impl Publisher {
         outgoing.published = Some(Instant::now());
         let said = outgoing.said.clone();
         confirms.push(say(channel, &self.names.route, Some(number), &said).await?);
-        Ok(())
-    }
-
-    /// One that is lost is said again: nobody waits for it.
-    async fn report(
-        &self,
-        channel: &Channel,
-        word: Word,
-        log: Option<u128>,
-        confirms: &mut Confirms,
-    ) -> Result<(), Problem> {
-        let Some(report) = self.driver.report(word) else {
-            return Ok(());
-        };
-        let said = Said {
-            log,
-            change_id: "".into(),
-            node: self.node.clone(),
-            what: What::Report(report),
-        };
-        confirms.push(say(channel, &self.names.route, None, &said).await?);
-        Ok(())
-    }
-
-    async fn report_due(
-        &self,
-        channel: &Channel,
-        log: Option<u128>,
-        confirms: &mut Confirms,
-    ) -> Result<(), Problem> {
-        if log.is_none() {
-            return Ok(());
-        }
-        for word in self.driver.words_due() {
-            self.report(channel, word, log, confirms).await?;
-        }
         Ok(())
     }
 
