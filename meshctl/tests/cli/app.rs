@@ -124,7 +124,16 @@ fn an_app_is_shown() {
     let dyno: Vec<_> = dyno.split_whitespace().collect();
     assert_eq!(
         dyno,
-        ["web.1", "up", "3", "4", "-", "127.0.0.1:5001", "instance-1"]
+        [
+            "web.1",
+            "up",
+            "3",
+            "0",
+            "4",
+            "-",
+            "127.0.0.1:5001",
+            "instance-1"
+        ]
     );
     assert_eq!(
         sidecar.run("--json app show shop").json()["app"]["domains"][0],
