@@ -1,8 +1,9 @@
 //! Leases ahead: what this router has reserved for the names that it is asked for
 //! most, so that their requests need not wait for an answer.
 //!
-//! It reserves what the next few milliseconds will need, and gives back what has
-//! not been used by then: a lease that lies about is load that is none.
+//! It reserves what the next few milliseconds will need, never more than it has
+//! requests with dynos, and gives back what has not been used by then: a lease that
+//! lies about is load that is none, and hides which dyno has the least.
 
 use std::{
     collections::VecDeque,
@@ -78,7 +79,7 @@ impl Place {
         self.leases.is_empty() && self.order.is_none() && now.saturating_sub(self.last) > KEEP
     }
 
-    /// How many to reserve now.
+    /// How many to reserve now, with so many at most.
     fn wanted(&self, now: Millis, most: u32) -> u32 {
         let rate = self.rate.max(self.count);
         if rate < BUSY || self.order.is_some() || now < self.paused_until {
@@ -109,8 +110,13 @@ pub(crate) struct Reserves {
 
 impl Reserves {
     /// A request comes for this name. Gives it a lease, if there is one, and how
-    /// many to order with [`Reserves::order`].
-    pub(crate) fn take(&mut self, name: &Arc<str>, now: Millis) -> (Option<Reserved>, u32) {
+    /// many to order with [`Reserves::order`]. The router has so many `in_flight`.
+    pub(crate) fn take(
+        &mut self,
+        name: &Arc<str>,
+        in_flight: usize,
+        now: Millis,
+    ) -> (Option<Reserved>, u32) {
         if self.most == 0 {
             return (None, 0);
         }
@@ -137,7 +143,8 @@ impl Reserves {
             None
         };
         self.held -= usize::from(taken.is_some());
-        (taken, place.wanted(now, self.most))
+        let most = u32::try_from(in_flight).unwrap_or(u32::MAX).min(self.most);
+        (taken, place.wanted(now, most))
     }
 
     /// So many were ordered for this name, which was just asked for.

@@ -165,7 +165,7 @@ impl<T: Clone> Session<T> {
         if self.link != Link::Up {
             return None;
         }
-        let (taken, wanted) = self.reserves.take(name, now);
+        let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
         if wanted > 0 {
             self.reserve(name, wanted);
         }

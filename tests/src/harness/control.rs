@@ -126,10 +126,10 @@ impl Control {
             .unwrap_or_else(|error| panic!("status of the sidecar: {error}"))
     }
 
-    /// Waits until the app is as `check` wants it.
+    /// Waits until the app is there, and as `check` wants it.
     pub async fn until_app(&self, app: &str, what: &str, check: impl Fn(&AppStatus) -> bool) {
         wait::until(&format!("{app}: {what}"), async || {
-            check(&self.app(app).await)
+            self.try_app(app).await.is_ok_and(|status| check(&status))
         })
         .await;
     }

@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use dynomesh_proto::v1::{
-    self, Cancel, DynoInfo, Outcome, Recall, Recalled, Reserve, Reserved, SidecarMessage, Taken,
-    router_message::Kind, sidecar_message,
+    self, Answer, Cancel, DynoInfo, Outcome, Recall, Recalled, Reserve, Reserved, Route,
+    SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
 };
 
-use crate::session::{Identity, Millis, Session};
+use crate::session::{Identity, Millis, Request, Session};
+
+/// Requests that the router has from the beginning.
+const BUSY: usize = 50;
 
 struct Router(Session<u32>, Arc<str>);
 
@@ -32,8 +35,31 @@ impl Router {
             };
             router.hear(sidecar_message::Kind::Dyno(info), 0);
         }
+        for _ in 0..BUSY {
+            router.begin();
+        }
         router.sent();
         router
+    }
+
+    /// A request that asks, and is with a dyno.
+    fn begin(&mut self) {
+        let request = Request {
+            token: 0,
+            name: "busy.test".into(),
+            arrived: 0,
+            served: 0,
+            tried: vec![],
+        };
+        let ask = self.0.ask(request, 0);
+        let answer = Answer {
+            ask,
+            result: Some(answer::Result::Route(Route::default())),
+            ..Answer::default()
+        };
+        let kind = Some(sidecar_message::Kind::Answer(answer));
+        let answered = self.0.receive(SidecarMessage { kind }, 0);
+        assert!(answered.is_some());
     }
 
     fn welcome(&mut self, max_reserved: u32, now: Millis) {
@@ -118,6 +144,17 @@ fn a_name_in_demand_is_provided_for() {
     let first = order.first;
     assert_eq!(router.requests(3, 1_002), [first, first + 1, first + 2]);
     assert!(router.order().first >= first + u64::from(order.count));
+}
+
+#[test]
+fn whoever_has_one_request_at_a_time_has_none_ahead() {
+    let mut router = Router::new();
+    for ask in 1..=BUSY as u64 {
+        router.0.checkin(ask, Outcome::Done);
+    }
+    router.sent();
+    router.requests(50, 1);
+    assert_eq!(router.sent(), []);
 }
 
 #[test]
@@ -239,8 +276,8 @@ fn nothing_outlives_its_link() {
     router.0.connected(3);
     match &router.sent()[..] {
         [Kind::Hello(hello)] => {
-            assert_eq!(hello.held.len(), 1);
-            assert_eq!(hello.held[0].ask, first);
+            assert_eq!(hello.held.len(), BUSY + 1);
+            assert!(hello.held.iter().any(|held| held.ask == first));
         }
         other => panic!("{other:?}"),
     }
