@@ -149,7 +149,7 @@ unsafe fn finish(c: *mut ngx_connection_t, outcome: Outcome) {
     // SAFETY: see `adopt`; nothing uses the connection after this.
     unsafe {
         let linger = Box::from_raw((*c).data.cast::<Linger>());
-        worker.session(|s| s.checkin(linger.ask, outcome));
+        worker.session(|s| s.checkin(linger.ask, outcome, worker::now()));
         close(c);
     }
 }

@@ -164,7 +164,7 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
         let Stage::Leased(ask) = mem::take(&mut checkout.stage) else {
             return refuse(token, Code::H99);
         };
-        worker::get().session(|s| s.checkin(ask, Outcome::Refused));
+        worker::get().session(|s| s.checkin(ask, Outcome::Refused, worker::now()));
         checkout.failed();
         checkout.shun();
         checkout.code = Some(Code::H21);

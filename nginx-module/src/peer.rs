@@ -234,7 +234,7 @@ unsafe fn settle(
             linger::adopt(peer, ask, ending);
         }
     } else {
-        worker::get().session(|s| s.checkin(ask, verdict.outcome));
+        worker::get().session(|s| s.checkin(ask, verdict.outcome, worker::now()));
         // Somebody waits for this dyno: the sidecar can see to it while this turn
         // of the loop goes on.
         let queued = checkout

@@ -157,6 +157,7 @@ async fn measure(meshd: &Meshd, depth: u64, requests: u64, what: &str) -> Result
         say(Kind::Checkin(Checkin {
             ask: answer.ask,
             outcome: Outcome::Done.into(),
+            before: 0,
         }))?;
     }
     let (wall, cpu) = (began.elapsed(), meshd.cpu()? - cpu);

@@ -3,11 +3,14 @@
 //!
 //! It reserves what the next few milliseconds will need, never more than it has
 //! requests with dynos, and gives back what has not been used by then: a lease that
-//! lies about is load that is none, and hides which dyno has the least.
+//! lies about is load that is none, and hides which dyno has the least. One whose
+//! request is done is passed on to the next one without a word, for as long as the
+//! sidecar allows: the dyno that has just finished is the one with the least to do.
 
 use std::{
     collections::VecDeque,
     hash::{Hash, Hasher},
+    iter,
     sync::Arc,
 };
 
@@ -24,18 +27,54 @@ const BUSY: u32 = 3;
 const AHEAD: u32 = 3;
 /// Milliseconds after which a lease that no request took is given back.
 const KEEP: Millis = 10;
+/// The times for which leases may be passed on begin in steps of so many milliseconds:
+/// to tell the sidecar of many that end at once costs hardly more than of one.
+const STEP: Millis = 25;
 /// Milliseconds before a name that got nothing is tried again.
 const PAUSE: Millis = 100;
 
-/// A lease that no request has yet.
+/// A lease that no request has now.
 #[derive(Debug)]
 pub(crate) struct Reserved {
+    /// What the sidecar calls it.
     pub(crate) ask: u64,
     pub(crate) lease: Lease,
     /// As they were when it was reserved.
     pub(crate) dynos_in_use: u32,
     pub(crate) queue_headers: bool,
-    pub(crate) until: Millis,
+    /// Requests that had it.
+    pub(crate) before: u32,
+    /// Until when it may be passed on.
+    again: Millis,
+    /// When it is given back if it lies about.
+    until: Millis,
+    /// Whose it is.
+    owner: Owner,
+}
+
+/// A name that has a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    at: usize,
+    /// The name's turn there.
+    turn: u32,
+}
+
+impl Reserved {
+    /// A lease that comes now, as the answer to an order of this owner, and may be
+    /// passed on for so long.
+    pub(crate) fn new(ask: u64, lease: Lease, owner: Owner, again: Millis, now: Millis) -> Self {
+        Self {
+            ask,
+            lease,
+            owner,
+            dynos_in_use: 0,
+            queue_headers: false,
+            before: 0,
+            again: now / STEP * STEP + again,
+            until: now + KEEP,
+        }
+    }
 }
 
 /// What is on its way for a name.
@@ -53,7 +92,12 @@ struct Order {
 #[derive(Debug, Default)]
 struct Place {
     name: Arc<str>,
+    /// Counts the names that were here.
+    turn: u32,
+    /// The one that lies about longest is first.
     leases: VecDeque<Reserved>,
+    /// No more than so many shall lie about.
+    aim: u32,
     order: Option<Order>,
     paused_until: Millis,
     /// The millisecond of the last request, and requests in it.
@@ -80,15 +124,15 @@ impl Place {
     }
 
     /// How many to reserve now, with so many at most.
-    fn wanted(&self, now: Millis, most: u32) -> u32 {
+    fn wanted(&mut self, now: Millis, most: u32) -> u32 {
         let rate = self.rate.max(self.count);
+        self.aim = (rate.saturating_mul(AHEAD)).min(most);
         if rate < BUSY || self.order.is_some() || now < self.paused_until {
             return 0;
         }
-        let aim = (rate * AHEAD).min(most);
         let have = self.leases.len() as u32;
-        if have <= aim / 2 {
-            aim.saturating_sub(have)
+        if have <= self.aim / 2 {
+            self.aim.saturating_sub(have)
         } else {
             0
         }
@@ -102,8 +146,9 @@ pub(crate) struct Reserves {
     places: Vec<Place>,
     /// Whose order begins with which number.
     orders: FxHashMap<u64, usize>,
-    /// Leases, of all names.
+    /// Leases, of all names, and at which places.
     held: usize,
+    filled: Filled,
     /// Most for one name, as the sidecar says; 0: none.
     most: u32,
 }
@@ -131,6 +176,7 @@ impl Reserves {
             }
             *place = Place {
                 name: name.clone(),
+                turn: place.turn.wrapping_add(1),
                 leases: std::mem::take(&mut place.leases),
                 ..Place::default()
             };
@@ -143,6 +189,9 @@ impl Reserves {
             None
         };
         self.held -= usize::from(taken.is_some());
+        if place.leases.is_empty() {
+            self.filled.remove(at);
+        }
         let most = u32::try_from(in_flight).unwrap_or(u32::MAX).min(self.most);
         (taken, place.wanted(now, most))
     }
@@ -159,14 +208,14 @@ impl Reserves {
     }
 
     /// A part of an order comes: as many leases, from this number on. Returns
-    /// where to put them, with [`Reserves::put`]; `None`: nobody ordered them.
+    /// whose they are; `None`: nobody ordered them.
     pub(crate) fn arrive(
         &mut self,
         first: u64,
         count: u32,
         more: bool,
         now: Millis,
-    ) -> Option<usize> {
+    ) -> Option<Owner> {
         let at = self.orders.remove(&first)?;
         let place = &mut self.places[at];
         let mut order = place.order.take().filter(|order| count <= order.left)?;
@@ -179,30 +228,66 @@ impl Reserves {
         } else if !order.fruitful {
             place.paused_until = now + PAUSE;
         }
-        Some(at)
+        let turn = place.turn;
+        Some(Owner { at, turn })
     }
 
-    pub(crate) fn put(&mut self, at: usize, reserved: Reserved) {
+    /// A lease came.
+    pub(crate) fn put(&mut self, reserved: Reserved) {
+        let at = reserved.owner.at;
         self.places[at].leases.push_back(reserved);
         self.held += 1;
+        self.filled.insert(at);
+    }
+
+    /// A request is done with this lease, and the next one may have it. Hands it
+    /// back where it is not needed, or has served for long enough.
+    pub(crate) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> Option<Reserved> {
+        let Owner { at, turn } = reserved.owner;
+        let fits = |place: &Place| place.turn == turn && place.aim > 0;
+        if now >= reserved.again || !self.places.get(at).is_some_and(fits) {
+            return Some(reserved);
+        }
+        reserved.until = now + KEEP;
+        self.put(reserved);
+        None
+    }
+
+    /// Takes out a lease that has been lying about for too long.
+    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Reserved> {
+        let places = &mut self.places;
+        let expired = self.filled.iter().find_map(|at| {
+            places[at]
+                .leases
+                .pop_front_if(|reserved| reserved.until <= now)
+                .map(|reserved| (at, reserved))
+        });
+        let (at, reserved) = expired?;
+        self.held -= 1;
+        if places[at].leases.is_empty() {
+            self.filled.remove(at);
+        }
+        Some(reserved)
     }
 
     /// Takes out the leases that shall not be used: `unwanted` says which.
     pub(crate) fn give_back(
         &mut self,
         mut unwanted: impl FnMut(&Reserved) -> bool,
-        mut each: impl FnMut(u64),
+        mut each: impl FnMut(&Reserved),
     ) {
-        for place in &mut self.places {
-            place.leases.retain(|reserved| {
+        for at in self.filled.iter() {
+            self.places[at].leases.retain(|reserved| {
                 let goes = unwanted(reserved);
                 if goes {
                     self.held -= 1;
-                    each(reserved.ask);
+                    each(reserved);
                 }
                 !goes
             });
         }
+        let places = &self.places;
+        self.filled.retain(|at| !places[at].leases.is_empty());
     }
 
     /// The sidecar says how many leases of a name there may be.
@@ -219,17 +304,48 @@ impl Reserves {
     pub(crate) fn clear(&mut self) {
         self.orders.clear();
         (self.held, self.most) = (0, 0);
+        self.filled = Filled::default();
         for place in &mut self.places {
             place.leases.clear();
+            place.turn = place.turn.wrapping_add(1);
             place.order = None;
             place.paused_until = 0;
         }
     }
 }
 
-/// When a lease that comes now has to be given back.
-pub(crate) fn until(now: Millis) -> Millis {
-    now + KEEP
+/// Some of the places.
+#[derive(Debug, Default)]
+struct Filled([u64; NAMES / 64]);
+
+impl Filled {
+    fn insert(&mut self, at: usize) {
+        self.0[at / 64] |= 1 << (at % 64);
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.0[at / 64] &= !(1 << (at % 64));
+    }
+
+    fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        for at in self.iter() {
+            if !keep(at) {
+                self.remove(at);
+            }
+        }
+    }
+
+    /// Those that are in it now.
+    fn iter(&self) -> impl Iterator<Item = usize> + use<> {
+        let words = self.0.into_iter().enumerate();
+        words.flat_map(|(at, mut word)| {
+            iter::from_fn(move || {
+                let bit = word.trailing_zeros() as usize;
+                word &= word.checked_sub(1)?;
+                Some(at * 64 + bit)
+            })
+        })
+    }
 }
 
 fn place_of(name: &str) -> usize {

@@ -11,16 +11,18 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        self, Ask, Cancel, Checkin, Held, Hello, Outcome, Recall, Recalled, Reserve, RouterMessage,
-        SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
+        self, Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, answer,
+        router_message::Kind, sidecar_message,
     },
 };
 use rustc_hash::FxHashMap;
 
 use crate::{
-    answer::{Answer, Dyno, Dynos, Lease},
-    reserve::{self, Reserved, Reserves},
+    answer::{Answer, Dyno, Dynos},
+    reserve::{Reserved, Reserves},
 };
+
+mod ahead;
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -28,9 +30,6 @@ pub type Millis = u64;
 /// Messages that may wait to be sent. A link that lets so many pile up is as
 /// good as broken; it is made anew, and the hello replaces them all.
 const MAX_OUTBOX: usize = 100_000;
-/// Milliseconds after which the sidecar is told that a reserved lease is in use. Most
-/// are checked in before, which tells it as well.
-const TELL_AFTER: Millis = 10;
 
 /// Who this router is.
 #[derive(Clone, Debug)]
@@ -83,7 +82,30 @@ enum Asked<T> {
     /// It waits for its answer, since then.
     Waiting(Request<T>, Millis),
     /// It has a lease.
-    Leased(Arc<Dyno>, Haste),
+    Leased(Leased),
+}
+
+/// A lease that a request has.
+#[derive(Debug)]
+struct Leased {
+    /// What the sidecar calls it: the number of the ask, or of the first one that had it.
+    known: u64,
+    dyno: Arc<Dyno>,
+    haste: Haste,
+    /// Requests that had it before, of which the sidecar does not know.
+    before: u32,
+    /// It was reserved, and the sidecar was not told that somebody has it.
+    ahead: Option<Reserved>,
+}
+
+impl Leased {
+    fn checkin(&self, outcome: Outcome) -> Kind {
+        Kind::Checkin(Checkin {
+            ask: self.known,
+            outcome: outcome.into(),
+            before: self.before,
+        })
+    }
 }
 
 /// Whether somebody may wait for the end of a lease.
@@ -117,8 +139,10 @@ pub struct Session<T> {
     asked: FxHashMap<u64, Asked<T>>,
     dynos: Dynos,
     reserves: Reserves,
-    /// Reserved leases that requests took, and when.
+    /// Requests that took leases which were reserved, and when.
     untold: VecDeque<(u64, Millis)>,
+    /// Leases that were passed on for the first time, as the sidecar calls them.
+    passed: Vec<u64>,
     outbox: VecDeque<RouterMessage>,
     /// Somebody waits for what is in there.
     pressing: bool,
@@ -140,6 +164,7 @@ impl<T: Clone> Session<T> {
             dynos: Dynos::default(),
             reserves: Reserves::default(),
             untold: VecDeque::new(),
+            passed: Vec::new(),
             outbox: VecDeque::new(),
             pressing: false,
             turned_away: VecDeque::new(),
@@ -157,82 +182,6 @@ impl<T: Clone> Session<T> {
         }
         self.asked.insert(ask, Asked::Waiting(request, now));
         ask
-    }
-
-    /// A request for this name may have a lease that was reserved: it need not ask.
-    /// Orders more where many come.
-    pub fn take(&mut self, name: &Arc<str>, now: Millis) -> Option<Answer> {
-        if self.link != Link::Up {
-            return None;
-        }
-        let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
-        if wanted > 0 {
-            self.reserve(name, wanted);
-        }
-        let reserved = taken?;
-        let dyno = reserved.lease.dyno.clone();
-        self.asked
-            .insert(reserved.ask, Asked::Leased(dyno, Haste::Idle));
-        self.untold.push_back((reserved.ask, now));
-        Some(Answer {
-            ask: reserved.ask,
-            queue_wait_ms: 0,
-            queue_depth: 0,
-            dynos_in_use: reserved.dynos_in_use,
-            queue_headers: reserved.queue_headers,
-            result: Ok(reserved.lease),
-        })
-    }
-
-    fn reserve(&mut self, name: &Arc<str>, count: u32) {
-        let first = self.last_ask + 1;
-        self.last_ask += u64::from(count);
-        self.reserves.order(name, first, count);
-        let order = Kind::Reserve(Reserve {
-            first,
-            count,
-            name: name.to_string(),
-        });
-        self.send(order, Haste::Pressing);
-    }
-
-    /// Gives back what was reserved and is not used, and tells of what is. To be
-    /// called every few milliseconds until it returns `false`, and what there is to
-    /// send then sent.
-    pub fn tidy(&mut self, now: Millis) -> bool {
-        self.give_back(|reserved| reserved.until <= now);
-        self.tell(now);
-        self.has_to_tidy()
-    }
-
-    /// Says which of the leases that were reserved are in use, and have been for a
-    /// while.
-    fn tell(&mut self, now: Millis) {
-        let mut asks = Vec::new();
-        while let Some((ask, _)) = self
-            .untold
-            .pop_front_if(|(_, since)| since.saturating_add(TELL_AFTER) <= now)
-        {
-            if self.asked.contains_key(&ask) {
-                asks.push(ask);
-            }
-        }
-        if !asks.is_empty() {
-            self.send(Kind::Taken(Taken { asks }), Haste::Idle);
-        }
-    }
-
-    /// See [`Session::tidy`].
-    pub fn has_to_tidy(&self) -> bool {
-        !self.untold.is_empty() || !self.reserves.is_empty() || !self.outbox.is_empty()
-    }
-
-    fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {
-        let outbox = &mut self.outbox;
-        self.reserves.give_back(unwanted, |ask| {
-            let kind = Some(Kind::Cancel(Cancel { ask }));
-            outbox.push_back(RouterMessage { kind });
-        });
     }
 
     fn next_ask(&mut self) -> u64 {
@@ -261,30 +210,37 @@ impl<T: Clone> Session<T> {
     /// The request is gone, or does not want its lease: whichever of the two it
     /// has is given back.
     pub fn cancel(&mut self, ask: u64) {
-        if self.asked.remove(&ask).is_some() {
-            self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
-        } else {
-            self.turned_away.retain(|(number, _)| *number != ask);
+        match self.asked.remove(&ask) {
+            Some(Asked::Leased(leased)) => {
+                let end = ahead::unused(leased.known, leased.before);
+                self.send(end, Haste::Pressing);
+            }
+            Some(Asked::Waiting(..)) => self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing),
+            None => self.turned_away.retain(|(number, _)| *number != ask),
         }
     }
 
-    /// The lease ends.
-    pub fn checkin(&mut self, ask: u64, outcome: Outcome) {
-        if let Some(asked) = self.asked.remove(&ask) {
-            let haste = match (asked, outcome) {
-                (Asked::Leased(dyno, _), Outcome::Refused | Outcome::ConnectTimeout) => {
-                    self.give_back(|reserved| Arc::ptr_eq(&reserved.lease.dyno, &dyno));
-                    Haste::Pressing
+    /// The lease ends, as far as this request is concerned.
+    pub fn checkin(&mut self, ask: u64, outcome: Outcome, now: Millis) {
+        let Some(Asked::Leased(mut leased)) = self.asked.remove(&ask) else {
+            return;
+        };
+        match outcome {
+            Outcome::Done => {
+                if let Some(reserved) = leased.ahead.take()
+                    && self.pass_on(reserved, now)
+                {
+                    return;
                 }
-                (Asked::Leased(_, haste), _) => haste,
-                (Asked::Waiting(..), _) => Haste::Pressing,
-            };
-            let checkin = Kind::Checkin(Checkin {
-                ask,
-                outcome: outcome.into(),
-            });
-            self.send(checkin, haste);
+            }
+            Outcome::Refused | Outcome::ConnectTimeout => {
+                let dyno = &leased.dyno;
+                self.give_back(|reserved| Arc::ptr_eq(&reserved.lease.dyno, dyno));
+                leased.haste = Haste::Pressing;
+            }
+            _ => {}
         }
+        self.send(leased.checkin(outcome), leased.haste);
     }
 
     fn send(&mut self, kind: Kind, haste: Haste) {
@@ -304,10 +260,10 @@ impl<T: Clone> Session<T> {
         self.links += 1;
         self.forget();
         self.dynos = Dynos::default();
-        let held = self.asked.iter().filter_map(|(ask, asked)| match asked {
-            Asked::Leased(dyno, _) => Some(Held {
-                ask: *ask,
-                instance: dyno.instance.to_string(),
+        let held = self.asked.values().filter_map(|asked| match asked {
+            Asked::Leased(leased) => Some(Held {
+                ask: leased.known,
+                instance: leased.dyno.instance.to_string(),
             }),
             Asked::Waiting(..) => None,
         });
@@ -347,8 +303,7 @@ impl<T: Clone> Session<T> {
     fn forget(&mut self) {
         self.outbox.clear();
         self.pressing = false;
-        self.reserves.clear();
-        self.untold.clear();
+        self.forget_ahead();
     }
 
     /// Whether the sidecar is there.
@@ -407,40 +362,6 @@ impl<T: Clone> Session<T> {
         self.answered(answer)
     }
 
-    /// What was ordered is there. A lease of a dyno that nobody told of is of no
-    /// use, and so is one that nobody ordered.
-    fn store(&mut self, part: &v1::Reserved, now: Millis) {
-        let count = part.dynos.len() as u32;
-        let at = self.reserves.arrive(part.first, count, part.more, now);
-        for (ask, number) in (part.first..).zip(&part.dynos) {
-            let (Some(at), Some(dyno)) = (at, self.dynos.get(*number)) else {
-                self.send(Kind::Cancel(Cancel { ask }), Haste::Idle);
-                continue;
-            };
-            let lease = Lease {
-                dyno,
-                limited: part.limited,
-                others: part.others,
-                counted: false,
-            };
-            let reserved = Reserved {
-                ask,
-                lease,
-                dynos_in_use: part.dynos_in_use,
-                queue_headers: part.queue_headers,
-                until: reserve::until(now),
-            };
-            self.reserves.put(at, reserved);
-        }
-    }
-
-    fn recall(&mut self, recall: Recall) {
-        self.tell(Millis::MAX);
-        self.give_back(|reserved| recall.apps.contains(&reserved.lease.dyno.app));
-        let recall = recall.recall;
-        self.send(Kind::Recalled(Recalled { recall }), Haste::Pressing);
-    }
-
     fn answered(&mut self, answer: v1::Answer) -> Option<Delivery<T>> {
         let ask = answer.ask;
         let routed = matches!(answer.result, Some(answer::Result::Route(_)));
@@ -452,7 +373,14 @@ impl<T: Clone> Session<T> {
                     true => Haste::Pressing,
                     false => Haste::Idle,
                 };
-                std::mem::replace(asked, Asked::Leased(lease.dyno.clone(), haste))
+                let leased = Leased {
+                    known: ask,
+                    dyno: lease.dyno.clone(),
+                    haste,
+                    before: 0,
+                    ahead: None,
+                };
+                std::mem::replace(asked, Asked::Leased(leased))
             }
             Err(_) => self.asked.remove(&ask)?,
         };
@@ -527,168 +455,4 @@ impl<T> Request<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session() -> Session<u32> {
-        let identity = Identity {
-            node: "n".into(),
-            worker: 7,
-            pid: 1,
-        };
-        Session::new(identity, Duration::from_secs(5), 0)
-    }
-
-    fn drain(session: &mut Session<u32>) -> Vec<Kind> {
-        std::iter::from_fn(|| session.poll_transmit())
-            .filter_map(|m| m.kind)
-            .collect()
-    }
-
-    fn request(token: u32, arrived: Millis) -> Request<u32> {
-        Request {
-            token,
-            name: "a".into(),
-            arrived,
-            served: 0,
-            tried: vec![],
-        }
-    }
-
-    /// Gives `ask` a dyno of its own.
-    fn route(s: &mut Session<u32>, ask: u64) -> Option<Delivery<u32>> {
-        route_with(s, ask, v1::Route::default())
-    }
-
-    fn route_with(s: &mut Session<u32>, ask: u64, route: v1::Route) -> Option<Delivery<u32>> {
-        let number = ask as u32;
-        let info = v1::DynoInfo {
-            number,
-            instance: format!("i{ask}"),
-            ..v1::DynoInfo::default()
-        };
-        let route = v1::Route {
-            dyno: number,
-            ..route
-        };
-        let answer = v1::Answer {
-            ask,
-            result: Some(v1::answer::Result::Route(route)),
-            ..v1::Answer::default()
-        };
-        let kind = Some(sidecar_message::Kind::Dyno(info));
-        assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
-        let kind = Some(sidecar_message::Kind::Answer(answer));
-        s.receive(SidecarMessage { kind }, 0)
-    }
-
-    fn welcome(s: &mut Session<u32>) {
-        let kind = Some(sidecar_message::Kind::Welcome(Default::default()));
-        assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
-    }
-
-    #[test]
-    fn a_sidecar_that_says_nothing_is_out_of_reach() {
-        let mut s = session();
-        s.ask(request(1, 0), 0);
-        s.connected(700);
-        s.disconnected(1_400);
-        s.connected(1_500);
-        assert_eq!(s.poll_timeout(), Some(5_000));
-        drain(&mut s);
-        assert_eq!(s.poll_expired(5_000), Some(Delivery::Expired(1)));
-        assert!(
-            matches!(drain(&mut s)[..], [Kind::Cancel(_)]),
-            "it had been asked"
-        );
-        welcome(&mut s);
-        s.ask(request(2, 1_600), 1_600);
-        assert_eq!(s.poll_timeout(), None);
-        s.disconnected(2_000);
-        assert_eq!(s.poll_timeout(), Some(7_000));
-    }
-
-    #[test]
-    fn asks_wait_for_the_link_and_keep_their_order() {
-        let mut s = session();
-        let late = s.ask(request(1, 20), 20);
-        let early = s.ask(request(2, 10), 30);
-        assert_eq!(s.to_transmit(), 0);
-        s.connected(40);
-        let sent = drain(&mut s);
-        assert!(matches!(&sent[0], Kind::Hello(h) if h.held.is_empty()));
-        // They come in a crowd, which is not their fault.
-        assert!(
-            sent[1..]
-                .iter()
-                .all(|kind| matches!(kind, Kind::Ask(a) if a.held))
-        );
-        assert!(matches!(&sent[1], Kind::Ask(a) if a.ask == early && a.waited_ms == 30));
-        assert!(matches!(&sent[2], Kind::Ask(a) if a.ask == late && a.waited_ms == 20));
-    }
-
-    #[test]
-    fn hello_says_what_is_held_now() {
-        let mut s = session();
-        s.connected(0);
-        let (a, b) = (s.ask(request(1, 0), 0), s.ask(request(2, 0), 0));
-        assert!(route(&mut s, a).is_some() && route(&mut s, b).is_some());
-        s.disconnected(10);
-        s.checkin(a, Outcome::Done);
-        s.connected(20);
-        let sent = drain(&mut s);
-        assert_eq!(sent.len(), 1);
-        assert!(matches!(&sent[0], Kind::Hello(h) if h.held.len() == 1 && h.held[0].ask == b));
-    }
-
-    #[test]
-    fn a_late_answer_is_given_back_by_the_cancel() {
-        let mut s = session();
-        s.connected(0);
-        let a = s.ask(request(1, 0), 0);
-        s.cancel(a);
-        assert_eq!(route(&mut s, a), None);
-        assert!(matches!(
-            drain(&mut s)[..],
-            [Kind::Hello(_), Kind::Ask(_), Kind::Cancel(_)]
-        ));
-        assert_eq!(s.counts(), (0, 0));
-        s.checkin(a, Outcome::Done);
-        assert_eq!(s.to_transmit(), 0, "one end for each lease");
-    }
-
-    #[test]
-    fn the_end_of_a_lease_is_told_at_once_where_somebody_may_wait() {
-        for (limited, counted) in [(false, false), (true, false), (false, true)] {
-            let mut s = session();
-            s.connected(0);
-            let ask = s.ask(request(1, 0), 0);
-            let route = v1::Route {
-                limited,
-                counted,
-                ..v1::Route::default()
-            };
-            assert!(route_with(&mut s, ask, route).is_some());
-            drain(&mut s);
-            s.checkin(ask, Outcome::Done);
-            assert_eq!(s.is_pressing(), limited || counted);
-        }
-    }
-
-    #[test]
-    fn an_outage_has_an_end() {
-        let mut s = session();
-        s.connected(0);
-        welcome(&mut s);
-        s.ask(request(1, 0), 0);
-        assert_eq!(s.poll_timeout(), None);
-        s.disconnected(1_000);
-        s.ask(request(2, 2_000), 2_000);
-        assert_eq!(s.poll_timeout(), Some(6_000));
-        assert_eq!(s.poll_expired(5_999), None);
-        assert_eq!(s.poll_expired(6_000), Some(Delivery::Expired(1)));
-        assert_eq!(s.poll_expired(6_000), None);
-        assert_eq!(s.poll_expired(7_000), Some(Delivery::Expired(2)));
-        assert_eq!(s.poll_timeout(), None);
-    }
-}
+mod tests;

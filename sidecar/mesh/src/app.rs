@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) in_flight: u32,
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: u32,
+    /// Of its leases, those that can be recalled: reserved or passed on.
+    pub(crate) ahead: u32,
     /// Dynos with at least one lease.
     pub(crate) in_use: u32,
     /// A dyno was asked for in this episode.
@@ -62,6 +64,7 @@ impl App {
             census: Census::default(),
             in_flight: 0,
             reserved: 0,
+            ahead: 0,
             in_use: 0,
             dyno_needed: false,
             idle: Idle::default(),

@@ -38,11 +38,11 @@ impl Mesh {
         self.recalls.before(update, own)
     }
 
-    /// What leads to an app, if anything of it is reserved, and will not any more.
+    /// What leads to an app, if anything of it is ahead, and will not any more.
     fn lost_domains(&self, update: &Update) -> Vec<Box<str>> {
         let app = self.by_name.get(update.app());
         let app = app.map(|key| &self.apps[key.0 as usize]);
-        let Some(app) = app.filter(|app| app.reserved > 0) else {
+        let Some(app) = app.filter(|app| app.ahead > 0) else {
             return Vec::new();
         };
         let stay: HashSet<_> = match update {
@@ -178,7 +178,7 @@ impl Mesh {
         dyno.own_limit = spec.limit;
         dyno.state = spec.state;
         dyno.strikes = 0;
-        let (load, reserved) = (dyno.load, dyno.reserved);
+        let (load, reserved, ahead) = (dyno.load, dyno.reserved, dyno.ahead);
         self.retired -= 1;
         if self.left.get(&dyno.info.address) == Some(&key) {
             self.left.remove(&dyno.info.address);
@@ -189,9 +189,11 @@ impl Mesh {
         let gone = &mut self.apps[former.0 as usize];
         gone.in_flight -= load;
         gone.reserved -= reserved;
+        gone.ahead -= ahead;
         let app = &mut self.apps[app.0 as usize];
         app.in_flight += load;
         app.reserved += reserved;
+        app.ahead += ahead;
         app.in_use += 1;
         app.census.count(spec.state, false);
         self.repool(key);

@@ -28,6 +28,8 @@ pub(crate) struct Dyno {
     pub(crate) load: u32,
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: u32,
+    /// Of its leases, those that can be recalled: reserved or passed on.
+    pub(crate) ahead: u32,
     /// Requests that other nodes have there, as far as is known.
     pub(crate) elsewhere: u32,
     /// What other nodes were told of its own requests.
@@ -58,6 +60,7 @@ impl Dyno {
             own_limit: spec.limit,
             load: 0,
             reserved: 0,
+            ahead: 0,
             elsewhere: 0,
             told: 0,
             untold: None,

@@ -59,15 +59,19 @@ impl Mesh {
     fn check_sessions(&self) -> Check {
         let mut held: HashMap<DynoKey, u32> = HashMap::new();
         let mut reserved: HashMap<DynoKey, u32> = HashMap::new();
+        let mut ahead: HashMap<DynoKey, u32> = HashMap::new();
         let mut waiting = 0;
         for (key, session) in self.sessions.iter() {
             let mut ours: HashMap<DynoKey, u32> = HashMap::new();
             for (ask, entry) in &session.entries {
                 match entry {
                     Entry::Leased(dyno) => *held.entry(*dyno).or_default() += 1,
-                    Entry::Reserved(dyno) => {
+                    Entry::Reserved(dyno) | Entry::Passed(dyno) => {
                         *held.entry(*dyno).or_default() += 1;
                         *ours.entry(*dyno).or_default() += 1;
+                        if matches!(entry, Entry::Reserved(_)) {
+                            *reserved.entry(*dyno).or_default() += 1;
+                        }
                     }
                     Entry::Waiting(waiter) => {
                         waiting += 1;
@@ -80,18 +84,18 @@ impl Mesh {
                     }
                 }
             }
-            let same = ours.len() == session.reserved.len()
+            let same = ours.len() == session.ahead.len()
                 && ours
                     .iter()
-                    .all(|(dyno, n)| session.reserved.get(dyno) == Some(n));
+                    .all(|(dyno, n)| session.ahead.get(dyno) == Some(n));
             holds(same, || {
-                format!("a session reserves {ours:?}, not {:?}", session.reserved)
+                format!("a session has {ours:?} ahead, not {:?}", session.ahead)
             })?;
             for (dyno, n) in ours {
-                *reserved.entry(dyno).or_default() += n;
+                *ahead.entry(dyno).or_default() += n;
             }
         }
-        self.check_reserved(&reserved)?;
+        self.check_ahead(&reserved, &ahead)?;
         holds(waiting == self.waiters.len(), || {
             "somebody waits for no session".into()
         })?;
@@ -113,28 +117,38 @@ impl Mesh {
         })
     }
 
-    /// What is reserved is what sessions have so, of whatever is counted.
-    fn check_reserved(&self, reserved: &HashMap<DynoKey, u32>) -> Check {
+    /// What is ahead, and of that reserved, is what sessions have so, of whatever is
+    /// counted.
+    fn check_ahead(
+        &self,
+        reserved: &HashMap<DynoKey, u32>,
+        ahead: &HashMap<DynoKey, u32>,
+    ) -> Check {
         let all: u32 = reserved.values().sum();
         holds(all as usize == self.reserved, || {
             format!("{all} reserved, not {}", self.reserved)
         })?;
-        let mut of_apps: HashMap<AppKey, u32> = HashMap::new();
+        let mut of_apps: HashMap<AppKey, (u32, u32)> = HashMap::new();
         for (index, dyno) in &self.dynos {
-            let found = reserved.get(&DynoKey(index as u32)).copied().unwrap_or(0);
-            holds(found == dyno.reserved, || {
+            let key = DynoKey(index as u32);
+            let of = |all: &HashMap<DynoKey, u32>| all.get(&key).copied().unwrap_or(0);
+            let found = (of(reserved), of(ahead));
+            let counted = (dyno.reserved, dyno.ahead);
+            holds(found == counted, || {
                 format!(
-                    "{} has {found} reserved, not {}",
-                    dyno.info.instance, dyno.reserved
+                    "{} has {found:?} reserved and ahead, not {counted:?}",
+                    dyno.info.instance
                 )
             })?;
-            *of_apps.entry(dyno.app).or_default() += found;
+            let app = of_apps.entry(dyno.app).or_default();
+            *app = (app.0 + found.0, app.1 + found.1);
         }
         let right = |(index, app): (usize, &App)| {
-            of_apps.get(&AppKey(index as u32)).copied().unwrap_or(0) == app.reserved
+            let found = of_apps.get(&AppKey(index as u32)).copied();
+            found.unwrap_or_default() == (app.reserved, app.ahead)
         };
         holds(self.apps.iter().all(right), || {
-            "an app's reserved leases are miscounted".into()
+            "an app's leases ahead are miscounted".into()
         })
     }
 

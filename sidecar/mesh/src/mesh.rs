@@ -218,7 +218,7 @@ impl Mesh {
                 waiting.push(*waiter);
                 false
             }
-            Entry::Reserved(_) | Entry::Leased(_) => true,
+            Entry::Reserved(_) | Entry::Passed(_) | Entry::Leased(_) => true,
         });
         self.timers.set(until, Timer::Session(key));
         for waiter in waiting {
@@ -236,13 +236,10 @@ impl Mesh {
     /// A lease ends. One that is not known (it ended with its session) is
     /// ignored.
     pub fn checkin(&mut self, session: SessionKey, ask: AskId, outcome: Outcome, now: Time) {
-        let entry = self.forget_entry(session, ask);
-        if let Some(Entry::Reserved(dyno)) = entry {
-            self.unreserve(dyno);
-            self.count_routed(dyno);
-        }
-        match entry {
-            Some(Entry::Leased(dyno) | Entry::Reserved(dyno)) => {
+        match self.forget_entry(session, ask) {
+            Some(entry @ (Entry::Leased(dyno) | Entry::Passed(dyno) | Entry::Reserved(dyno))) => {
+                // A request had it, if only now one hears of that.
+                self.settle_ahead(entry);
                 let app = self.dynos[dyno.0 as usize].app;
                 self.note_active(app, now);
                 let quarantined = self.note_outcome(dyno, outcome, now);
@@ -305,8 +302,8 @@ impl Mesh {
     fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
         let session = self.sessions.get_mut(session)?;
         let entry = session.entries.remove(&ask);
-        if let Some(Entry::Reserved(dyno)) = entry {
-            session.reserves_less(dyno);
+        if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
+            session.less_ahead(dyno);
         }
         entry
     }
@@ -319,7 +316,12 @@ impl Mesh {
             }
             Entry::Reserved(dyno) => {
                 self.unreserve(dyno);
+                self.end_ahead(dyno);
                 self.give_back(dyno, now);
+            }
+            Entry::Passed(dyno) => {
+                self.end_ahead(dyno);
+                self.release(Entry::Leased(dyno), now);
             }
             Entry::Waiting(waiter) => {
                 let app = self.leave_queue(waiter).app;

@@ -70,6 +70,8 @@ pub struct Reserved {
     pub queue_headers: bool,
     /// As in [`Route`].
     pub limited: bool,
+    /// For so long each may serve one request after the other; zero: it is for one.
+    pub again: Duration,
 }
 
 /// What is reserved of these apps is not to be used any more, but to be cancelled.

@@ -4,14 +4,15 @@
 //! Only where it takes nothing from anybody: while nobody waits, for an app without
 //! a limit, from dynos without one or with half of a high one to spare. A reserved
 //! lease counts as load like any other when dynos are chosen, and not when people
-//! look. When anything about the app changes, or somebody has to wait after all,
+//! look. One whose request is done may be *passed* on to the next without a word, and
+//! counts as a request then, whoever looks. When anything about the app changes, or somebody has to wait after all,
 //! what is reserved is *recalled*: routers give back what no request has
 //! yet, and say when they have.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    AppKey, AskId, DynoKey, Mesh, Output, SessionKey, Update, name,
+    AppKey, AskId, DynoKey, Mesh, Output, Policy, SessionKey, Update, name,
     output::{Recall, Reserved},
     session::Entry,
 };
@@ -19,6 +20,18 @@ use crate::{
 /// A limit that is high enough for leases ahead: so many would have to come at once
 /// before somebody waits for one that is not used.
 const HIGH_LIMIT: u32 = 64;
+
+/// For so long a lease may be passed on. Then its dyno is chosen anew, with what this
+/// knows of the others' load.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// With [`Policy::Random`] each request has a dyno that was chosen for it alone.
+fn again(policy: Policy) -> Duration {
+    match policy {
+        Policy::Random => Duration::ZERO,
+        Policy::LeastLoad | Policy::IdleOnly => AGAIN,
+    }
+}
 
 /// Names a recall. Later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +150,7 @@ impl Mesh {
             others: app.map_or(0, |app| app.candidates().saturating_sub(1)),
             queue_headers: app.is_some_and(|app| app.settings.queue_headers),
             limited: limited.unwrap_or(false),
+            again: app.map_or(Duration::ZERO, |app| again(app.settings.policy)),
             dynos,
         }));
         true
@@ -164,37 +178,77 @@ impl Mesh {
         let app = self.dynos[dyno.0 as usize].app;
         if let Some(session) = self.sessions.get_mut(session) {
             session.entries.insert(ask, Entry::Reserved(dyno));
-            *session.reserved.entry(dyno).or_default() += 1;
+            *session.ahead.entry(dyno).or_default() += 1;
         }
-        self.dynos[dyno.0 as usize].reserved += 1;
-        self.apps[app.0 as usize].reserved += 1;
+        let (its, app) = (
+            &mut self.dynos[dyno.0 as usize],
+            &mut self.apps[app.0 as usize],
+        );
+        (its.reserved, its.ahead) = (its.reserved + 1, its.ahead + 1);
+        (app.reserved, app.ahead) = (app.reserved + 1, app.ahead + 1);
         self.reserved += 1;
         self.take(dyno);
     }
 
-    /// A request has this lease now.
+    /// A request has this lease now, and no other one will.
     pub fn taken(&mut self, session: SessionKey, ask: AskId) {
         let Some(holder) = self.sessions.get_mut(session) else {
             return;
         };
-        if let Some(entry) = holder.entries.get_mut(&ask)
-            && let Entry::Reserved(dyno) = *entry
-        {
-            *entry = Entry::Leased(dyno);
-            holder.reserves_less(dyno);
-            self.unreserve(dyno);
-            self.count_routed(dyno);
+        let Some(entry) = holder.entries.get_mut(&ask) else {
+            return;
+        };
+        if let Entry::Reserved(dyno) | Entry::Passed(dyno) = *entry {
+            let before = std::mem::replace(entry, Entry::Leased(dyno));
+            holder.less_ahead(dyno);
+            self.settle_ahead(before);
         }
     }
 
-    pub(crate) fn count_routed(&mut self, dyno: DynoKey) {
+    /// A request has, or had, this one for itself; its session knows.
+    pub(crate) fn settle_ahead(&mut self, entry: Entry) {
+        let (Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry else {
+            return;
+        };
+        if let Entry::Reserved(_) = entry {
+            self.unreserve(dyno);
+        }
+        self.end_ahead(dyno);
+        self.count_routed(dyno, 1);
+    }
+
+    /// One request after the other has this lease, which was reserved.
+    pub fn passed(&mut self, session: SessionKey, ask: AskId) {
+        let holder = self.sessions.get_mut(session);
+        let entry = holder.and_then(|holder| holder.entries.get_mut(&ask));
+        if let Some(entry) = entry
+            && let Entry::Reserved(dyno) = *entry
+        {
+            *entry = Entry::Passed(dyno);
+            self.unreserve(dyno);
+            self.note_requests(self.dynos[dyno.0 as usize].app);
+        }
+    }
+
+    /// So many requests had this lease, one after the other, before the one that has it
+    /// now. To be said before its end.
+    pub fn served(&mut self, session: SessionKey, ask: AskId, requests: u32) {
+        let holder = self.sessions.get(session);
+        if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno) | Entry::Leased(dyno)) =
+            holder.and_then(|holder| holder.entries.get(&ask))
+        {
+            self.count_routed(*dyno, requests);
+        }
+    }
+
+    pub(crate) fn count_routed(&mut self, dyno: DynoKey, requests: u32) {
         let app = self.dynos[dyno.0 as usize].app;
-        self.apps[app.0 as usize].counters.routed += 1;
-        self.counters.routed += 1;
+        self.apps[app.0 as usize].counters.routed += u64::from(requests);
+        self.counters.routed += u64::from(requests);
         self.note_requests(app);
     }
 
-    /// It is a lease like any other from here on.
+    /// It counts like any other from here on.
     pub(crate) fn unreserve(&mut self, dyno: DynoKey) {
         self.note_untold(dyno);
         let dyno = &mut self.dynos[dyno.0 as usize];
@@ -203,21 +257,24 @@ impl Mesh {
         self.reserved -= 1;
     }
 
-    /// Wants back what is reserved of these apps, if anything is. When every
+    /// It cannot be recalled any more.
+    pub(crate) fn end_ahead(&mut self, dyno: DynoKey) {
+        let dyno = &mut self.dynos[dyno.0 as usize];
+        dyno.ahead -= 1;
+        self.apps[dyno.app.0 as usize].ahead -= 1;
+    }
+
+    /// Wants back what is ahead of these apps, if anything is. When every
     /// router has answered or is gone, [`Output::Recalled`] says so. `lost` led to one
     /// of them before.
     pub(crate) fn recall(&mut self, apps: &[AppKey], lost: Vec<Box<str>>) -> Option<RecallId> {
-        let reserved = |app: &AppKey| {
-            self.apps
-                .get(app.0 as usize)
-                .is_some_and(|a| a.reserved > 0)
-        };
-        if !apps.iter().any(reserved) {
+        let ahead = |app: &AppKey| self.apps.get(app.0 as usize).is_some_and(|a| a.ahead > 0);
+        if !apps.iter().any(ahead) {
             return None;
         }
         let of = |dyno: &DynoKey| apps.contains(&self.dynos[dyno.0 as usize].app);
         let holders = self.sessions.iter();
-        let holders = holders.filter(|(_, session)| session.reserved.keys().any(of));
+        let holders = holders.filter(|(_, session)| session.ahead.keys().any(of));
         let mut holders: Vec<_> = holders.map(|(key, _)| key).collect();
         if holders.is_empty() {
             return None;

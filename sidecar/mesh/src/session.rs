@@ -62,6 +62,8 @@ pub(crate) enum Entry {
     Waiting(WaiterKey),
     /// A lease that no request has yet.
     Reserved(DynoKey),
+    /// One that was reserved and serves one request after the other.
+    Passed(DynoKey),
     Leased(DynoKey),
 }
 
@@ -74,18 +76,18 @@ pub(crate) struct Session {
     serial: u32,
     pub(crate) worker: WorkerId,
     pub(crate) entries: Entries,
-    /// How many leases of each dyno are reserved.
-    pub(crate) reserved: FxHashMap<DynoKey, u32>,
+    /// How many leases of each dyno it has ahead: reserved or passed on.
+    pub(crate) ahead: FxHashMap<DynoKey, u32>,
     /// Broken; its leases are kept until then.
     pub(crate) lost_until: Option<Time>,
 }
 
 impl Session {
-    pub(crate) fn reserves_less(&mut self, dyno: DynoKey) {
-        if let Some(count) = self.reserved.get_mut(&dyno) {
+    pub(crate) fn less_ahead(&mut self, dyno: DynoKey) {
+        if let Some(count) = self.ahead.get_mut(&dyno) {
             *count -= 1;
             if *count == 0 {
-                self.reserved.remove(&dyno);
+                self.ahead.remove(&dyno);
             }
         }
     }
@@ -110,7 +112,7 @@ impl Sessions {
             serial,
             worker,
             entries: Entries::default(),
-            reserved: FxHashMap::default(),
+            ahead: FxHashMap::default(),
             lost_until: None,
         };
         let key = SessionKey {

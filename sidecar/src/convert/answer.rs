@@ -49,6 +49,7 @@ pub fn reserved(
         queue_headers: reserved.queue_headers,
         others: reserved.others,
         limited: reserved.limited,
+        again_ms: u32::try_from(reserved.again.as_millis()).unwrap_or(u32::MAX),
     };
     v1::SidecarMessage {
         kind: Some(Kind::Reserved(reserved)),

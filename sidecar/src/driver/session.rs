@@ -120,15 +120,26 @@ impl Session {
     }
 
     /// A lease ended.
-    pub fn checkin(&mut self, ask: AskId, outcome: Outcome) {
+    pub fn checkin(&mut self, ask: AskId, outcome: Outcome, before: u32) {
         let key = self.key;
-        self.act(|mesh, now| mesh.checkin(key, ask, outcome, now));
+        self.act(|mesh, now| {
+            if before > 0 {
+                mesh.served(key, ask, before);
+            }
+            mesh.checkin(key, ask, outcome, now);
+        });
     }
 
     /// Leases for requests to come. `false`: a number is in use.
     pub fn reserve(&mut self, first: AskId, count: u32, name: &str) -> bool {
         let key = self.key;
         self.act(|mesh, _| mesh.reserve(key, first, count, name))
+    }
+
+    /// One request after the other has these leases.
+    pub fn passed(&mut self, asks: impl IntoIterator<Item = AskId>) {
+        let key = self.key;
+        self.act(|mesh, _| asks.into_iter().for_each(|ask| mesh.passed(key, ask)));
     }
 
     /// Requests have these leases.

@@ -111,10 +111,12 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
     match message.kind {
         Some(Kind::Ask(ask)) => handle_ask(session, ask)?,
         Some(Kind::Checkin(done)) => {
-            session.checkin(AskId(done.ask), convert::outcome(done.outcome));
+            let ask = AskId(done.ask);
+            session.checkin(ask, convert::outcome(done.outcome), done.before);
         }
         Some(Kind::Reserve(reserve)) => handle_reserve(session, reserve)?,
         Some(Kind::Taken(taken)) => session.taken(taken.asks.into_iter().map(AskId)),
+        Some(Kind::Passed(passed)) => session.passed(passed.asks.into_iter().map(AskId)),
         Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
         Some(Kind::Hello(_)) => {

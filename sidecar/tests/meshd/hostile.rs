@@ -209,8 +209,13 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             })
         },
     );
-    let checkin =
-        (number(), any::<i32>()).prop_map(|(ask, outcome)| Kind::Checkin(Checkin { ask, outcome }));
+    let checkin = (number(), any::<i32>(), any::<u32>()).prop_map(|(ask, outcome, before)| {
+        Kind::Checkin(Checkin {
+            ask,
+            outcome,
+            before,
+        })
+    });
     let cancel = number().prop_map(|ask| Kind::Cancel(Cancel { ask }));
     let kind = prop_oneof![8 => ask, 4 => checkin, 4 => cancel, 1 => hello];
     let flips = prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..2);

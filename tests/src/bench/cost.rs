@@ -93,8 +93,11 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         Nginx::start(&dir, 1, |listen| front.text(&dir, listen[0], None)).await
     };
     let plain = start("plain", Front::Plain(backend.dynos(0))).await?;
-    let mesh = start("mesh", Front::Mesh(&router_socket(dir))).await?;
-    sidecar.until_sessions(1).await?;
+    let socket = router_socket(dir);
+    // One for each app: none of them has more connections to keep than the others.
+    let least = start("least", Front::Mesh(&socket)).await?;
+    let idle = start("idle", Front::Mesh(&socket)).await?;
+    sidecar.until_sessions(2).await?;
     let haproxy = HaProxy::start(&dir.join("haproxy"), |listen| {
         conf::haproxy(listen, backend.dynos(0), None)
     })
@@ -109,8 +112,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     };
     let mut contestants = vec![
         contestant("plain", &plain, "least", None),
-        contestant("least-load", &mesh, "least", Some(sidecar.pid())),
-        contestant("idle-only", &mesh, "idle", Some(sidecar.pid())),
+        contestant("least-load", &least, "least", Some(sidecar.pid())),
+        contestant("idle-only", &idle, "idle", Some(sidecar.pid())),
     ];
     match &haproxy {
         Some(haproxy) => contestants.push(Contestant {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use dynomesh_proto::v1::{
-    self, Answer, Cancel, DynoInfo, Outcome, Recall, Recalled, Reserve, Reserved, Route,
-    SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
+    self, Answer, Cancel, Checkin, DynoInfo, Outcome, Passed, Recall, Recalled, Reserve, Reserved,
+    Route, SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
 };
 
 use crate::session::{Identity, Millis, Request, Session};
@@ -76,13 +76,28 @@ impl Router {
     }
 
     fn reserved(&mut self, first: u64, dynos: &[u32], more: bool, now: Millis) {
+        self.reserved_for(0, first, dynos, more, now);
+    }
+
+    fn reserved_for(&mut self, again_ms: u32, first: u64, dynos: &[u32], more: bool, now: Millis) {
         let reserved = Reserved {
             first,
             dynos: dynos.into(),
             more,
+            again_ms,
             ..Reserved::default()
         };
         self.hear(sidecar_message::Kind::Reserved(reserved), now);
+    }
+
+    /// As many leases that may be passed on for 100 ms, of both dynos in turn. Returns
+    /// the first.
+    fn stock(&mut self, count: usize, now: Millis) -> u64 {
+        self.requests(20, now);
+        let first = self.order().first;
+        let dynos: Vec<_> = (0..count as u32).map(|at| at % 2).collect();
+        self.reserved_for(100, first, &dynos, false, now);
+        first
     }
 
     /// As many requests at once; the asks of those that got a lease.
@@ -150,7 +165,7 @@ fn a_name_in_demand_is_provided_for() {
 fn whoever_has_one_request_at_a_time_has_none_ahead() {
     let mut router = Router::new();
     for ask in 1..=BUSY as u64 {
-        router.0.checkin(ask, Outcome::Done);
+        router.0.checkin(ask, Outcome::Done, 0);
     }
     router.sent();
     router.requests(50, 1);
@@ -199,6 +214,158 @@ fn what_is_not_used_is_given_back() {
 }
 
 #[test]
+fn one_whose_request_is_done_serves_the_next() {
+    let mut router = Router::new();
+    let first = router.stock(2, 1);
+    let a = router.requests(1, 2)[0];
+    router.nothing_more(2);
+    router.0.checkin(a, Outcome::Done, 3);
+    assert_eq!(router.sent(), [], "not a word");
+    router.0.tidy(4);
+    let passed = Passed { asks: vec![first] };
+    assert_eq!(router.sent(), [Kind::Passed(passed)]);
+    // The one that lies about longest first.
+    assert_eq!(router.requests(1, 5), [first + 1]);
+    let b = router.requests(1, 5)[0];
+    assert!(b > first + 1, "each request has a number of its own");
+    assert_ne!(router.0.lease_name(a), router.0.lease_name(b));
+    router.0.checkin(b, Outcome::Done, 6);
+    router.0.tidy(7);
+    assert_eq!(router.sent(), [], "that was said");
+    // It is told of all of them when it lies about, or breaks.
+    router.0.tidy(16);
+    let done = |before, outcome: Outcome| {
+        Kind::Checkin(Checkin {
+            ask: first,
+            outcome: outcome.into(),
+            before,
+        })
+    };
+    let taken = Kind::Taken(Taken {
+        asks: vec![first + 1],
+    });
+    assert_eq!(router.sent(), [done(1, Outcome::Done), taken]);
+}
+
+#[test]
+fn a_lease_that_was_passed_on_ends_like_any_other() {
+    for outcome in [Outcome::Failed, Outcome::Refused, Outcome::Unused] {
+        let mut router = Router::new();
+        let first = router.stock(1, 1);
+        let a = router.requests(1, 1)[0];
+        router.nothing_more(1);
+        router.0.checkin(a, Outcome::Done, 2);
+        let b = router.requests(1, 3)[0];
+        router.sent();
+        router.0.checkin(b, outcome, 4);
+        let end = Checkin {
+            ask: first,
+            outcome: outcome.into(),
+            before: 1,
+        };
+        assert_eq!(router.sent(), [Kind::Checkin(end)]);
+        assert_eq!(router.requests(1, 5), []);
+        router.0.checkin(b, outcome, 6);
+        router.0.cancel(a);
+        assert_eq!(router.sent(), [], "once");
+    }
+}
+
+#[test]
+fn the_next_one_that_does_not_want_it_gives_it_back() {
+    let mut router = Router::new();
+    let first = router.stock(1, 1);
+    let a = router.requests(1, 1)[0];
+    router.nothing_more(1);
+    router.0.checkin(a, Outcome::Done, 2);
+    let b = router.requests(1, 3)[0];
+    router.sent();
+    router.0.cancel(b);
+    let end = Checkin {
+        ask: first,
+        outcome: Outcome::Done.into(),
+        before: 0,
+    };
+    assert_eq!(router.sent(), [Kind::Checkin(end)]);
+}
+
+#[test]
+fn a_lease_is_not_passed_on_for_ever() {
+    // The time begins in steps of 25 ms, so that many end together.
+    for (begun, end) in [(25, 125), (49, 125), (50, 150)] {
+        let mut router = Router::new();
+        router.stock(1, begun);
+        let mut ask = router.requests(1, begun)[0];
+        let mut passed = begun;
+        for now in begun.. {
+            router.0.checkin(ask, Outcome::Done, now);
+            match router.requests(1, now)[..] {
+                [next] => (ask, passed) = (next, now),
+                _ => break,
+            }
+        }
+        assert_eq!(passed + 1, end);
+    }
+    // Not at all, where the sidecar does not say so.
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0], false, 1);
+    router.requests(1, 1);
+    router.0.checkin(first, Outcome::Done, 1);
+    assert_eq!(router.requests(1, 1), []);
+}
+
+#[test]
+fn what_is_recalled_is_not_passed_on() {
+    let mut router = Router::new();
+    let first = router.stock(4, 1);
+    let asks = router.requests(3, 1);
+    router.nothing_more(1);
+    router.0.checkin(asks[0], Outcome::Done, 2);
+    router.sent();
+    let apps = vec!["a".into()];
+    router.hear(sidecar_message::Kind::Recall(Recall { recall: 5, apps }), 3);
+    // Which of them is of which app, the sidecar knows.
+    let taken = Taken {
+        asks: vec![first + 1, first + 2],
+    };
+    let back = Checkin {
+        ask: first,
+        outcome: Outcome::Done.into(),
+        before: 0,
+    };
+    let done = Recalled { recall: 5 };
+    let sent = [
+        Kind::Taken(taken),
+        Kind::Checkin(back),
+        Kind::Recalled(done),
+    ];
+    assert_eq!(router.sent(), sent);
+    router.0.checkin(asks[2], Outcome::Done, 4);
+    assert_eq!(router.requests(2, 4), [first + 3]);
+}
+
+#[test]
+fn a_lease_of_the_link_before_is_not_passed_on() {
+    let mut router = Router::new();
+    let first = router.stock(1, 1);
+    let a = router.requests(1, 1)[0];
+    router.0.checkin(a, Outcome::Done, 2);
+    let b = router.requests(1, 2)[0];
+    router.0.disconnected(3);
+    router.0.connected(3);
+    let held = |kind: &Kind| match kind {
+        Kind::Hello(hello) => hello.held.iter().any(|held| held.ask == first),
+        _ => false,
+    };
+    assert!(router.sent().iter().any(held), "as the sidecar knows it");
+    router.welcome(128, 3);
+    router.0.checkin(b, Outcome::Done, 4);
+    assert!(matches!(router.sent()[..], [Kind::Checkin(end)] if end.ask == first));
+}
+
+#[test]
 fn one_that_is_in_use_no_more_is_not_told_of() {
     let mut router = Router::new();
     router.requests(20, 1);
@@ -206,7 +373,7 @@ fn one_that_is_in_use_no_more_is_not_told_of() {
     router.reserved(first, &[0], false, 1);
     router.requests(1, 1);
     router.nothing_more(1);
-    router.0.checkin(first, Outcome::Done);
+    router.0.checkin(first, Outcome::Done, 0);
     assert!(!router.0.is_pressing(), "nobody waits for its dyno");
     assert!(router.0.has_to_tidy());
     router.0.tidy(50);
@@ -258,7 +425,7 @@ fn a_dyno_that_refused_one_is_not_tried_by_the_next() {
     router.reserved(first, &[0, 0, 1], false, 1);
     router.requests(1, 1);
     router.sent();
-    router.0.checkin(first, Outcome::Refused);
+    router.0.checkin(first, Outcome::Refused, 0);
     assert!(router.0.is_pressing());
     assert_eq!(router.cancelled(), [first + 1]);
     assert_eq!(router.requests(1, 1), [first + 2]);

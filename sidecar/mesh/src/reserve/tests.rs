@@ -1,6 +1,8 @@
 //! Leases ahead.
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use crate::{
     AskId, Change, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal,
     Reserved, SessionKey, Settings, Time, WorkerId,
@@ -83,6 +85,53 @@ fn they_are_spread_like_others_and_are_no_load_for_people() {
     let totals = lab.mesh.totals();
     assert_eq!((totals.counters.routed, totals.counters.cancelled), (2, 0));
     assert_eq!(change(&mut lab, "a", put("web.4")), []);
+}
+
+#[test]
+fn one_that_is_passed_on_is_load_and_can_be_recalled() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    let reserved = reserve(&mut lab, 3);
+    assert_eq!(reserved.again, Duration::from_millis(100));
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.passed(session, FIRST);
+    lab.mesh.passed(session, FIRST);
+    lab.mesh.passed(session, AskId(1_001));
+    lab.mesh.check_invariants().unwrap();
+    assert_eq!((load(&lab).0, lab.mesh.totals().leases), (2, 2));
+    // One ends, and says how many had it; the other one's last request takes it.
+    lab.mesh.served(session, FIRST, 7);
+    lab.mesh.checkin(session, FIRST, Outcome::Done, now);
+    assert_eq!(lab.mesh.totals().counters.routed, 8);
+    lab.mesh.cancel(session, AskId(1_002), now);
+    let recalls = change(&mut lab, "a", put("web.2"));
+    assert_eq!(recalls.len(), 1, "one is passed on");
+    lab.mesh.taken(session, AskId(1_001));
+    lab.mesh.recalled(session, recalls[0].0);
+    lab.mesh.check_invariants().unwrap();
+    assert_eq!(change(&mut lab, "a", put("web.3")), []);
+    lab.mesh.checkin(session, AskId(1_001), Outcome::Done, now);
+    assert_eq!(lab.mesh.totals().counters.routed, 9);
+    assert_eq!(load(&lab).0, 0);
+}
+
+#[test]
+fn each_request_has_a_random_dyno_where_it_shall() {
+    let random = Settings {
+        policy: Policy::Random,
+        ..Settings::default()
+    };
+    let mut lab = Lab::new(random, &["web.1"]);
+    assert_eq!(reserve(&mut lab, 1).again, Duration::ZERO);
+}
+
+#[test]
+fn one_that_is_passed_on_ends_with_its_session() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 2);
+    lab.mesh.passed(lab.session, FIRST);
+    lab.mesh.close_session(lab.session, lab.now);
+    lab.mesh.check_invariants().unwrap();
+    assert_eq!(load(&lab), (0, vec![0]));
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub(crate) struct Lease {
     app: u64,
     /// No request has it yet.
     pub(crate) reserved: bool,
+    /// It can be recalled: no request has it, or one after the other.
+    pub(crate) ahead: bool,
 }
 
 #[derive(Clone)]

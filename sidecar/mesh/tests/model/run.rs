@@ -178,6 +178,7 @@ impl Run {
                 again,
             } => self.reserve(*worker, *name, *count, *again),
             Step::Taken { worker, which } => self.taken(*worker, *which),
+            Step::Passed { worker, which } => self.passed(*worker, *which),
             Step::Recalled {
                 worker,
                 which,

@@ -67,6 +67,10 @@ pub(crate) enum Step {
         worker: usize,
         which: usize,
     },
+    Passed {
+        worker: usize,
+        which: usize,
+    },
     /// Answers one of the recalls, having given back what it has reserved or not.
     Recalled {
         worker: usize,
@@ -157,6 +161,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..WORKERS, 0..NAMES.len(), 0..7_u32, option::weighted(0.1, which.clone()))
             .prop_map(|(worker, name, count, again)| Step::Reserve { worker, name, count, again }),
         5 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Taken { worker, which }),
+        5 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Passed { worker, which }),
         6 => (0..WORKERS, which.clone(), any::<bool>())
             .prop_map(|(worker, which, back)| Step::Recalled { worker, which, back }),
         1 => (0..WORKERS).prop_map(Step::Close),

@@ -24,6 +24,8 @@ pub(crate) struct Ahead {
     pub(crate) orders: BTreeMap<AskId, String>,
     /// Leases that requests took, and when, of which nobody was told.
     pub(crate) untold: VecDeque<(AskId, Time)>,
+    /// What these leases are, and for which name.
+    pub(crate) lent: BTreeMap<AskId, (String, Arc<DynoInfo>)>,
     /// It will be seen to.
     pub(crate) tidying: bool,
 }
@@ -41,7 +43,20 @@ impl Ahead {
             .get_mut(name)?
             .pop_front_if(|lease| now < lease.until)?;
         self.untold.push_back((lease.ask, now));
+        let lent = (name.to_owned(), lease.dyno.clone());
+        self.lent.insert(lease.ask, lent);
         Some(lease)
+    }
+
+    /// Its request is done: the next one may have it, if nobody was told of it.
+    pub(crate) fn pass_on(&mut self, ask: AskId, until: Time) -> bool {
+        let Some((name, dyno)) = self.lent.remove(&ask) else {
+            return false;
+        };
+        self.untold.retain(|(untold, _)| *untold != ask);
+        let lease = Lease { ask, dyno, until };
+        self.leases.entry(name).or_default().push_back(lease);
+        true
     }
 
     /// Takes out what shall not be used any more.
@@ -58,6 +73,7 @@ impl Ahead {
     pub(crate) fn tell(&mut self, before: Time) -> Vec<AskId> {
         let mut told = Vec::new();
         while let Some((ask, _)) = self.untold.pop_front_if(|(_, since)| *since <= before) {
+            self.lent.remove(&ask);
             told.push(ask);
         }
         told

@@ -29,6 +29,7 @@ pub(crate) enum Message {
         name: String,
     },
     Taken(Vec<AskId>),
+    Passed(AskId),
     Recalled(RecallId),
 }
 
@@ -136,6 +137,7 @@ impl Sidecar {
                 assert!(mesh.reserve(key, first, count, &name), "{first:?} is used");
             }
             Message::Taken(asks) => asks.into_iter().for_each(|ask| mesh.taken(key, ask)),
+            Message::Passed(ask) => mesh.passed(key, ask),
             Message::Recalled(recall) => mesh.recalled(key, recall),
         }
     }

@@ -99,6 +99,7 @@ impl Worker {
         self.say(Kind::Checkin(Checkin {
             ask,
             outcome: outcome.into(),
+            before: 0,
         }));
     }
 

@@ -206,6 +206,7 @@ impl Reference {
             instance: instance.clone(),
             app,
             reserved: false,
+            ahead: false,
         });
         self.note_lease(app, 1);
 

@@ -59,6 +59,7 @@ impl Reference {
                 instance: dyno.instance.clone(),
                 app: id,
                 reserved: true,
+                ahead: true,
             });
         }
         let app = app.map(|id| &self.apps[self.index(id).unwrap()]);
@@ -104,21 +105,32 @@ impl Reference {
         coming.count() as u32
     }
 
-    /// A request has it now.
+    /// A request has it now, and no other one will.
     pub(crate) fn taken(&mut self, session: SessionKey, ask: AskId) {
-        let mut all = self.leases.iter_mut().filter(|l| l.reserved);
+        let mut all = self.leases.iter_mut().filter(|l| l.ahead);
         if let Some(lease) = all.find(|l| (l.session, l.ask) == (session, ask)) {
-            lease.reserved = false;
+            (lease.reserved, lease.ahead) = (false, false);
             let app = lease.app;
             self.note_lease(app, 1);
             self.settle();
         }
     }
 
-    /// What this session has reserved.
-    pub(crate) fn reserved_by(&self, session: SessionKey) -> Vec<AskId> {
+    /// One request after the other has it.
+    pub(crate) fn passed(&mut self, session: SessionKey, ask: AskId) {
+        let mut all = self.leases.iter_mut().filter(|l| l.reserved);
+        if let Some(lease) = all.find(|l| (l.session, l.ask) == (session, ask)) {
+            lease.reserved = false;
+            let app = lease.app;
+            self.note_lease(app, 0);
+            self.settle();
+        }
+    }
+
+    /// What this session has ahead.
+    pub(crate) fn ahead_of(&self, session: SessionKey) -> Vec<AskId> {
         let own = self.leases.iter().filter(|l| l.session == session);
-        own.filter(|l| l.reserved).map(|l| l.ask).collect()
+        own.filter(|l| l.ahead).map(|l| l.ask).collect()
     }
 
     /// The apps for whose requests a change may mean another dyno, or none.
@@ -145,10 +157,10 @@ impl Reference {
             .collect()
     }
 
-    /// Who has something of these apps reserved.
+    /// Who has something of these apps ahead.
     pub(crate) fn holders(&self, apps: &BTreeSet<u64>) -> BTreeSet<SessionKey> {
-        let reserved = self.leases.iter().filter(|lease| lease.reserved);
-        let theirs = reserved.filter(|lease| apps.contains(&lease.app));
+        let ahead = self.leases.iter().filter(|lease| lease.ahead);
+        let theirs = ahead.filter(|lease| apps.contains(&lease.app));
         theirs.map(|lease| lease.session).collect()
     }
 }

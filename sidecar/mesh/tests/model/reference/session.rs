@@ -73,6 +73,7 @@ impl Reference {
                     instance,
                     app,
                     reserved: false,
+                    ahead: false,
                 });
                 self.note_lease(app, 0);
             }

@@ -60,6 +60,14 @@ impl Run {
         }
     }
 
+    pub(super) fn passed(&mut self, worker: usize, which: usize) {
+        if let Some((session, ask)) = self.pick(worker, which) {
+            self.mesh.passed(session, ask);
+            self.hear();
+            self.model.passed(session, ask);
+        }
+    }
+
     /// In any order; sometimes one that is over, or is somebody else's.
     pub(super) fn recalled(&mut self, worker: usize, which: usize, back: bool) {
         let Some(session) = self.session(worker) else {
@@ -68,7 +76,7 @@ impl Run {
         let open: Vec<_> = self.ahead.open.keys().copied().collect();
         let recall = open.get(which % (open.len() + 1)).copied();
         let recall = recall.unwrap_or(RecallId(which as u64));
-        for ask in self.model.reserved_by(session).into_iter().filter(|_| back) {
+        for ask in self.model.ahead_of(session).into_iter().filter(|_| back) {
             self.mesh.cancel(session, ask, self.model.now);
             self.hear();
             self.model.cancel(session, ask);

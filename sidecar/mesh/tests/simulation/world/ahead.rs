@@ -118,13 +118,27 @@ impl World {
     fn check_use(&mut self, router: usize, lease: &Lease) {
         self.report.ahead += 1;
         let worker = self.routers[router].worker;
-        let after = self.changes.reserved.remove(&(worker, lease.ask));
+        // It may be passed on, so this is to be known again.
+        let after = self.changes.reserved.get(&(worker, lease.ask));
         let in_effect = self.changes.in_effect.get(&*lease.dyno.app);
         assert!(
-            after.is_some_and(|after| after >= in_effect.copied().unwrap_or(0)),
+            after.is_some_and(|after| *after >= in_effect.copied().unwrap_or(0)),
             "{:?} is used after change {in_effect:?}, was reserved after {after:?}",
             lease.ask
         );
+    }
+
+    /// A request that had a lease ahead is done; the next one may have it. A frozen
+    /// worker does nothing.
+    pub(super) fn pass_lease_on(&mut self, router: usize, ask: AskId) -> bool {
+        let until = self.now + KEEP;
+        let passed = self.routers[router].ahead.pass_on(ask, until);
+        if passed {
+            self.report.passed += 1;
+            self.send(router, Message::Passed(ask));
+            self.keep_tidy(router);
+        }
+        passed
     }
 
     pub(super) fn told(&mut self, connection: u64, output: Output) {

@@ -208,6 +208,9 @@ impl World {
         if running.is_some_and(|running| running.remove(&(router, worker.0, ask))) {
             self.routers[router].requests.remove(&ask);
             self.report.served += 1;
+            if self.chance(60.0) && self.pass_lease_on(router, ask) {
+                return;
+            }
             let outcome = if self.chance(1.0) {
                 Outcome::Unused
             } else {

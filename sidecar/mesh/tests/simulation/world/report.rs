@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) deleted: u64,
     /// Requests that had a lease ahead.
     pub(crate) ahead: u64,
+    /// Requests after which the next one had their lease.
+    pub(crate) passed: u64,
     /// Leases ahead that were given back.
     pub(crate) unused: u64,
     /// Changes that had to wait for routers.
@@ -49,6 +51,7 @@ impl Report {
         self.hinted += other.hinted;
         self.deleted += other.deleted;
         self.ahead += other.ahead;
+        self.passed += other.passed;
         self.unused += other.unused;
         self.recalled += other.recalled;
         self.frozen += other.frozen;

@@ -1,0 +1,188 @@
+//! Leases ahead, between requests and the sidecar.
+
+use std::sync::Arc;
+
+use dynomesh_proto::v1::{
+    self, Cancel, Checkin, Outcome, Passed, Recall, Recalled, Reserve, RouterMessage, Taken,
+    router_message::Kind,
+};
+
+use super::{Asked, Haste, Leased, Link, Millis, Session};
+use crate::{
+    answer::{Answer, Lease},
+    reserve::Reserved,
+};
+
+/// Milliseconds after which the sidecar is told that a request has a lease that was
+/// reserved. Most are done before.
+const TELL_AFTER: Millis = 10;
+
+/// Milliseconds that a lease is passed on at most, whatever the sidecar says.
+const MAX_AGAIN: u32 = 1_000;
+
+/// The end of a lease that no request has, and so many had.
+pub(super) fn unused(ask: u64, requests: u32) -> Kind {
+    match requests.checked_sub(1) {
+        None => Kind::Cancel(Cancel { ask }),
+        Some(before) => Kind::Checkin(Checkin {
+            ask,
+            outcome: Outcome::Done.into(),
+            before,
+        }),
+    }
+}
+
+impl<T: Clone> Session<T> {
+    /// A request for this name may have a lease that was reserved: it need not ask.
+    /// Orders more where many come.
+    pub fn take(&mut self, name: &Arc<str>, now: Millis) -> Option<Answer> {
+        if self.link != Link::Up {
+            return None;
+        }
+        let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
+        if wanted > 0 {
+            self.reserve(name, wanted);
+        }
+        let reserved = taken?;
+        // In logs, each request has a lease of its own.
+        let ask = match reserved.before {
+            0 => reserved.ask,
+            _ => self.next_ask(),
+        };
+        let answer = Answer {
+            ask,
+            queue_wait_ms: 0,
+            queue_depth: 0,
+            dynos_in_use: reserved.dynos_in_use,
+            queue_headers: reserved.queue_headers,
+            result: Ok(reserved.lease.clone()),
+        };
+        let leased = Leased {
+            known: reserved.ask,
+            dyno: reserved.lease.dyno.clone(),
+            haste: Haste::Idle,
+            before: reserved.before,
+            ahead: Some(reserved),
+        };
+        self.asked.insert(ask, Asked::Leased(leased));
+        self.untold.push_back((ask, now));
+        Some(answer)
+    }
+
+    fn reserve(&mut self, name: &Arc<str>, count: u32) {
+        let first = self.last_ask + 1;
+        self.last_ask += u64::from(count);
+        self.reserves.order(name, first, count);
+        let order = Kind::Reserve(Reserve {
+            first,
+            count,
+            name: name.to_string(),
+        });
+        self.send(order, Haste::Pressing);
+    }
+
+    /// A request is done with this lease. Whether the next one may have it.
+    pub(super) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> bool {
+        reserved.before += 1;
+        let (ask, first) = (reserved.ask, reserved.before == 1);
+        let passed = self.reserves.pass_on(reserved, now).is_none();
+        if passed && first {
+            self.passed.push(ask);
+        }
+        passed
+    }
+
+    /// Gives back what was reserved and is not used, and tells of what is. To be
+    /// called every few milliseconds until it returns `false`, and what there is to
+    /// send then sent.
+    pub fn tidy(&mut self, now: Millis) -> bool {
+        while let Some(reserved) = self.reserves.poll_expired(now) {
+            self.send(unused(reserved.ask, reserved.before), Haste::Idle);
+        }
+        self.tell(now);
+        if !self.passed.is_empty() {
+            let asks = std::mem::take(&mut self.passed);
+            self.send(Kind::Passed(Passed { asks }), Haste::Idle);
+        }
+        self.has_to_tidy()
+    }
+
+    /// Says which of the leases that were reserved are in use, and have been for a
+    /// while.
+    fn tell(&mut self, now: Millis) {
+        let mut asks = Vec::new();
+        while let Some((ask, _)) = self
+            .untold
+            .pop_front_if(|(_, since)| since.saturating_add(TELL_AFTER) <= now)
+        {
+            if let Some(Asked::Leased(leased)) = self.asked.get_mut(&ask)
+                && leased.ahead.take().is_some()
+            {
+                asks.push(leased.known);
+            }
+        }
+        if !asks.is_empty() {
+            self.send(Kind::Taken(Taken { asks }), Haste::Idle);
+        }
+    }
+
+    /// See [`Session::tidy`].
+    pub fn has_to_tidy(&self) -> bool {
+        !self.passed.is_empty()
+            || !self.untold.is_empty()
+            || !self.reserves.is_empty()
+            || !self.outbox.is_empty()
+    }
+
+    pub(super) fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {
+        let outbox = &mut self.outbox;
+        self.reserves.give_back(unwanted, |reserved| {
+            let kind = Some(unused(reserved.ask, reserved.before));
+            outbox.push_back(RouterMessage { kind });
+        });
+    }
+
+    /// What was ordered is there. A lease of a dyno that nobody told of is of no
+    /// use, and so is one that nobody ordered.
+    pub(super) fn store(&mut self, part: &v1::Reserved, now: Millis) {
+        let count = part.dynos.len() as u32;
+        let owner = self.reserves.arrive(part.first, count, part.more, now);
+        let again = Millis::from(part.again_ms.min(MAX_AGAIN));
+        for (ask, number) in (part.first..).zip(&part.dynos) {
+            let (Some(owner), Some(dyno)) = (owner, self.dynos.get(*number)) else {
+                self.send(Kind::Cancel(Cancel { ask }), Haste::Idle);
+                continue;
+            };
+            let lease = Lease {
+                dyno,
+                limited: part.limited,
+                others: part.others,
+                counted: false,
+            };
+            let mut reserved = Reserved::new(ask, lease, owner, again, now);
+            reserved.dynos_in_use = part.dynos_in_use;
+            reserved.queue_headers = part.queue_headers;
+            self.reserves.put(reserved);
+        }
+    }
+
+    pub(super) fn recall(&mut self, recall: Recall) {
+        self.tell(Millis::MAX);
+        self.give_back(|reserved| recall.apps.contains(&reserved.lease.dyno.app));
+        let recall = recall.recall;
+        self.send(Kind::Recalled(Recalled { recall }), Haste::Pressing);
+    }
+
+    /// The link broke: what nobody has is the sidecar's, and what requests have is
+    /// theirs alone.
+    pub(super) fn forget_ahead(&mut self) {
+        self.reserves.clear();
+        self.untold.clear();
+        self.passed.clear();
+        for asked in self.asked.values_mut() {
+            if let Asked::Leased(leased) = asked {
+                leased.ahead = None;
+            }
+        }
+    }
+}

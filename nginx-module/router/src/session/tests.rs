@@ -1,0 +1,165 @@
+//! Asks, answers and links.
+
+use super::*;
+
+fn session() -> Session<u32> {
+    let identity = Identity {
+        node: "n".into(),
+        worker: 7,
+        pid: 1,
+    };
+    Session::new(identity, Duration::from_secs(5), 0)
+}
+
+fn drain(session: &mut Session<u32>) -> Vec<Kind> {
+    std::iter::from_fn(|| session.poll_transmit())
+        .filter_map(|m| m.kind)
+        .collect()
+}
+
+fn request(token: u32, arrived: Millis) -> Request<u32> {
+    Request {
+        token,
+        name: "a".into(),
+        arrived,
+        served: 0,
+        tried: vec![],
+    }
+}
+
+/// Gives `ask` a dyno of its own.
+fn route(s: &mut Session<u32>, ask: u64) -> Option<Delivery<u32>> {
+    route_with(s, ask, v1::Route::default())
+}
+
+fn route_with(s: &mut Session<u32>, ask: u64, route: v1::Route) -> Option<Delivery<u32>> {
+    let number = ask as u32;
+    let info = v1::DynoInfo {
+        number,
+        instance: format!("i{ask}"),
+        ..v1::DynoInfo::default()
+    };
+    let route = v1::Route {
+        dyno: number,
+        ..route
+    };
+    let answer = v1::Answer {
+        ask,
+        result: Some(v1::answer::Result::Route(route)),
+        ..v1::Answer::default()
+    };
+    let kind = Some(sidecar_message::Kind::Dyno(info));
+    assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
+    let kind = Some(sidecar_message::Kind::Answer(answer));
+    s.receive(SidecarMessage { kind }, 0)
+}
+
+fn welcome(s: &mut Session<u32>) {
+    let kind = Some(sidecar_message::Kind::Welcome(Default::default()));
+    assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
+}
+
+#[test]
+fn a_sidecar_that_says_nothing_is_out_of_reach() {
+    let mut s = session();
+    s.ask(request(1, 0), 0);
+    s.connected(700);
+    s.disconnected(1_400);
+    s.connected(1_500);
+    assert_eq!(s.poll_timeout(), Some(5_000));
+    drain(&mut s);
+    assert_eq!(s.poll_expired(5_000), Some(Delivery::Expired(1)));
+    assert!(
+        matches!(drain(&mut s)[..], [Kind::Cancel(_)]),
+        "it had been asked"
+    );
+    welcome(&mut s);
+    s.ask(request(2, 1_600), 1_600);
+    assert_eq!(s.poll_timeout(), None);
+    s.disconnected(2_000);
+    assert_eq!(s.poll_timeout(), Some(7_000));
+}
+
+#[test]
+fn asks_wait_for_the_link_and_keep_their_order() {
+    let mut s = session();
+    let late = s.ask(request(1, 20), 20);
+    let early = s.ask(request(2, 10), 30);
+    assert_eq!(s.to_transmit(), 0);
+    s.connected(40);
+    let sent = drain(&mut s);
+    assert!(matches!(&sent[0], Kind::Hello(h) if h.held.is_empty()));
+    // They come in a crowd, which is not their fault.
+    assert!(
+        sent[1..]
+            .iter()
+            .all(|kind| matches!(kind, Kind::Ask(a) if a.held))
+    );
+    assert!(matches!(&sent[1], Kind::Ask(a) if a.ask == early && a.waited_ms == 30));
+    assert!(matches!(&sent[2], Kind::Ask(a) if a.ask == late && a.waited_ms == 20));
+}
+
+#[test]
+fn hello_says_what_is_held_now() {
+    let mut s = session();
+    s.connected(0);
+    let (a, b) = (s.ask(request(1, 0), 0), s.ask(request(2, 0), 0));
+    assert!(route(&mut s, a).is_some() && route(&mut s, b).is_some());
+    s.disconnected(10);
+    s.checkin(a, Outcome::Done, 0);
+    s.connected(20);
+    let sent = drain(&mut s);
+    assert_eq!(sent.len(), 1);
+    assert!(matches!(&sent[0], Kind::Hello(h) if h.held.len() == 1 && h.held[0].ask == b));
+}
+
+#[test]
+fn a_late_answer_is_given_back_by_the_cancel() {
+    let mut s = session();
+    s.connected(0);
+    let a = s.ask(request(1, 0), 0);
+    s.cancel(a);
+    assert_eq!(route(&mut s, a), None);
+    assert!(matches!(
+        drain(&mut s)[..],
+        [Kind::Hello(_), Kind::Ask(_), Kind::Cancel(_)]
+    ));
+    assert_eq!(s.counts(), (0, 0));
+    s.checkin(a, Outcome::Done, 0);
+    assert_eq!(s.to_transmit(), 0, "one end for each lease");
+}
+
+#[test]
+fn the_end_of_a_lease_is_told_at_once_where_somebody_may_wait() {
+    for (limited, counted) in [(false, false), (true, false), (false, true)] {
+        let mut s = session();
+        s.connected(0);
+        let ask = s.ask(request(1, 0), 0);
+        let route = v1::Route {
+            limited,
+            counted,
+            ..v1::Route::default()
+        };
+        assert!(route_with(&mut s, ask, route).is_some());
+        drain(&mut s);
+        s.checkin(ask, Outcome::Done, 0);
+        assert_eq!(s.is_pressing(), limited || counted);
+    }
+}
+
+#[test]
+fn an_outage_has_an_end() {
+    let mut s = session();
+    s.connected(0);
+    welcome(&mut s);
+    s.ask(request(1, 0), 0);
+    assert_eq!(s.poll_timeout(), None);
+    s.disconnected(1_000);
+    s.ask(request(2, 2_000), 2_000);
+    assert_eq!(s.poll_timeout(), Some(6_000));
+    assert_eq!(s.poll_expired(5_999), None);
+    assert_eq!(s.poll_expired(6_000), Some(Delivery::Expired(1)));
+    assert_eq!(s.poll_expired(6_000), None);
+    assert_eq!(s.poll_expired(7_000), Some(Delivery::Expired(2)));
+    assert_eq!(s.poll_timeout(), None);
+}
