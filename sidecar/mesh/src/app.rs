@@ -7,26 +7,13 @@ use crate::{
     scale::Scale,
 };
 
+/// With many apps, a request waits for memory and for nothing else. So what each
+/// request needs comes first, and stays together: the compiler would order it by size.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct App {
-    pub(crate) name: Arc<str>,
-    pub(crate) version: u64,
-    pub(crate) settings: Settings,
-    pub(crate) maintenance: bool,
-    pub(crate) released: bool,
-    pub(crate) domains: Vec<Box<str>>,
-    /// In the order they were added.
-    pub(crate) dynos: Vec<DynoKey>,
-    /// The same as configured, if there are many: whoever works on a copy shares it.
-    pub(crate) specs: DynoSpecs,
     /// The ones that may have a request now.
     pub(crate) pool: Pool,
-    pub(crate) queue: Queue,
-    /// How long the queue grew by requests that no limit turned away, as after an
-    /// outage. Until it is short again, so many more may wait: a queue that gets
-    /// shorter is no reason to refuse who comes meanwhile.
-    pub(crate) stretch: u32,
-    pub(crate) census: Census,
     /// Leases out, also of dynos that are no longer part of the app.
     pub(crate) in_flight: u32,
     /// Of these, the ones that no request has yet.
@@ -35,16 +22,32 @@ pub(crate) struct App {
     pub(crate) ahead: u32,
     /// Dynos with at least one lease.
     pub(crate) in_use: u32,
-    /// A dyno was asked for in this episode.
-    pub(crate) dyno_needed: bool,
-    pub(crate) idle: Idle,
     /// Most requests in flight since its window began; see `scale.rs`.
     pub(crate) peak: u32,
-    /// Only with the setting.
-    pub(crate) scale: Option<Box<Scale>>,
+    pub(crate) census: Census,
+    pub(crate) maintenance: bool,
+    pub(crate) released: bool,
+    /// A dyno was asked for in this episode.
+    pub(crate) dyno_needed: bool,
     /// Deleted; forgotten with its last lease.
     pub(crate) deleted: bool,
+    pub(crate) queue: Queue,
+    pub(crate) idle: Idle,
     pub(crate) counters: Counters,
+    pub(crate) settings: Settings,
+    pub(crate) name: Arc<str>,
+    pub(crate) version: u64,
+    /// How long the queue grew by requests that no limit turned away, as after an
+    /// outage. Until it is short again, so many more may wait: a queue that gets
+    /// shorter is no reason to refuse who comes meanwhile.
+    pub(crate) stretch: u32,
+    /// Only with the setting.
+    pub(crate) scale: Option<Box<Scale>>,
+    pub(crate) domains: Vec<Box<str>>,
+    /// In the order they were added.
+    pub(crate) dynos: Vec<DynoKey>,
+    /// The same as configured, if there are many: whoever works on a copy shares it.
+    pub(crate) specs: DynoSpecs,
 }
 
 impl App {

@@ -3,7 +3,8 @@
 //! Every operation takes constant time in the number of dynos: a dyno changes
 //! place by swapping with the last one of its level, and the least loaded level
 //! is the first set bit of a bitmap with one bit for each load up to
-//! [`MAX_LOAD`]. The idle ones, whom most requests get, are at hand without it.
+//! [`MAX_LOAD`]. Those with one request or none, where most dynos are, are at hand
+//! without it.
 
 use rand::{Rng, RngExt};
 
@@ -22,13 +23,15 @@ pub(crate) struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     len: u32,
-    /// Level 0.
-    idle: Level,
-    /// The levels from 1 on.
+    /// The lowest levels.
+    low: [Level; LOW],
+    /// The other ones.
     busy: Vec<Level>,
     /// One bit for each of these that is not empty.
     occupied: Vec<u64>,
 }
+
+const LOW: usize = 2;
 
 impl Pool {
     pub(crate) fn is_empty(&self) -> bool {
@@ -41,9 +44,10 @@ impl Pool {
 
     /// The load that a slot stands for, and who is there.
     pub(crate) fn at(&self, slot: Slot) -> (u32, Option<DynoKey>) {
-        let dynos = match slot.level as usize {
-            0 => Some(&self.idle),
-            level => self.busy.get(level - 1),
+        let level = slot.level as usize;
+        let dynos = match self.low.get(level) {
+            None => self.busy.get(level - LOW),
+            low => low,
         };
         (slot.level, dynos.and_then(|dynos| dynos.get(slot.index)))
     }
@@ -51,10 +55,10 @@ impl Pool {
     /// Adds a dyno that has `level` requests.
     pub(crate) fn insert(&mut self, level: u32, dyno: DynoKey) -> Slot {
         self.len += 1;
-        let dynos = match level as usize {
-            0 => &mut self.idle,
-            level => {
-                let at = level - 1;
+        let dynos = match self.low.get_mut(level as usize) {
+            Some(low) => low,
+            None => {
+                let at = level as usize - LOW;
                 if self.busy.len() <= at {
                     self.busy.resize_with(at + 1, Level::default);
                     self.occupied.resize(at / 64 + 1, 0);
@@ -73,13 +77,14 @@ impl Pool {
     /// returned with its new slot.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<(DynoKey, Slot)> {
         self.len -= 1;
-        let dynos = match slot.level as usize {
-            0 => &mut self.idle,
-            level => &mut self.busy[level - 1],
-        };
+        let level = slot.level as usize;
+        if let Some(low) = self.low.get_mut(level) {
+            return low.swap_remove(slot.index).map(|moved| (moved, slot));
+        }
+        let at = level - LOW;
+        let dynos = &mut self.busy[at];
         let moved = dynos.swap_remove(slot.index).map(|moved| (moved, slot));
-        if dynos.len == 0 && slot.level > 0 {
-            let at = slot.level as usize - 1;
+        if dynos.len == 0 {
             self.occupied[at / 64] &= !(1 << (at % 64));
         }
         moved
@@ -87,9 +92,10 @@ impl Pool {
 
     /// One of the least loaded dynos, each equally likely.
     pub(crate) fn pick(&self, rng: &mut impl Rng) -> Option<DynoKey> {
-        let least = match self.idle.len {
-            0 => self.least_busy()?,
-            _ => &self.idle,
+        let low = self.low.iter().find(|level| level.len > 0);
+        let least = match low {
+            Some(low) => low,
+            None => self.least_busy()?,
         };
         match least.len {
             1 => least.get(0),

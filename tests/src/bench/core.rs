@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, Plan, Report, progress, report::Row, shot::output, unit::Unit};
+use super::{
+    Failure, Plan, Report, progress, report::Row, shot::output, sidecar::AS_INSTALLED, unit::Unit,
+};
 
 const HEADING: &str = "Core: the crate mesh on one core, requests routed and finished";
 
@@ -56,6 +58,7 @@ const LARGEST: &str = "50,000 apps";
 
 fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.envs([AS_INSTALLED]);
     command
         .args([
             "bench", "--locked", "--quiet", "-p", "mesh", "--bench", "core",

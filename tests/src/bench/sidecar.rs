@@ -25,6 +25,9 @@ const STEP: Duration = Duration::from_millis(1);
 /// Longer than anything here takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How `packaging/meshd.service` has the sidecar use memory: in large pages.
+pub(super) const AS_INSTALLED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// It ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Sidecar {
@@ -76,6 +79,7 @@ impl Sidecar {
             .open(dir.join("meshd.log"))?;
         let control = dir.join("control.sock");
         let mut command = Command::new(paths::meshd());
+        command.envs([AS_INSTALLED]);
         command
             // Whatever the system's own is told.
             .args(["--config", "/dev/null"])

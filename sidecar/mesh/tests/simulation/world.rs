@@ -183,6 +183,8 @@ impl World {
             && self.all_in_effect()
             && self.routers.iter().all(quiet)
             && self.sidecar.mesh.as_ref().is_some_and(settled)
+            // It may be that something reserved is given back, which is in no total.
+            && !self.events.values().any(|event| matches!(event, Event::ToSidecar(..)))
     }
 
     fn finish(mut self) -> Report {

@@ -68,7 +68,11 @@ impl World {
         self.report.failed += self.routers[router].requests.len() as u64;
         let connection = self.routers[router].connection;
         self.workers += 1;
-        self.routers[router] = Router::new(self.workers);
+        let old = std::mem::replace(&mut self.routers[router], Router::new(self.workers));
+        let connects = |event: &Event| matches!(event, Event::Connect { .. });
+        if old.frozen.iter().flatten().any(connects) {
+            self.after(millis(0), Event::Connect { router });
+        }
         // Without a connection it was about to come back: so will the new one.
         if let Some(connection) = connection {
             self.forget_messages(connection);
