@@ -157,6 +157,25 @@ pub(crate) fn now() -> u64 {
     unsafe { ngx_current_msec as u64 }
 }
 
+/// The same clock, read now: Nginx reads it once a turn.
+fn fresh_now() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes the time there, and nothing else.
+    let read = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    let millis = time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000;
+    match read {
+        // Another clock than Nginx's, if it were built for one.
+        0 if millis >= now() && millis < now() + FAR => millis,
+        _ => now(),
+    }
+}
+
+/// Milliseconds.
+const FAR: u64 = 3_600_000;
+
 /// How long what nobody waits for may take.
 const TIDY: Duration = Duration::from_millis(2);
 
@@ -251,9 +270,10 @@ impl Worker {
         }
     }
 
-    /// A lease for a request that has this name, if one is at hand.
+    /// A lease for a request that has this name, if one is at hand. A worker that
+    /// stood still does not know it by Nginx's clock before the next turn.
     pub(crate) fn take(&self, name: &Arc<str>) -> Option<Answer> {
-        self.session(|session| session.take(name, now()))
+        self.session(|session| session.take(name, fresh_now()))
     }
 
     /// A request wants to hear no more of this ask.

@@ -32,6 +32,9 @@ const KEEP: Millis = 10;
 const STEP: Millis = 25;
 /// Milliseconds before a name that got nothing is tried again.
 const PAUSE: Millis = 100;
+/// Milliseconds after an order in which it is of use. A router that hung meanwhile does
+/// not know what has changed: the sidecar waits a second for it and no longer.
+const LATE: Millis = 500;
 
 /// A lease that no request has now.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ impl Reserved {
 /// What is on its way for a name.
 #[derive(Clone, Copy, Debug)]
 struct Order {
+    /// When it was made.
+    made: Millis,
     /// The number of the next one that is to come.
     next: u64,
     /// How many, at most.
@@ -197,9 +202,10 @@ impl Reserves {
     }
 
     /// So many were ordered for this name, which was just asked for.
-    pub(crate) fn order(&mut self, name: &Arc<str>, first: u64, count: u32) {
+    pub(crate) fn order(&mut self, name: &Arc<str>, first: u64, count: u32, now: Millis) {
         let at = place_of(name);
         self.places[at].order = Some(Order {
+            made: now,
             next: first,
             left: count,
             fruitful: false,
@@ -208,7 +214,7 @@ impl Reserves {
     }
 
     /// A part of an order comes: as many leases, from this number on. Returns
-    /// whose they are; `None`: nobody ordered them.
+    /// whose they are; `None`: nobody ordered them, or too long ago.
     pub(crate) fn arrive(
         &mut self,
         first: u64,
@@ -218,7 +224,10 @@ impl Reserves {
     ) -> Option<Owner> {
         let at = self.orders.remove(&first)?;
         let place = &mut self.places[at];
-        let mut order = place.order.take().filter(|order| count <= order.left)?;
+        let mut order = place.order.take()?;
+        if count > order.left || now > order.made + LATE {
+            return None;
+        }
         order.next += u64::from(count);
         order.left -= count;
         order.fruitful |= count > 0;

@@ -177,7 +177,7 @@ impl Mesh {
             return self.refuse(&request, reason, now);
         }
         if app.queue.is_empty() {
-            self.recall(&[key], Vec::new());
+            self.recall(&[key], Vec::new(), now);
         }
         let app = &mut self.apps[key.0 as usize];
         let waiter = app.queue.insert(&mut self.waiters, request, deadline);

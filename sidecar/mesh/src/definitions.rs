@@ -34,7 +34,7 @@ impl Mesh {
         }
         apps.sort_unstable();
         apps.dedup();
-        let own = self.recall(&apps, lost);
+        let own = self.recall(&apps, lost, now);
         self.recalls.before(update, own)
     }
 

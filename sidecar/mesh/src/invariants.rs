@@ -348,6 +348,8 @@ impl Mesh {
         for (key, session) in self.sessions.iter() {
             wanted.extend(session.lost_until.map(|at| (at, Timer::Session(key))));
         }
+        let recalls = self.recalls.deadlines();
+        wanted.extend(recalls.map(|(recall, at)| (at, Timer::Recall(recall))));
         let patience = self.limits.node_patience;
         let nodes = self.foreign.heard();
         wanted.extend(nodes.map(|(node, heard)| (heard + patience, Timer::Node(node))));

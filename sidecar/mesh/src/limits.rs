@@ -24,6 +24,9 @@ pub struct Limits {
     pub reserved: u32,
     /// How long the leases of a broken session wait for their worker to return.
     pub session_grace: Duration,
+    /// What a router did not give back by then it cannot use any more: leases ahead are
+    /// void before, on its own clock.
+    pub recall_patience: Duration,
     /// Another node that was not heard for so long has no requests.
     pub node_patience: Duration,
     /// First quarantine of a dyno; it doubles with each failure in a row.
@@ -44,6 +47,7 @@ impl Limits {
         asks_per_session: 65_536,
         reserved: 1_024,
         session_grace: Duration::from_secs(60),
+        recall_patience: Duration::from_secs(60),
         node_patience: Duration::from_secs(60),
         quarantine_first: Duration::from_secs(60),
         quarantine_longest: Duration::from_secs(600),
@@ -62,6 +66,7 @@ impl Default for Limits {
             asks_per_session: 65_536,
             reserved: 128,
             session_grace: Duration::from_millis(500),
+            recall_patience: Duration::from_secs(1),
             node_patience: Duration::from_millis(1_500),
             quarantine_first: Duration::from_millis(500),
             quarantine_longest: Duration::from_secs(5),

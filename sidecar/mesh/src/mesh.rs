@@ -246,7 +246,7 @@ impl Mesh {
                 self.give_back(dyno, now);
                 if quarantined {
                     // Nobody has to wait for that: another dyno is found.
-                    self.recall(&[app], Vec::new());
+                    self.recall(&[app], Vec::new(), now);
                     self.serve_queue(app, now);
                 }
             }
@@ -266,6 +266,7 @@ impl Mesh {
             match timer {
                 Timer::Waiter(waiter) => self.give_up(waiter, now),
                 Timer::Session(session) => self.close_session(session, now),
+                Timer::Recall(recall) => self.end_recall(recall),
                 Timer::Recovery => self.end_recovery(now),
                 Timer::Idle(app) => self.look_idle(app, now),
                 Timer::Busy(app) => self.look_busy(app, now),

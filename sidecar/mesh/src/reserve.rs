@@ -7,14 +7,16 @@
 //! look. One whose request is done may be *passed* on to the next without a word, and
 //! counts as a request then, whoever looks. When anything about the app changes, or somebody has to wait after all,
 //! what is reserved is *recalled*: routers give back what no request has
-//! yet, and say when they have.
+//! yet, and say when they have. One that hangs is not waited for for long: it cannot use
+//! them when it goes on.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    AppKey, AskId, DynoKey, Mesh, Output, Policy, SessionKey, Update, name,
+    AppKey, AskId, DynoKey, Mesh, Output, Policy, SessionKey, Time, Update, name,
     output::{Recall, Reserved},
     session::Entry,
+    timers::Timer,
 };
 
 /// A limit that is high enough for leases ahead: so many would have to come at once
@@ -47,6 +49,8 @@ pub(crate) struct Recalls {
 /// A recall under way.
 #[derive(Debug)]
 struct Open {
+    /// It is over then, whoever has not answered.
+    until: Time,
     /// Who has not answered yet.
     waiting: Vec<SessionKey>,
     apps: Arc<[Arc<str>]>,
@@ -75,6 +79,11 @@ impl Recalls {
         recall
     }
 
+    /// When each is over, whoever answers.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (RecallId, Time)> {
+        self.open.iter().map(|(recall, open)| (*recall, open.until))
+    }
+
     /// What has to be over before an update is in effect, beside this one.
     pub(crate) fn before(&self, update: &Update, own: Option<RecallId>) -> Vec<RecallId> {
         let concerns =
@@ -93,24 +102,15 @@ impl Recalls {
             return false;
         };
         open.waiting.retain(|who| *who != session);
-        let over = open.waiting.is_empty();
-        if over {
-            self.open.remove(&recall);
-        }
-        over
+        open.waiting.is_empty()
     }
 
     /// Which recalls are over when nobody waits for this session any more.
     fn left(&mut self, session: SessionKey) -> Vec<RecallId> {
-        let mut over = Vec::new();
-        self.open.retain(|recall, open| {
-            open.waiting.retain(|who| *who != session);
-            if open.waiting.is_empty() {
-                over.push(*recall);
-            }
-            !open.waiting.is_empty()
-        });
-        over
+        let all: Vec<_> = self.open.keys().copied().collect();
+        let over = all.into_iter();
+        over.filter(|recall| self.answered(session, *recall))
+            .collect()
     }
 }
 
@@ -267,7 +267,12 @@ impl Mesh {
     /// Wants back what is ahead of these apps, if anything is. When every
     /// router has answered or is gone, [`Output::Recalled`] says so. `lost` led to one
     /// of them before.
-    pub(crate) fn recall(&mut self, apps: &[AppKey], lost: Vec<Box<str>>) -> Option<RecallId> {
+    pub(crate) fn recall(
+        &mut self,
+        apps: &[AppKey],
+        lost: Vec<Box<str>>,
+        now: Time,
+    ) -> Option<RecallId> {
         let ahead = |app: &AppKey| self.apps.get(app.0 as usize).is_some_and(|a| a.ahead > 0);
         if !apps.iter().any(ahead) {
             return None;
@@ -282,11 +287,14 @@ impl Mesh {
         holders.sort_unstable();
         let names = apps.iter().filter_map(|app| self.apps.get(app.0 as usize));
         let names: Arc<[Arc<str>]> = names.map(|app| app.name.clone()).collect();
+        let until = now + self.limits.recall_patience;
         let recall = self.recalls.begin(Open {
+            until,
             waiting: holders.clone(),
             apps: names.clone(),
             lost,
         });
+        self.timers.set(until, Timer::Recall(recall));
         for session in holders {
             self.outputs.push_back(Output::Recall(Recall {
                 session,
@@ -300,14 +308,22 @@ impl Mesh {
     /// A router has given back what was recalled and not taken.
     pub fn recalled(&mut self, session: SessionKey, recall: RecallId) {
         if self.recalls.answered(session, recall) {
+            self.end_recall(recall);
+        }
+    }
+
+    pub(crate) fn end_recall(&mut self, recall: RecallId) {
+        if let Some(open) = self.recalls.open.remove(&recall) {
+            self.timers.unset(open.until, Timer::Recall(recall));
             self.outputs.push_back(Output::Recalled(recall));
         }
     }
 
     /// A session that is over has nothing to give back.
     pub(crate) fn recall_nothing(&mut self, session: SessionKey) {
-        let over = self.recalls.left(session);
-        self.outputs.extend(over.into_iter().map(Output::Recalled));
+        for recall in self.recalls.left(session) {
+            self.end_recall(recall);
+        }
     }
 
     /// A recall that not everybody has answered.

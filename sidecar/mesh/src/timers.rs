@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{AppKey, DynoKey, NodeId, SessionKey, Time, queue::WaiterKey};
+use crate::{AppKey, DynoKey, NodeId, RecallId, SessionKey, Time, queue::WaiterKey};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Quarantine(DynoKey),
     /// A broken session's worker did not come back.
     Session(SessionKey),
+    /// Whoever has not answered by now has nothing to give back.
+    Recall(RecallId),
     /// Another node was not heard for so long.
     Node(NodeId),
     /// Workers known from before had their time to report.
@@ -25,7 +27,7 @@ pub(crate) enum Timer {
 }
 
 /// Timers in order of time. Everything set is removed or fires: there is never
-/// more than one per waiter, dyno, session and node, and three per app.
+/// more than one per waiter, dyno, session, recall and node, and three per app.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(Time, Timer)>);
 

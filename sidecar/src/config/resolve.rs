@@ -278,6 +278,7 @@ fn limits(options: &Options) -> Limits {
             .unwrap_or(0),
         asks_per_session: count(options.max_asks_per_session),
         node_patience: Limits::default().node_patience,
+        recall_patience: Limits::default().recall_patience,
         session_grace: millis(options.session_grace_ms),
         quarantine_first: millis(options.quarantine_first_ms),
         quarantine_longest: millis(options.quarantine_longest_ms),

@@ -366,6 +366,18 @@ fn a_lease_of_the_link_before_is_not_passed_on() {
 }
 
 #[test]
+fn what_comes_late_is_of_no_use() {
+    let mut router = Router::new();
+    router.requests(20, 1);
+    let first = router.order().first;
+    router.reserved(first, &[0, 0], true, 502);
+    assert_eq!(router.cancelled(), [first, first + 1]);
+    router.reserved(first + 2, &[0], false, 502);
+    assert_eq!(router.cancelled(), [first + 2]);
+    assert_eq!(router.requests(1, 502), []);
+}
+
+#[test]
 fn one_that_is_in_use_no_more_is_not_told_of() {
     let mut router = Router::new();
     router.requests(20, 1);

@@ -41,7 +41,7 @@ impl<T: Clone> Session<T> {
         }
         let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
         if wanted > 0 {
-            self.reserve(name, wanted);
+            self.reserve(name, wanted, now);
         }
         let reserved = taken?;
         // In logs, each request has a lease of its own.
@@ -69,10 +69,10 @@ impl<T: Clone> Session<T> {
         Some(answer)
     }
 
-    fn reserve(&mut self, name: &Arc<str>, count: u32) {
+    fn reserve(&mut self, name: &Arc<str>, count: u32, now: Millis) {
         let first = self.last_ask + 1;
         self.last_ask += u64::from(count);
-        self.reserves.order(name, first, count);
+        self.reserves.order(name, first, count, now);
         let order = Kind::Reserve(Reserve {
             first,
             count,

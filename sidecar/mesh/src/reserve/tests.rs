@@ -243,6 +243,25 @@ fn a_change_is_in_effect_when_all_routers_have_answered() {
 }
 
 #[test]
+fn nobody_waits_long_for_a_router_that_hangs() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    reserve(&mut lab, 2);
+    let recall = change(&mut lab, "a", put("web.2"))[0].0;
+    lab.wait(999);
+    assert!(lab.mesh.is_recalling(recall));
+    lab.wait(1);
+    assert!(!lab.mesh.is_recalling(recall));
+    let said: Vec<_> = std::iter::from_fn(|| lab.mesh.poll_output()).collect();
+    assert_eq!(said, [Output::Recalled(recall)]);
+    // It answers late, and gives back what it has.
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.cancel(session, FIRST, now);
+    lab.mesh.recalled(session, recall);
+    assert_eq!(lab.mesh.poll_output(), None);
+    lab.mesh.check_invariants().unwrap();
+}
+
+#[test]
 fn whoever_loses_a_name_is_asked_too() {
     let mut lab = Lab::new(open(), &["web.1"]);
     lab.create("b", open(), &["web.9"]);

@@ -20,8 +20,8 @@ pub(crate) struct Lease {
 pub(crate) struct Ahead {
     /// By name.
     pub(crate) leases: BTreeMap<String, VecDeque<Lease>>,
-    /// Names for which something is on its way, by its first number.
-    pub(crate) orders: BTreeMap<AskId, String>,
+    /// Names for which something is on its way, and since when, by its first number.
+    pub(crate) orders: BTreeMap<AskId, (String, Time)>,
     /// Leases that requests took, and when, of which nobody was told.
     pub(crate) untold: VecDeque<(AskId, Time)>,
     /// What these leases are, and for which name.

@@ -38,7 +38,7 @@ pub(crate) struct Sidecar {
     pub(crate) mesh: Option<Mesh>,
     /// Survives a restart.
     disk: BTreeMap<Box<str>, AppSpec>,
-    sessions: BTreeMap<u64, SessionKey>,
+    pub(crate) sessions: BTreeMap<u64, SessionKey>,
     pub(crate) connections: BTreeMap<SessionKey, u64>,
     seed: u64,
 }

@@ -173,7 +173,9 @@ impl World {
         };
         let settled = |mesh: &mesh::Mesh| {
             let totals = mesh.totals();
-            totals.leases + totals.waiting == 0 && !mesh.is_recovering()
+            // What a dead worker had reserved is in no total.
+            let alive = totals.sessions == self.sidecar.sessions.len();
+            totals.leases + totals.waiting == 0 && alive && !mesh.is_recovering()
         };
         assert!(
             self.now < self.end + Duration::from_secs(200),

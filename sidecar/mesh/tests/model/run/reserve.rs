@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh::{AskId, Output, RecallId, SessionKey, Update};
+use mesh::{AskId, Output, RecallId, SessionKey, Time, Update};
 
 use super::Run;
 use crate::{reference::Reference, steps::NAMES};
@@ -17,6 +17,7 @@ pub(super) struct Ahead {
 
 #[derive(Default)]
 struct Open {
+    until: Time,
     waiting: BTreeSet<SessionKey>,
     /// Names of apps, and domains that led to one.
     apps: BTreeSet<Box<str>>,
@@ -24,6 +25,11 @@ struct Open {
 }
 
 impl Ahead {
+    /// When recalls are over, whoever answers.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Time> {
+        self.open.values().map(|open| open.until)
+    }
+
     /// Keeps what is about leases ahead; the rest is handed back.
     pub(super) fn sift(&mut self, output: Output) -> Option<Output> {
         match output {
@@ -112,6 +118,7 @@ impl Run {
         let begun = begun.pop_first();
         if let Some(recall) = begun {
             let open = Open {
+                until: self.model.now + self.model.limits.recall_patience,
                 waiting: told,
                 apps: names,
                 lost,
@@ -141,13 +148,14 @@ impl Run {
         all.map(|(recall, _)| *recall).collect()
     }
 
-    /// A recall is over when the last session has answered or is closed.
+    /// A recall is over when the last session has answered or is closed, or has hung for
+    /// too long.
     pub(super) fn check_recalls(&mut self) {
         let live = |key: &SessionKey| self.model.sessions.iter().any(|s| s.key == *key);
         let mut over = BTreeSet::new();
         self.ahead.open.retain(|recall, open| {
             open.waiting.retain(live);
-            let goes_on = !open.waiting.is_empty();
+            let goes_on = !open.waiting.is_empty() && self.model.now < open.until;
             assert_eq!(self.mesh.is_recalling(*recall), goes_on);
             if !goes_on {
                 over.insert(*recall);

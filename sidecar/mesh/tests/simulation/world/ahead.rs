@@ -16,6 +16,8 @@ use crate::{ahead::Lease, sidecar::Message};
 const KEEP: Duration = millis(60);
 const TELL_AFTER: Duration = millis(30);
 const TIDY: Duration = millis(5);
+/// As real ones do.
+const LATE: Duration = millis(500);
 
 /// Changes in their order, and which of them are in effect everywhere.
 #[derive(Default)]
@@ -101,11 +103,11 @@ impl World {
         let ours = &mut self.routers[router];
         ours.connection?;
         let lease = ours.ahead.take(name, self.now);
-        if orders && !ours.ahead.orders.values().any(|of| of == name) {
+        if orders && !ours.ahead.orders.values().any(|(of, _)| of == name) {
             let count = self.rng.random_range(1..8);
             let first = ours.numbers(count);
             let name = name.to_owned();
-            ours.ahead.orders.insert(first, name.clone());
+            ours.ahead.orders.insert(first, (name.clone(), self.now));
             self.send(router, Message::Reserve { first, count, name });
         }
         self.keep_tidy(router);
@@ -156,7 +158,14 @@ impl World {
     fn store(&mut self, router: usize, reserved: &Reserved) {
         let ahead = &mut self.routers[router].ahead;
         let name = ahead.orders.remove(&reserved.first);
-        let name = name.expect("somebody ordered it");
+        let (name, made) = name.expect("somebody ordered it");
+        if self.now > made + LATE {
+            // It stood still, and does not know what has changed since.
+            for (ask, _) in (reserved.first.0..).zip(&reserved.dynos) {
+                self.send(router, Message::Cancel(AskId(ask)));
+            }
+            return;
+        }
         let leases = ahead.leases.entry(name).or_default();
         for (ask, dyno) in (reserved.first.0..).zip(&reserved.dynos) {
             leases.push_back(Lease {
@@ -207,7 +216,7 @@ impl World {
     /// The worker is stopped for a moment, or waits for its disk.
     pub(super) fn freeze(&mut self, router: usize) {
         let long = self.chance(30.0);
-        let span = self.rng.random_range(1..if long { 1_000 } else { 30 });
+        let span = self.rng.random_range(1..if long { 2_000 } else { 30 });
         let ours = &mut self.routers[router];
         if ours.connection.is_none() || ours.frozen.is_some() {
             return;
