@@ -91,11 +91,10 @@ impl Learner {
                 listing: Some(listing),
                 ..
             } if !own && listing.read >= join.place => return self.learn(listing, me),
-            Kind::Found { after } if own => {
-                if join.last_word <= *after {
-                    return self.found(me, address);
-                }
+            Kind::Found { after } if own && join.last_word <= *after => {
+                return self.found(me, address);
             }
+            Kind::Found { .. } if own => {}
             Kind::Tick { .. } if own => join.ticks += 1,
             _ if !own && is_by_member(&entry.kind) => {
                 (join.last_word, join.quiet_since, join.ticks) = (place, now, 0);
