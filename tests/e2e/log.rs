@@ -1,5 +1,6 @@
 //! Several sidecars that share one route log over a real RabbitMQ.
 
+mod addresses;
 mod basics;
 mod faults;
 mod hand;

@@ -28,6 +28,8 @@ pub struct Dyno {
     pub stats: Stats,
     /// Counts the releases of `/hold`.
     releases: watch::Sender<u64>,
+    /// It takes no more connections.
+    left: watch::Sender<bool>,
 }
 
 impl Dyno {
@@ -40,6 +42,7 @@ impl Dyno {
             app,
             stats: Stats::new(limit),
             releases: watch::Sender::new(0),
+            left: watch::Sender::new(false),
         }
     }
 
@@ -48,6 +51,18 @@ impl Dyno {
         let mut releases = self.releases.subscribe();
         // Fails only when the sender, which is ours, is gone.
         let _ = releases.changed().await;
+    }
+
+    /// Returns when somebody has said [`Dyno::leave`].
+    async fn has_left(&self) {
+        // Fails only when the sender, which is ours, is gone.
+        let _ = self.left.subscribe().wait_for(|left| *left).await;
+    }
+
+    /// Gives its address free, for another process, and goes on to serve the
+    /// connections that it has.
+    pub fn leave(&self) {
+        self.left.send_replace(true);
     }
 
     /// Lets every request that is held right now go on.

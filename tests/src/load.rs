@@ -43,6 +43,9 @@ pub struct Options {
     pub seed: u64,
     /// How long a request may take.
     pub timeout: Duration,
+    /// Answers are wanted from dynos whose names begin like this, from others they
+    /// count as strange.
+    pub dynos: Option<String>,
 }
 
 impl Options {
@@ -60,6 +63,7 @@ impl Options {
             abort_within: None,
             seed: 1,
             timeout: Duration::from_secs(30),
+            dynos: None,
         }
     }
 }

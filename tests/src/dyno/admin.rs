@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Dyno;
 use crate::wire::{Head, Wire};
 
-/// `GET /stats`, `POST /reset`, `POST /release`; each answers with the figures.
+/// `GET /stats`, `POST /reset`, `POST /release`, `POST /leave`; each answers with the figures.
 pub async fn serve(dyno: Arc<Dyno>, listener: TcpListener) -> io::Result<()> {
     loop {
         let (io, _) = listener.accept().await?;
@@ -26,6 +26,7 @@ async fn connection(dyno: Arc<Dyno>, io: TcpStream) -> io::Result<()> {
         ("GET", "/stats") => {}
         ("POST", "/reset") => dyno.stats.reset(),
         ("POST", "/release") => dyno.release(),
+        ("POST", "/leave") => dyno.leave(),
         _ => status = "404 Not Found",
     }
     let body = serde_json::to_string(&dyno.stats.figures())?;

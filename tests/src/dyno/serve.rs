@@ -7,8 +7,17 @@ use crate::wire::{Head, Wire};
 
 /// Serves HTTP/1.1 until the process ends.
 pub async fn http1(dyno: Arc<Dyno>, listener: Listener) -> io::Result<()> {
+    tokio::select! {
+        accepted = accept(&dyno, &listener) => return accepted,
+        () = dyno.has_left() => drop(listener),
+    }
+    dyno.stats.leave();
+    std::future::pending().await
+}
+
+async fn accept(dyno: &Arc<Dyno>, listener: &Listener) -> io::Result<()> {
     loop {
-        match &listener {
+        match listener {
             Listener::Tcp(listener) => {
                 let (io, _) = listener.accept().await?;
                 io.set_nodelay(true)?;

@@ -29,6 +29,8 @@ pub struct Figures {
     pub double_bookings: u64,
     /// Requests with an `X-Test-Id`, as they began.
     pub seen: Vec<Seen>,
+    /// Its address is free.
+    pub left: bool,
 }
 
 /// A request that named itself.
@@ -78,8 +80,13 @@ impl Stats {
         *figures = Figures {
             now: figures.now,
             max: figures.now,
+            left: figures.left,
             ..Figures::default()
         };
+    }
+
+    pub(super) fn leave(&self) {
+        self.lock().left = true;
     }
 
     /// A request's head was read.

@@ -106,6 +106,13 @@ impl Dyno {
         self.ask("POST", "/release").await;
     }
 
+    /// Makes it give its address free; it goes on with the connections that it has.
+    pub async fn leave(&self) {
+        self.ask("POST", "/leave").await;
+        let what = format!("{} has left {}", self.name, self.address);
+        wait::until(&what, async || self.figures().await.left).await;
+    }
+
     /// Waits until so many requests are in progress.
     pub async fn until_now(&self, requests: u32) {
         let what = format!("{}: {requests} requests in progress", self.name);

@@ -66,7 +66,7 @@ async fn ask(
     tally: &mut Tally,
 ) -> io::Result<u16> {
     if let Some(wire) = kept {
-        match exchange(wire, request).await? {
+        match exchange(shared, wire, request, tally).await? {
             Some((status, true)) => return Ok(status),
             Some((status, false)) => {
                 *kept = None;
@@ -83,7 +83,7 @@ async fn ask(
     let io = TcpStream::connect(shared.options.address).await?;
     io.set_nodelay(true)?;
     let wire = kept.insert(Wire::new(io));
-    let (status, keep) = exchange(wire, request)
+    let (status, keep) = exchange(shared, wire, request, tally)
         .await?
         .ok_or(io::ErrorKind::UnexpectedEof)?;
     if !keep {
@@ -94,7 +94,12 @@ async fn ask(
 
 /// Asks and reads the whole answer. `None`: the connection was closed before the
 /// first byte of one. With the status: whether the connection may be used again.
-async fn exchange(wire: &mut Wire<TcpStream>, request: &str) -> io::Result<Option<(u16, bool)>> {
+async fn exchange(
+    shared: &Shared,
+    wire: &mut Wire<TcpStream>,
+    request: &str,
+    tally: &mut Tally,
+) -> io::Result<Option<(u16, bool)>> {
     let closed = |error: &io::Error| {
         matches!(
             error.kind(),
@@ -111,6 +116,11 @@ async fn exchange(wire: &mut Wire<TcpStream>, request: &str) -> io::Result<Optio
     };
     let Some(head) = head else { return Ok(None) };
     let (status, mut body, keep) = glance(&head);
+    if let Some(wanted) = &shared.options.dynos
+        && let Some(stranger) = stranger(&head, status, wanted)
+    {
+        tally.strange(stranger);
+    }
     while body.next(wire).await?.is_some() {}
     Ok(Some((status, keep)))
 }
@@ -141,6 +151,20 @@ fn glance(head: &[u8]) -> (u16, Body, bool) {
         }
     }
     (status, body, keep && body != Body::ToEnd)
+}
+
+/// Which dyno has answered, if it is not one of those that are wanted. What has no
+/// dyno's name is the mesh's own answer, unless it says that all is well.
+fn stranger(head: &[u8], status: u16, wanted: &str) -> Option<String> {
+    let mut lines = memchr::memchr_iter(b'\n', head).map(|end| &head[end + 1..]);
+    match lines.find_map(|line| value(line, b"x-dyno:")) {
+        Some(name) if name.starts_with(wanted.as_bytes()) => None,
+        Some(name) => {
+            let name = name.split(|byte| *byte == b'\r').next();
+            Some(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
+        }
+        None => (status == 200).then(|| "nobody".to_owned()),
+    }
 }
 
 /// The value, up to the end of the head, if the line has this name.

@@ -19,6 +19,8 @@ pub struct Report {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that got no answer, and why.
     pub errors: BTreeMap<String, u64>,
+    /// Answers of dynos that should not have been asked, by name.
+    pub strangers: BTreeMap<String, u64>,
     /// Requests that the client gave up on purpose.
     pub aborted: u64,
     /// Idle connections that the server had closed; the request went out again.
@@ -56,6 +58,7 @@ impl Report {
 pub(super) struct Tally {
     statuses: BTreeMap<u16, u64>,
     errors: BTreeMap<String, u64>,
+    strangers: BTreeMap<String, u64>,
     times: Histogram<u64>,
     pub(super) aborted: u64,
     pub(super) stale: u64,
@@ -66,6 +69,7 @@ impl Default for Tally {
         Self {
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             times: Histogram::new_with_max(LONGEST, 3).expect("these bounds are valid"),
             aborted: 0,
             stale: 0,
@@ -84,12 +88,19 @@ impl Tally {
         *self.errors.entry(why.to_owned()).or_default() += 1;
     }
 
+    pub(super) fn strange(&mut self, dyno: String) {
+        *self.strangers.entry(dyno).or_default() += 1;
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
         }
         for (why, count) in &other.errors {
             *self.errors.entry(why.clone()).or_default() += count;
+        }
+        for (dyno, count) in &other.strangers {
+            *self.strangers.entry(dyno.clone()).or_default() += count;
         }
         self.times
             .add(&other.times)
@@ -112,6 +123,7 @@ impl Tally {
             max: self.times.max(),
             statuses: self.statuses,
             errors: self.errors,
+            strangers: self.strangers,
             aborted: self.aborted,
             stale: self.stale,
         }
