@@ -40,6 +40,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
+    /// Changes: where the route log is away, have them queued and made when it is back
+    #[arg(long, global = true)]
+    pub(crate) queue: bool,
+
     #[command(flatten)]
     pub(crate) connection: Connection,
 

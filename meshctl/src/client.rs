@@ -12,7 +12,7 @@ use dynomesh_proto::{
         ListAppsResponse, Status, WatchRequest, control_client::ControlClient,
     },
 };
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use tonic::{Code, Response, Streaming, transport::Channel};
 
 use crate::{args::Connection, failure::Failure};
@@ -24,6 +24,8 @@ pub(crate) use pages::Pages;
 pub(crate) struct Client {
     rpc: ControlClient<Channel>,
     timeout: Duration,
+    /// Changes may be queued.
+    queue: bool,
 }
 
 impl Client {
@@ -34,7 +36,16 @@ impl Client {
         let rpc = ControlClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
-        Ok(Self { rpc, timeout })
+        Ok(Self {
+            rpc,
+            timeout,
+            queue: false,
+        })
+    }
+
+    /// The same, whose changes may be queued.
+    pub(crate) fn queueing(self, queue: bool) -> Self {
+        Self { queue, ..self }
     }
 
     /// The longest that an answer may take.
@@ -44,15 +55,17 @@ impl Client {
 
     pub(crate) async fn apply(&self, change: Change) -> Result<Applied, Failure> {
         let app = change.app.clone();
-        self.answer(self.rpc.clone().apply(change))
-            .await
-            .map_err(|failure| match failure {
-                // The answer is lost, not necessarily the change.
-                Failure::Unreachable(text) => Failure::Unreachable(format!(
-                    "{text}; whether the change was made, `meshctl app show {app}` tells"
-                )),
-                other => other,
-            })
+        let applied = match self.queue {
+            true => within(self.timeout, self.apply_or_queue(change)).await,
+            false => self.answer(self.rpc.clone().apply(change)).await,
+        };
+        applied.map_err(|failure| match failure {
+            // The answer is lost, not necessarily the change.
+            Failure::Unreachable(text) => Failure::Unreachable(format!(
+                "{text}; whether the change was made, `meshctl app show {app}` tells"
+            )),
+            other => other,
+        })
     }
 
     /// Many changes on one stream. There may be no first answer before the
@@ -61,10 +74,29 @@ impl Client {
         &self,
         changes: impl Stream<Item = Change> + Send + 'static,
     ) -> Result<Streaming<Applied>, Failure> {
-        let response = self.rpc.clone().apply_many(changes).await;
+        let mut rpc = self.rpc.clone();
+        let response = match self.queue {
+            true => rpc.queue(changes).await,
+            false => rpc.apply_many(changes).await,
+        };
         response
             .map(Response::into_inner)
             .map_err(|status| Failure::from_status(&status))
+    }
+
+    async fn apply_or_queue(&self, change: Change) -> Result<Applied, Failure> {
+        let mut results = self.apply_many(stream::iter([change])).await?;
+        let applied = results.message().await;
+        let applied = applied.map_err(|status| Failure::from_status(&status))?;
+        let applied = applied
+            .ok_or_else(|| Failure::Unreachable("the sidecar ended without an answer".into()))?;
+        match &applied.error {
+            None => Ok(applied),
+            Some(error) => {
+                let status = tonic::Status::new(Code::from(error.code), &*error.message);
+                Err(Failure::from_status(&status))
+            }
+        }
     }
 
     pub(crate) async fn app(&self, name: &str) -> Result<AppStatus, Failure> {

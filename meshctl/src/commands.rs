@@ -26,8 +26,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    async fn open(connection: &Connection, out: Output) -> Result<Self, Failure> {
-        let client = Client::connect(connection).await?;
+    async fn open(connection: &Connection, queue: bool, out: Output) -> Result<Self, Failure> {
+        let client = Client::connect(connection).await?.queueing(queue);
         Ok(Self { client, out })
     }
 }
@@ -36,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let Cli {
         connection,
         json,
+        queue,
         command,
     } = cli;
     let out = Output::new(json);
@@ -43,11 +44,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match &command {
         Command::Completion(args) => return completion::run(args, out),
         Command::Status(args) => return status::run(args, &connection, out).await,
-        Command::Apply(args) => return apply::run(args, &connection, out).await,
+        Command::Apply(args) => return apply::run(args, &connection, queue, out).await,
         Command::App(args) => app::check(args)?,
         _ => {}
     }
-    let context = Context::open(&connection, out).await?;
+    let context = Context::open(&connection, queue, out).await?;
     match command {
         Command::App(args) => app::run(args, &context).await,
         Command::Domain(args) => domain::run(args, &context).await,

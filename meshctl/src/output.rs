@@ -65,6 +65,12 @@ impl Output {
             return self.object(applied);
         }
         let what = plain(what);
+        if !applied.queued.is_empty() {
+            let id = plain(&applied.queued);
+            return self.text(&format!(
+                "queued until the route log is back, as {id}; then: {what}"
+            ));
+        }
         match applied.version {
             0 => self.text(&what),
             version => self.text(&format!("{what} (version {version})")),

@@ -10,6 +10,7 @@ mod change;
 mod event;
 mod load;
 mod log;
+mod queued;
 mod report;
 mod settings;
 mod snapshot;
@@ -20,6 +21,7 @@ pub use change::{change_from_core, change_from_proto};
 pub use event::event;
 pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
+pub use queued::{queued_from_bytes, queued_to_bytes};
 pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_to_bytes,
     table_from_bytes,

@@ -36,7 +36,7 @@ pub use clock::Clock;
 pub use load::LoadView;
 pub use log::{
     Entry, EntryKind, Frozen, LogView, Matter, OutcomeSender, Position, Proposal, Proposals,
-    Report, Said, Seen, Standing, Sync, Wanted, What, Word,
+    QueueView, Report, Said, Seen, Standing, Sync, Wanted, What, Word, digest, key_of_id,
 };
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;

@@ -1,7 +1,7 @@
 //! The disk copy: what must survive the process, in one file.
 //!
 //! **What.** Apps as configured, by name; with a log that makes them, how far they
-//! are along it; the workers that were connected; the node's identity. Who holds which lease is not here: the workers know it and
+//! are along it, and the changes that it is to get; the workers that were connected; the node's identity. Who holds which lease is not here: the workers know it and
 //! say it when they come back.
 //!
 //! **How.** A redb file. Each commit is one transaction, durable when it
@@ -16,6 +16,7 @@ mod load;
 mod lock;
 mod open;
 mod position;
+mod queue;
 mod schema;
 mod worker;
 mod write;
@@ -25,5 +26,6 @@ pub use frozen::Frozen;
 pub use load::Loaded;
 pub use open::Store;
 pub use position::{Position, SEEN, Seen};
+pub use queue::Queued;
 pub use worker::WorkerProcess;
 pub use write::Write;

@@ -5,6 +5,7 @@ mod basics;
 mod faults;
 mod hand;
 mod load;
+mod queue;
 mod secure;
 mod tables;
 

@@ -23,10 +23,15 @@ use input::Input;
 use report::Report;
 use send::{Note, Sent, WINDOW, outgoing};
 
-pub(super) async fn run(args: &Apply, connection: &Connection, out: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: &Apply,
+    connection: &Connection,
+    queue: bool,
+    out: Output,
+) -> Result<(), Failure> {
     let mut input = Input::open(&args.file)?;
     input.validate()?;
-    let client = Client::connect(connection).await?;
+    let client = Client::connect(connection).await?.queueing(queue);
     let timeout = client.timeout();
 
     let window = Arc::new(Semaphore::new(WINDOW));

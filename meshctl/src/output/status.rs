@@ -55,6 +55,13 @@ fn log_facts(log: &LogStatus) -> Vec<(&'static str, String)> {
         log.applied, log.refused, log.duplicates, log.skipped, log.under_way
     );
     facts.push(("entries", entries));
+    if (log.queued, log.queued_made, log.queued_dropped) != (0, 0, 0) {
+        let queued = format!(
+            "{} waiting, {} made, {} dropped",
+            log.queued, log.queued_made, log.queued_dropped
+        );
+        facts.push(("queued", queued));
+    }
     facts
 }
 

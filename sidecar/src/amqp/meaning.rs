@@ -1,10 +1,8 @@
 //! What a message of the log means. Pure.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::{
     convert::{Form, said_from_bytes},
-    driver::Said,
+    driver::{Said, digest, key_of_id},
 };
 
 /// The AMQP type of every entry; its end counts incompatible forms.
@@ -95,19 +93,8 @@ impl Message<'_> {
 pub(super) fn change_key(change_id: &str, log: u128, offset: u64) -> u128 {
     match change_id {
         "" => digest(&[b"place", &log.to_be_bytes(), &offset.to_be_bytes()]),
-        id => digest(&[b"id", id.as_bytes()]),
+        id => key_of_id(id),
     }
-}
-
-fn digest(parts: &[&[u8]]) -> u128 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let hash = hash.finalize();
-    let half = hash.iter().take(16);
-    half.fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]

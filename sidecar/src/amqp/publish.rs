@@ -173,13 +173,24 @@ impl Publisher {
             return None;
         }
         let wanted = proposal.change.clone();
-        if self.driver.recognise(&mut proposal.change) && wanted.base_version.is_none() {
+        // One that has an id comes under that alone.
+        if proposal.id.is_none()
+            && self.driver.recognise(&mut proposal.change)
+            && wanted.base_version.is_none()
+        {
             let change = std::mem::replace(&mut proposal.change, wanted);
             let tries = tries + 1;
             let reply = self.retries.guard(Again { proposal, tries });
-            proposal = Proposal { change, reply };
+            proposal = Proposal {
+                change,
+                reply,
+                id: None,
+                queue: None,
+            };
         }
-        let change_id: Box<str> = format!("{:032x}", rand::random::<u128>()).into();
+        let change_id = proposal.id.take();
+        let change_id =
+            change_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()).into());
         let key = change_key(&change_id, 0, 0);
         let said = Said {
             log,

@@ -70,7 +70,7 @@ async fn keep(common: &Common, publisher: &mut Publisher, proposals: &mut Propos
             sync: Sync::Away,
             problem: problem.to_string().into(),
         });
-        proposals.turn_away();
+        proposals.turn_away(common.driver.changes()).await;
         common.driver.tell_here();
         if common.was_in_sync.take() {
             backoff.reset();

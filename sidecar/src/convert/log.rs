@@ -126,5 +126,8 @@ pub fn log_status(view: LogView) -> v1::LogStatus {
         duplicates: view.duplicates,
         skipped: view.skipped,
         under_way: u32::try_from(view.under_way).unwrap_or(u32::MAX),
+        queued: u32::try_from(view.queue.waiting).unwrap_or(u32::MAX),
+        queued_made: view.queue.made,
+        queued_dropped: view.queue.dropped,
     }
 }

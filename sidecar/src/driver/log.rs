@@ -3,21 +3,27 @@
 //! Without one, changes go straight to the writer. With one they are *proposed*:
 //! whoever serves the log (the module `amqp`) publishes them, and hands all that
 //! the log says, in its order, to the writer as an [`Entry`]. A proposal is
-//! answered when its own entry has been seen to.
+//! answered when its own entry has been seen to. While that is not possible it may be
+//! [queued](queue).
 mod admission;
 mod consensus;
+mod key;
 mod proposal;
+mod queue;
 mod report;
 mod reporting;
 mod standing;
 
 pub use crate::store::{Frozen, Position, Seen};
+pub use key::{digest, key_of_id};
 pub use proposal::{OutcomeSender, Proposal, Proposals, Wanted};
+pub use queue::QueueView;
 pub use report::{Matter, Report, Word};
 pub use standing::{LogView, Standing, Sync};
 
 pub(super) use consensus::Consensus;
 pub(super) use proposal::Way;
+pub(super) use queue::{MOST as MOST_QUEUED, MOST_BYTES as MOST_QUEUED_BYTES};
 pub(super) use standing::{Counts, Stand};
 
 use mesh::{AppSpec, Change};

@@ -339,6 +339,7 @@ fn replay(commits: Vec<Vec<Write>>) -> HashMap<String, AppSpec> {
             Write::App(mesh::Update::Remove(name)) => {
                 apps.remove(&*name);
             }
+            Write::Queue(_) | Write::Unqueue(_) => {}
             Write::Worker(..) | Write::Log(_) | Write::ForgetSeen | Write::Seen { .. } => {}
         }
     }

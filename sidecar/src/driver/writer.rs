@@ -13,7 +13,10 @@ use std::{
 
 use mesh::{ChangeError, WorkerId};
 
-use super::Driver;
+use super::{
+    Driver,
+    log::{MOST_QUEUED, MOST_QUEUED_BYTES},
+};
 use crate::{
     panics,
     store::{Frozen, Store, StoreError, WorkerProcess, Write},
@@ -27,6 +30,7 @@ mod batch;
 mod entry;
 mod history;
 mod inbox;
+mod queue;
 mod report;
 
 /// The disk, as the writer needs it.
@@ -71,6 +75,8 @@ pub struct Applied {
     pub app: Box<str>,
     /// Its version now; 0: it is deleted.
     pub version: u64,
+    /// It is not made, but queued, and will have this id in the log.
+    pub queued: Option<Box<str>>,
 }
 
 /// Why a change was not made.
@@ -85,9 +91,15 @@ pub enum ApplyError {
     /// There is a log, and it takes no changes now.
     #[error(
         "nothing was changed: the route log takes no changes ({0}); known routes are still \
-         served, try again when `meshctl status` says \"in sync\""
+         served, try again when `meshctl status` says \"in sync\", or have it queued (`--queue`)"
     )]
     Away(Arc<str>),
+    /// No more can be queued.
+    #[error(
+        "nothing was changed, and nothing queued: {MOST_QUEUED} changes may be, of {MOST_QUEUED_BYTES} \
+         bytes together; try again when `meshctl status` says \"in sync\""
+    )]
+    QueueFull,
     /// It was published, maybe, and its echo did not come.
     #[error(
         "whether the change was made is not known: the broker did not confirm it in time; look at \
@@ -187,9 +199,13 @@ impl<J: Journal> Writer<J> {
         let mut batch = Batch::new(self.driver.clone());
         let mut stop = false;
         let mut freezes = Vec::new();
+        let mut queue = Vec::new();
+        let mut unqueue = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 ChangeJob::Freeze(reply) => freezes.push(reply),
+                ChangeJob::Queue(job) => queue.push(job),
+                ChangeJob::Unqueue(job) => unqueue.push(job),
                 ChangeJob::Change(change, reply) => batch.change(change, reply),
                 ChangeJob::Entry(entry) => {
                     if entry.loses(&self.driver) {
@@ -205,6 +221,8 @@ impl<J: Journal> Writer<J> {
             }
         }
         self.write(batch);
+        self.unqueue(unqueue);
+        self.queue(queue);
         for reply in freezes {
             let frozen = self.journal.freeze();
             // An error means that nobody waits for it any more.

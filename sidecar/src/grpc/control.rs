@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     list::list,
-    many::apply_many,
+    many::{Mode, apply_many},
     router::Identity,
     status::{apply_error, malformed},
     watch::watch,
@@ -37,6 +37,7 @@ impl ControlService {
 #[tonic::async_trait]
 impl Control for ControlService {
     type ApplyManyStream = Replies<Applied>;
+    type QueueStream = Replies<Applied>;
     type WatchStream = Replies<Event>;
 
     async fn apply(&self, request: Request<Change>) -> Result<Response<Applied>, Status> {
@@ -53,6 +54,7 @@ impl Control for ControlService {
             app,
             version,
             error: None,
+            queued: String::new(),
         }))
     }
 
@@ -63,6 +65,18 @@ impl Control for ControlService {
         Ok(Response::new(apply_many(
             self.driver.clone(),
             request.into_inner(),
+            Mode::Apply,
+        )))
+    }
+
+    async fn queue(
+        &self,
+        request: Request<Streaming<Change>>,
+    ) -> Result<Response<Replies<Applied>>, Status> {
+        Ok(Response::new(apply_many(
+            self.driver.clone(),
+            request.into_inner(),
+            Mode::Queue,
         )))
     }
 

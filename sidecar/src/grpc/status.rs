@@ -36,7 +36,9 @@ pub(super) fn apply_error(error: &ApplyError) -> Status {
         ApplyError::Refused(ChangeError::NotFound(_)) => Code::NotFound,
         ApplyError::Refused(ChangeError::AlreadyExists(_)) => Code::AlreadyExists,
         ApplyError::Refused(ChangeError::Conflict { .. }) => Code::Aborted,
-        ApplyError::Refused(ChangeError::Exhausted(_)) => Code::ResourceExhausted,
+        ApplyError::Refused(ChangeError::Exhausted(_)) | ApplyError::QueueFull => {
+            Code::ResourceExhausted
+        }
         ApplyError::Disk(_) | ApplyError::Away(_) | ApplyError::InDoubt | ApplyError::Stopping => {
             Code::Unavailable
         }

@@ -33,7 +33,7 @@ pub(super) fn start(
         runtime.block_on(async {
             let load = amqp::share_load(&options, &driver, NodeId(node_id));
             let log = amqp::serve(options.clone(), driver.clone(), proposals, position);
-            tokio::join!(load, log)
+            tokio::join!(load, log, driver.send_queued())
         });
         drop(stop);
     };

@@ -67,10 +67,17 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
 
     let (changes, inbox, proposals) = match &config.broker {
         Some(_) => {
-            let (changes, inbox, proposals) = Changes::by_log(loaded.position);
+            let (changes, inbox, proposals) = Changes::by_log(loaded.position, loaded.queued);
             (changes, inbox, Some(proposals))
         }
         None => {
+            if !loaded.queued.is_empty() {
+                let queued = loaded.queued.len();
+                tracing::warn!(
+                    queued,
+                    "changes are queued for a route log, and there is no broker-url"
+                );
+            }
             let (changes, inbox) = Changes::new();
             (changes, inbox, None)
         }

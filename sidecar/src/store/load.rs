@@ -6,10 +6,10 @@ use mesh::{AppSpec, WorkerId};
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 
 use super::{
-    Position, Seen, Store, StoreError, WorkerProcess, app,
-    schema::{APPS, KEY_LOG, KEY_NODE, LOG, META, SEEN, WORKERS},
+    Position, Queued, Seen, Store, StoreError, WorkerProcess, app,
+    schema::{APPS, KEY_LOG, KEY_NODE, LOG, META, QUEUE, SEEN, WORKERS},
 };
-use crate::panics;
+use crate::{convert::queued_from_bytes, panics};
 
 /// What was on disk, without the apps.
 #[derive(Debug)]
@@ -24,11 +24,14 @@ pub struct Loaded {
     pub position: Option<Position>,
     /// The changes of it that were seen to.
     pub seen: Seen,
+    /// Changes that it is to get, in their order.
+    pub queued: Vec<Queued>,
 }
 
 pub(super) enum Unreadable {
     Disk(redb::Error),
     App(String, String),
+    Queued(u64, String),
 }
 
 impl<E: Into<redb::Error>> From<E> for Unreadable {
@@ -42,6 +45,9 @@ impl Unreadable {
         match self {
             Self::Disk(error) => StoreError::corrupt(path, error),
             Self::App(name, why) => StoreError::corrupt(path, format!("app \"{name}\": {why}")),
+            Self::Queued(number, why) => {
+                StoreError::corrupt(path, format!("queued change {number}: {why}"))
+            }
         }
     }
 }
@@ -75,13 +81,36 @@ fn read(database: &Database, each: impl FnMut(AppSpec)) -> Result<Loaded, Unread
         .get(KEY_NODE)?
         .map_or(0, |node| node.value());
     let (position, seen) = read_log(&transaction)?;
+    let queued = read_queue(&transaction)?;
     Ok(Loaded {
         node,
         apps,
         workers,
         position,
         seen,
+        queued,
     })
+}
+
+fn read_queue(transaction: &ReadTransaction) -> Result<Vec<Queued>, Unreadable> {
+    let queue = match transaction.open_table(QUEUE) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        queue => queue?,
+    };
+    let mut all = Vec::new();
+    for entry in queue.iter()? {
+        let (number, bytes) = entry?;
+        let (number, bytes) = (number.value(), bytes.value());
+        let read = queued_from_bytes(bytes);
+        let (id, change) = read.map_err(|why| Unreadable::Queued(number, why.to_string()))?;
+        all.push(Queued {
+            number,
+            id,
+            size: bytes.len(),
+            change,
+        });
+    }
+    Ok(all)
 }
 
 /// The apps, and how far along a log they are.

@@ -20,6 +20,8 @@ pub(super) const LOG: TableDefinition<'_, &str, (u128, u64, u128, u64)> =
     TableDefinition::new("log");
 /// By place: changes that were seen to.
 pub(super) const SEEN: TableDefinition<'_, u64, u128> = TableDefinition::new("seen");
+/// By number: the protobuf message `mesh.v1.LogEntry` of a change that is queued.
+pub(super) const QUEUE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("queue");
 
 /// The form of this file.
 pub(super) const KEY_VERSION: &str = "schema";

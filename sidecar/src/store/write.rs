@@ -4,9 +4,10 @@ use mesh::{Update, WorkerId};
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    Position, Store, StoreError, WorkerProcess, app,
-    schema::{ALONE, APPS, KEY_LOG, KEY_VERSION, LOG, META, SEEN, VERSION, WORKERS},
+    Position, Queued, Store, StoreError, WorkerProcess, app,
+    schema::{ALONE, APPS, KEY_LOG, KEY_VERSION, LOG, META, QUEUE, SEEN, VERSION, WORKERS},
 };
+use crate::convert::queued_to_bytes;
 
 /// One thing to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub enum Write {
         /// The place of the next one.
         next: u64,
     },
+    /// A change is queued.
+    Queue(Queued),
+    /// The one of this number is not, any more.
+    Unqueue(u64),
 }
 
 /// Where something is written.
@@ -43,6 +48,8 @@ pub enum Place {
     Seen(u64),
     /// All of these places.
     AllSeen,
+    /// That place in the queue.
+    Queue(u64),
 }
 
 impl Write {
@@ -54,6 +61,7 @@ impl Write {
             Self::Log(_) => Place::Log,
             Self::ForgetSeen => Place::AllSeen,
             Self::Seen { slot, .. } => Place::Seen(*slot),
+            Self::Queue(Queued { number, .. }) | Self::Unqueue(number) => Place::Queue(*number),
         }
     }
 }
@@ -82,6 +90,7 @@ impl Store {
             .map_err(|error| failed(error.into()))?;
         fill(&transaction, writes).map_err(failed)?;
         fill_log(&transaction, writes).map_err(failed)?;
+        fill_queue(&transaction, writes).map_err(failed)?;
         transaction.commit().map_err(|error| failed(error.into()))
     }
 }
@@ -103,7 +112,31 @@ fn fill(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Er
             Write::Worker(worker, None) => {
                 workers.remove(worker.0)?;
             }
-            Write::Log(_) | Write::ForgetSeen | Write::Seen { .. } => {}
+            Write::Queue(_)
+            | Write::Unqueue(_)
+            | Write::Log(_)
+            | Write::ForgetSeen
+            | Write::Seen { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn fill_queue(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
+    for write in writes {
+        match write {
+            Write::Queue(Queued {
+                number, id, change, ..
+            }) => {
+                let bytes = queued_to_bytes(id, change);
+                transaction
+                    .open_table(QUEUE)?
+                    .insert(*number, bytes.as_slice())?;
+            }
+            Write::Unqueue(number) => {
+                transaction.open_table(QUEUE)?.remove(*number)?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -133,7 +166,7 @@ fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb
                 seen.insert(*slot, *id)?;
                 next = Some(*after);
             }
-            Write::App(_) | Write::Worker(..) => {}
+            Write::App(_) | Write::Worker(..) | Write::Queue(_) | Write::Unqueue(_) => {}
         }
     }
     drop(seen);

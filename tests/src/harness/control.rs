@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use dynomesh_proto::v1::{
-    AppStatus, Change, CreateApp, Dyno, DynoState, Event, GetAppRequest, GetStatusRequest,
+    AppStatus, Applied, Change, CreateApp, Dyno, DynoState, Event, GetAppRequest, GetStatusRequest,
     Operation, PutDyno, SetDynoState, Settings, Status as MeshStatus, WatchRequest,
     control_client::ControlClient, event, operation::Kind,
 };
@@ -35,6 +35,18 @@ impl Control {
     pub async fn apply_change(&self, change: Change) -> Result<u64, Status> {
         let applied = self.client.clone().apply(change).await?;
         Ok(applied.into_inner().version)
+    }
+
+    /// Makes these changes, or has them queued.
+    pub async fn queue(&self, changes: Vec<Change>) -> Vec<Applied> {
+        let stream = futures_util::stream::iter(changes);
+        let results = self.client.clone().queue(stream).await;
+        let mut results = results.expect("the sidecar is there").into_inner();
+        let mut all = Vec::new();
+        while let Some(applied) = results.message().await.expect("the sidecar goes on") {
+            all.push(applied);
+        }
+        all
     }
 
     /// Makes a change of one app, or says why not.

@@ -27,7 +27,7 @@ async fn attempt(args: &Set, context: &Context) -> Result<(Applied, String), Fai
         let applied = Applied {
             app: app.name,
             version: app.version,
-            error: None,
+            ..Applied::default()
         };
         return Ok((applied, format!("app {name} has these settings already")));
     }

@@ -27,6 +27,7 @@ pub(super) struct Report {
     progress: Progress,
     shown: Option<Instant>,
     applied: usize,
+    queued: usize,
     refused: usize,
     bad: usize,
     /// Why reading ended before the end.
@@ -43,6 +44,7 @@ impl Report {
             progress: Progress::on_terminal(),
             shown: None,
             applied: 0,
+            queued: 0,
             refused: 0,
             bad: 0,
             broken: None,
@@ -52,7 +54,8 @@ impl Report {
 
     pub(super) fn answered(&mut self, sent: &Sent, applied: &Applied) {
         match &applied.error {
-            None => self.applied += 1,
+            None if applied.queued.is_empty() => self.applied += 1,
+            None => self.queued += 1,
             Some(error) => {
                 self.refused += 1;
                 let why = refused(Code::from(error.code), &error.message);
@@ -100,10 +103,18 @@ impl Report {
 
     fn done(&self) -> String {
         format!(
-            "{} applied, {} refused",
+            "{} applied, {}{} refused",
             count(self.applied, "change"),
+            self.and_queued(),
             self.refused
         )
+    }
+
+    fn and_queued(&self) -> String {
+        match self.queued {
+            0 => String::new(),
+            queued => format!("{queued} queued, "),
+        }
     }
 
     /// The end, with what is known of each change.
@@ -136,14 +147,18 @@ impl Report {
 
     fn unmade(&self) -> Option<Failure> {
         let unmade = self.refused + self.bad;
-        let all = self.applied + unmade;
+        let all = self.applied + self.queued + unmade;
         (unmade > 0).then(|| {
             Failure::Partly(format!(
-                "{unmade} of {} not made ({} refused, {} not valid); the other {} are applied",
+                "{unmade} of {} not made ({} refused, {} not valid); the other {} are {}",
                 count(all, "change"),
                 self.refused,
                 self.bad,
-                self.applied
+                self.applied + self.queued,
+                match self.queued {
+                    0 => "applied",
+                    _ => "applied or queued",
+                }
             ))
         })
     }
@@ -152,9 +167,14 @@ impl Report {
         match self.unwritten.take() {
             Some(failure) => Err(failure),
             None if self.out.json => Ok(()),
-            None => self
-                .out
-                .text(&format!("{} applied", count(self.applied, "change"))),
+            None => {
+                let applied = count(self.applied, "change");
+                let text = match self.queued {
+                    0 => format!("{applied} applied"),
+                    queued => format!("{applied} applied, {queued} queued"),
+                };
+                self.out.text(&text)
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn run(args: &Drain, context: &Context) -> Result<(), Failure> 
         .apply(change)
         .await
         .map_err(|failure| known(failure, app))?;
+    let watched = watched.filter(|_| applied.queued.is_empty());
     let Some(mut waiting) = watched else {
         return context
             .out

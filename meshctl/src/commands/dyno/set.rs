@@ -35,7 +35,7 @@ async fn set(args: &SetDyno, context: &Context) -> Result<(Applied, bool), Failu
         let applied = Applied {
             app: app.name,
             version: app.version,
-            error: None,
+            ..Applied::default()
         };
         return Ok((applied, false));
     }

@@ -102,8 +102,7 @@ impl Mesh {
         }
         let mut applied = Applied {
             app: change.app.clone(),
-            version: 0,
-            error: None,
+            ..Applied::default()
         };
         if let Some(app) = after
             .get_mut(&change.app)

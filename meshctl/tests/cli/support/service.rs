@@ -49,6 +49,16 @@ impl control_server::Control for Control {
         .await
     }
 
+    type QueueStream = Results<Applied>;
+
+    /// Here the log takes every change.
+    async fn queue(
+        &self,
+        request: Request<Streaming<Change>>,
+    ) -> Result<Response<Self::QueueStream>, Status> {
+        self.apply_many(request).await
+    }
+
     async fn get_app(
         &self,
         request: Request<GetAppRequest>,
@@ -196,6 +206,7 @@ async fn apply_many(
                     code: status.code().into(),
                     message: status.message().into(),
                 }),
+                queued: String::new(),
             });
             if give.send(Ok(applied)).await.is_err() {
                 return;

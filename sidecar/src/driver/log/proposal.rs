@@ -9,7 +9,7 @@ use tokio::sync::{
 };
 
 use super::{Counts, Standing, Sync, Word, standing::Stand};
-use crate::driver::writer::{ApplyError, Outcome};
+use crate::driver::writer::{ApplyError, Changes, Outcome};
 
 /// Proposals that wait to be published; whoever comes then waits to be let in.
 const BACKLOG: usize = 1_024;
@@ -24,6 +24,10 @@ pub struct Proposal {
     pub change: Change,
     /// Who waits for what becomes of it.
     pub reply: OutcomeSender,
+    /// What it is to be called in the log, if that is not new.
+    pub id: Option<Box<str>>,
+    /// It has this size, and may be queued.
+    pub queue: Option<usize>,
 }
 
 /// What is wanted in the log.
@@ -78,8 +82,23 @@ impl Way {
         if let Some(why) = self.stand.refuses() {
             return Err(ApplyError::Away(why));
         }
-        let sent = self.outgoing.send(Proposal { change, reply }).await;
+        let proposal = Proposal {
+            change,
+            reply,
+            id: None,
+            queue: None,
+        };
+        self.send(proposal).await
+    }
+
+    pub(in crate::driver) async fn send(&self, proposal: Proposal) -> Result<(), ApplyError> {
+        let sent = self.outgoing.send(proposal).await;
         sent.map_err(|_| ApplyError::Stopping)
+    }
+
+    /// Whoever may be queued would be published now, after those before it.
+    pub(in crate::driver) fn is_open(&self) -> bool {
+        self.stand.refuses().is_none() && self.stand.queue.is_empty()
     }
 
     /// Hands in what others shall know. What does not fit waits, or is said again
@@ -104,9 +123,13 @@ impl Proposals {
         }
     }
 
-    /// Those that wait are told that the log is away.
-    pub fn turn_away(&mut self) {
+    /// Those that wait are queued, or told that the log is away.
+    pub async fn turn_away(&mut self, changes: &Changes) {
         while let Ok(proposal) = self.incoming.try_recv() {
+            if let Some(size) = proposal.queue {
+                changes.queue(proposal.change, size, proposal.reply).await;
+                continue;
+            }
             let why = self.stand.refuses().unwrap_or_default();
             // An error means that the caller is gone.
             let _ = proposal.reply.send(Err(ApplyError::Away(why)));

@@ -10,7 +10,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::consensus::Consensus;
+use super::{
+    consensus::Consensus,
+    queue::{Queue, QueueView},
+};
 use crate::store::Position;
 
 /// How the table stands to the log.
@@ -52,6 +55,8 @@ pub struct LogView {
     pub skipped: u64,
     /// Own changes under way.
     pub under_way: u64,
+    /// Changes that wait for the log.
+    pub queue: QueueView,
 }
 
 /// What happened to entries.
@@ -76,6 +81,7 @@ pub(in crate::driver) struct Stand {
     /// Whoever has the lock of this takes no other.
     pub(in crate::driver) consensus: Mutex<Consensus>,
     pub(in crate::driver) counts: Counts,
+    pub(in crate::driver) queue: Queue,
 }
 
 #[derive(Debug)]
@@ -108,6 +114,7 @@ impl Default for Stand {
             state: Mutex::new(state),
             consensus: Mutex::default(),
             counts: Counts::default(),
+            queue: Queue::default(),
         }
     }
 }
@@ -189,6 +196,7 @@ impl Stand {
             duplicates: count(&self.counts.duplicates),
             skipped: count(&self.counts.skipped),
             under_way: count(&self.counts.under_way),
+            queue: self.queue.view(),
         }
     }
 }

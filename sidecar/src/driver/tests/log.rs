@@ -40,7 +40,7 @@ fn position(offset: u64) -> Position {
 
 #[tokio::test]
 async fn what_a_log_says_stays_though_the_disk_fails() {
-    let (changes, inbox, _proposals) = Changes::by_log(None);
+    let (changes, inbox, _proposals) = Changes::by_log(None, Vec::new());
     let rig = Rig::with(changes, inbox);
     let follow = async |entry| {
         let taken = rig.driver.changes().follow(entry).await;
@@ -85,7 +85,7 @@ async fn what_a_log_says_stays_though_the_disk_fails() {
 
 #[tokio::test]
 async fn a_table_takes_the_place_of_another_one() {
-    let (changes, inbox, _proposals) = Changes::by_log(None);
+    let (changes, inbox, _proposals) = Changes::by_log(None, Vec::new());
     let rig = Rig::with(changes, inbox);
     let changes = rig.driver.changes();
     for (offset, app) in [(1, "a"), (2, "b")] {

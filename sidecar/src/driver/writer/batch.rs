@@ -115,6 +115,12 @@ impl Batch {
         is_made
     }
 
+    /// Why the last change was not made.
+    pub(super) fn refusal(&self) -> Option<&ChangeError> {
+        let last = self.replies.last()?;
+        last.made.as_ref().err()
+    }
+
     /// An app shall be like this, whatever it was.
     pub(super) fn put(&mut self, update: Update) {
         let applied = self.driver.act(None, |mesh, now| {
@@ -304,5 +310,6 @@ fn applied(change: &Change, updates: &[Update]) -> Applied {
     Applied {
         app: change.app.clone(),
         version,
+        queued: None,
     }
 }

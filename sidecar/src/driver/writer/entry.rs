@@ -12,9 +12,12 @@ use mesh::{AppSpec, Change, Update};
 use sha2::{Digest as _, Sha256};
 
 use super::{batch::Batch, history::History};
-use crate::driver::{
-    Driver,
-    log::{Counts, Entry, EntryKind, OutcomeSender, Position, Seen},
+use crate::{
+    driver::{
+        Driver,
+        log::{Counts, Entry, EntryKind, OutcomeSender, Position, Seen},
+    },
+    store::{Queued, Write},
 };
 
 impl Batch {
@@ -64,6 +67,7 @@ impl Batch {
         reply: Option<OutcomeSender>,
         history: &mut History,
     ) {
+        let queued = self.unqueue(id);
         // One that was refused is not made later either: its caller was told.
         let Some(seen) = history.remember(id) else {
             return self.count(|counts| &counts.duplicates);
@@ -75,10 +79,23 @@ impl Batch {
             mesh.plan_shared(change)
         });
         self.note_dynos(&app);
+        if let (Some(queued), Some(stand)) = (queued, self.driver().changes().stand()) {
+            match self.refusal() {
+                None => stand.queue.made(&queued),
+                Some(why) => stand.queue.dropped(&queued, why),
+            }
+        }
         self.count(|counts| match made {
             true => &counts.applied,
             false => &counts.refused,
         });
+    }
+
+    /// It does not wait any more, if it is one that did.
+    fn unqueue(&mut self, key: u128) -> Option<Queued> {
+        let queued = self.driver().changes().stand()?.queue.take(key)?;
+        self.seen.push(Write::Unqueue(queued.number));
+        Some(queued)
     }
 
     fn count(&self, which: impl FnOnce(&Counts) -> &std::sync::atomic::AtomicU64) {

@@ -8,16 +8,21 @@ use std::{
     thread::{self, Thread},
 };
 
-use mesh::{Change, WorkerId};
+use mesh::{Change, ChangeError, WorkerId};
 use tokio::sync::{
     mpsc::{self, Receiver, Sender, error::TrySendError},
     oneshot,
 };
 
-use super::{ApplyError, Outcome};
+use super::{
+    ApplyError, Outcome,
+    queue::{QueueJob, UnqueueJob},
+};
 use crate::{
-    driver::log::{Entry, Frozen, LogView, Position, Proposals, Stand, Way},
-    store::WorkerProcess,
+    driver::log::{
+        Entry, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Stand, Way,
+    },
+    store::{Queued, WorkerProcess},
 };
 
 /// Jobs of a kind that wait for the writer; whoever comes then waits to be let in.
@@ -31,6 +36,8 @@ pub(super) type Remembered = Result<(), Arc<str>>;
 pub(super) enum ChangeJob {
     Change(Change, oneshot::Sender<Outcome>),
     Entry(Entry),
+    Queue(QueueJob),
+    Unqueue(UnqueueJob),
     Freeze(oneshot::Sender<Result<Frozen, Arc<str>>>),
     Stop,
 }
@@ -79,11 +86,12 @@ impl Changes {
     }
 
     /// The same where a log makes the changes, which begins for this sidecar
-    /// after `position`.
-    pub fn by_log(position: Option<Position>) -> (Self, Inbox, Proposals) {
+    /// after `position`, and is to get those that are `queued`.
+    pub fn by_log(position: Option<Position>, queued: Vec<Queued>) -> (Self, Inbox, Proposals) {
         let (mut changes, inbox) = Self::new();
         let (way, proposals) = Way::new();
         way.stand().loaded(position);
+        way.stand().queue.add(queued);
         changes.way = Some(way);
         (changes, inbox, proposals)
     }
@@ -138,6 +146,55 @@ impl Changes {
         let sent = self.changes.send(ChangeJob::Change(change, reply)).await;
         sent.map(|()| Pending(outcome))
             .map_err(|_| ApplyError::Stopping)
+    }
+
+    /// The same for a change of this size, which is queued while there is a log and
+    /// takes no changes, or others that are queued go first.
+    ///
+    /// # Errors
+    /// The writer is gone.
+    pub async fn submit_or_queue(
+        &self,
+        change: Change,
+        size: usize,
+    ) -> Result<Pending, ApplyError> {
+        let Some(way) = &self.way else {
+            return self.submit(change).await;
+        };
+        let (reply, outcome) = oneshot::channel();
+        match way.is_open() {
+            true => {
+                let proposal = Proposal {
+                    change,
+                    reply,
+                    id: None,
+                    queue: Some(size),
+                };
+                way.send(proposal).await?;
+            }
+            false => self.queue(change, size, reply).await,
+        }
+        Ok(Pending(outcome))
+    }
+
+    /// Queues a change.
+    pub(in crate::driver) async fn queue(&self, change: Change, size: usize, reply: OutcomeSender) {
+        let job = QueueJob {
+            change,
+            size,
+            reply,
+        };
+        // An error means that the writer is gone, and with it the reply.
+        let _ = self.changes.send(ChangeJob::Queue(job)).await;
+    }
+
+    /// Drops a queued change.
+    pub(in crate::driver) async fn unqueue(&self, queued: Queued, why: ChangeError) {
+        let (done, gone) = oneshot::channel();
+        let job = UnqueueJob { queued, why, done };
+        // Errors mean that the writer is gone.
+        let _ = self.changes.send(ChangeJob::Unqueue(job)).await;
+        let _ = gone.await;
     }
 
     /// Writes down which process a worker is, before the changes that wait;
