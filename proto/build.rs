@@ -4,12 +4,13 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "mesh/v1/types.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",
     "mesh/v1/load.proto",
+    "mesh/v1/peer.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .client_mod_attribute("mesh.v1.Control", "#[cfg(feature = \"control\")]")
+        .client_mod_attribute("mesh.v1.Peer", "#[cfg(feature = \"peer\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds(set)?;
     if env::var_os("CARGO_FEATURE_JSON").is_some() {

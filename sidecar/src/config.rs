@@ -7,11 +7,13 @@ mod error;
 mod mode;
 mod options;
 mod paths;
+mod peers;
 mod resolve;
 mod tls;
 
 pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
 pub use error::ConfigError;
 pub use options::{Cli, LogFormat, LogLevel, Options};
+pub use peers::Peers;
 pub use resolve::{Config, Effective};
 pub use tls::{Tcp, TlsFiles};

@@ -23,8 +23,8 @@ pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_sta
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
 pub use queued::{queued_from_bytes, queued_to_bytes};
 pub use snapshot::{
-    Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_to_bytes,
-    table_from_bytes,
+    Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,
+    part_to_bytes, part_to_proto, table_from_bytes,
 };
 
 /// A message that is not what the protocol says.

@@ -20,4 +20,5 @@ pub mod listen;
 pub mod log;
 pub mod panics;
 pub mod run;
+pub mod snapshot;
 pub mod store;

@@ -5,6 +5,7 @@
 //! operators. The third one writes changes to disk. With a broker the fourth one
 //! speaks with it.
 mod log;
+mod peers;
 mod plane;
 mod signals;
 mod sockets;
@@ -22,7 +23,7 @@ use sd_notify::NotifyState;
 use crate::{
     config::Config,
     driver::{Clock, Driver, Writer, keep_time, watch_recovery},
-    grpc::{ControlService, RouterService},
+    grpc::{ControlService, PeerService, RouterService},
     store::WorkerProcess,
 };
 use plane::Plane;
@@ -66,16 +67,21 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let Sockets {
         router,
         control,
+        peer,
         files,
     } = sockets;
     let service = ControlService::new(driver.clone(), identity.clone());
+    let peers = PeerService::new(driver.clone());
     operators.spawn(watch_recovery(
         driver.clone(),
         awaited,
         WorkerProcess::may_live,
     ));
     let operators = spawn("control", move || {
-        operators.run(async |plane| plane.serve_operators(service, control).await)
+        operators.run(async |plane| {
+            let peers = plane.serve_peers(peers, peer);
+            plane.serve_operators(service, control, peers).await
+        })
     })?;
 
     let service = RouterService::new(driver.clone(), identity);

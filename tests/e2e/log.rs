@@ -5,6 +5,7 @@ mod basics;
 mod faults;
 mod hand;
 mod load;
+mod peer;
 mod queue;
 mod secure;
 mod tables;

@@ -43,6 +43,8 @@ pub(super) struct Reader<'a> {
     marker: Option<oneshot::Receiver<()>>,
     /// The table of the snapshot that is resumed at.
     table: Option<Table>,
+    /// A peer has offered it.
+    is_offered: bool,
     due: Due,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Reader<'a> {
             nonce: 0,
             marker: None,
             table: None,
+            is_offered: false,
             due: Due::new(every, common.started.elapsed(), rand::random()),
         }
     }

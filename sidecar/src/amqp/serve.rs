@@ -12,18 +12,22 @@ use super::{
     Options, backoff::Backoff, publish::Publisher, session::Common, stumble::Stumble,
     topology::Names, waiting::Waiting,
 };
-use crate::driver::{Driver, Position, Proposals, Standing, Sync};
+use crate::{
+    convert::Table,
+    driver::{Driver, Position, Proposals, Standing, Sync},
+};
 
 /// How often it is looked at who has waited too long.
 const EXPIRE_EVERY: Duration = Duration::from_millis(250);
 
 /// Keeps the table of `driver`, which is at `position` of its log, in step with
-/// the broker's, and publishes what is proposed. Returns when the driver stops.
+/// the broker's, which may begin with one that a peer has `offered`, and publishes what is proposed. Returns when the driver stops.
 pub async fn serve(
     options: Options,
     driver: Arc<Driver>,
     mut proposals: Proposals,
     position: Option<Position>,
+    offered: Option<(Position, Table)>,
 ) {
     let names = Names::new(&options.prefix);
     let waiting = Arc::new(Waiting::default());
@@ -41,6 +45,7 @@ pub async fn serve(
         position: Cell::new(position),
         left: Cell::new(None),
         vain: Cell::new(0),
+        offered: Cell::new(offered),
         without_snapshot: Cell::new(false),
         stumble: Cell::new(Stumble::default()),
         started: Instant::now(),

@@ -14,7 +14,10 @@ use super::{
     topology::Names,
     waiting::Waiting,
 };
-use crate::driver::{Driver, Position, Proposals, Standing, Sync};
+use crate::{
+    convert::Table,
+    driver::{Driver, Position, Proposals, Standing, Sync},
+};
 
 /// Orders that wait to be carried out.
 const ORDERS: usize = 1_024;
@@ -31,6 +34,8 @@ pub(super) struct Common {
     pub(super) left: Cell<Option<Position>>,
     /// How often that entry was looked for in vain, in that very log.
     pub(super) vain: Cell<u32>,
+    /// A table that a peer has offered, and where in its log it is.
+    pub(super) offered: Cell<Option<(Position, Table)>>,
     /// The newest snapshot is of another log.
     pub(super) without_snapshot: Cell<bool>,
     /// What can't be read stands in the way.

@@ -3,7 +3,6 @@
 //!
 //! They have a stream of their own. A snapshot is a number of pieces and a
 //! message that makes it whole; what has no such end is nothing.
-mod assemble;
 mod due;
 mod read;
 mod write;
@@ -14,5 +13,3 @@ pub(super) use write::{Written, write};
 
 /// The AMQP type of a part.
 const TYPE: &str = "snapshot.part.v1";
-/// Bytes of a piece.
-const PIECE: usize = 64 << 10;

@@ -125,6 +125,32 @@ pub struct Options {
         help_heading = "TCP"
     )]
     pub control_tcp: Option<SocketAddr>,
+    /// Give other sidecars the table over TCP, with mutual TLS
+    #[arg(
+        long,
+        env = "DYNOMESH_PEER_TCP",
+        value_name = "IP:PORT",
+        help_heading = "TCP"
+    )]
+    pub peer_tcp: Option<SocketAddr>,
+    /// Sidecars that this one may get the table of when it has none:
+    /// https://HOST:PORT of their peer-tcp
+    #[arg(
+        long,
+        env = "DYNOMESH_PEERS",
+        value_name = "URL",
+        value_delimiter = ',',
+        help_heading = "TCP"
+    )]
+    pub peers: Option<Vec<String>>,
+    /// The authority that the certificates of sidecars are from (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_PEER_TLS_CA",
+        value_name = "FILE",
+        help_heading = "TCP"
+    )]
+    pub peer_tls_ca: Option<PathBuf>,
     /// This server's certificate chain (PEM)
     #[arg(
         long,

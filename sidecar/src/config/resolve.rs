@@ -11,12 +11,12 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, Tcp,
+    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, Peers, Tcp,
     bounds::NUMBERS,
     broker,
     mode::Mode,
     paths::{CONFIG_FILE, Places, host_name},
-    tls,
+    peers, tls,
 };
 use crate::listen::{Pings, SocketOptions, group_id};
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub control: SocketOptions,
     pub router_tcp: Option<Tcp>,
     pub control_tcp: Option<Tcp>,
+    pub peer_tcp: Option<Tcp>,
+    pub peers: Option<Peers>,
     pub broker: Option<Broker>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -46,11 +48,15 @@ impl Config {
     /// # Errors
     /// Which one can't be used, and why.
     pub fn check_files(&self) -> Result<(), ConfigError> {
-        for tcp in [&self.router_tcp, &self.control_tcp].into_iter().flatten() {
+        let all = [&self.router_tcp, &self.control_tcp, &self.peer_tcp];
+        for tcp in all.into_iter().flatten() {
             tcp.tls.load()?;
         }
         if let Some(tls) = self.broker.as_ref().and_then(|broker| broker.tls.as_ref()) {
             tls.load()?;
+        }
+        if let Some(peers) = &self.peers {
+            peers.load()?;
         }
         Ok(())
     }
@@ -234,7 +240,8 @@ fn config(
     let heartbeat_s = u16::try_from(options.broker_heartbeat_s.unwrap_or(0)).unwrap_or(u16::MAX);
     let snapshot_every = Duration::from_secs(options.broker_snapshot_every_s.unwrap_or(0));
     let broker = broker::broker(options, said, heartbeat_s, snapshot_every)?;
-    let [router_tcp, control_tcp] = tls::services(options, said)?;
+    let [router_tcp, control_tcp, peer_tcp] = tls::services(options, said)?;
+    let peers = peers::peers(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {
         let problem = "may not be shorter than quarantine-first-ms";
@@ -247,6 +254,8 @@ fn config(
         control,
         router_tcp,
         control_tcp,
+        peer_tcp,
+        peers,
         broker,
         log_level: options.log_level.unwrap_or(LogLevel::Info),
         log_format: options.log_format.unwrap_or(LogFormat::Text),

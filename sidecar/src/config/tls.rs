@@ -44,11 +44,11 @@ struct Service<'a> {
     ca: &'a Option<PathBuf>,
 }
 
-/// For routers and for operators, if they are served over TCP.
+/// For routers, for operators and for other sidecars, if they are served over TCP.
 pub(super) fn services(
     options: &Options,
     said: &Said<'_>,
-) -> Result<[Option<Tcp>; 2], ConfigError> {
+) -> Result<[Option<Tcp>; 3], ConfigError> {
     let router = Service {
         tcp_key: "router-tcp",
         tcp: options.router_tcp,
@@ -61,15 +61,35 @@ pub(super) fn services(
         ca_key: "control-tls-client-ca",
         ca: &options.control_tls_client_ca,
     };
-    let services = [router.tcp(options, said)?, control.tcp(options, said)?];
+    let has_peers = options
+        .peers
+        .as_ref()
+        .is_some_and(|peers| !peers.is_empty());
+    let peer = match (options.peer_tcp, has_peers) {
+        // Its files are for coming to others.
+        (None, true) => None,
+        (tcp, _) => Service {
+            tcp_key: "peer-tcp",
+            tcp,
+            ca_key: "peer-tls-ca",
+            ca: &options.peer_tls_ca,
+        }
+        .tcp(options, said)?,
+    };
+    let services = [
+        router.tcp(options, said)?,
+        control.tcp(options, said)?,
+        peer,
+    ];
     let own = [
         ("tls-cert", &options.tls_cert),
         ("tls-key", &options.tls_key),
     ];
     match own.iter().find(|(_, file)| file.is_some()) {
-        Some((key, _)) if services == [None, None] => {
-            Err(said.wrong(key, "is of no use without router-tcp or control-tcp"))
-        }
+        Some((key, _)) if services == [None, None, None] && !has_peers => Err(said.wrong(
+            key,
+            "is of no use without router-tcp or control-tcp, peer-tcp or peers",
+        )),
         _ => Ok(services),
     }
 }

@@ -137,10 +137,16 @@ impl SnapshotEnd {
 pub fn part_from_bytes(bytes: &[u8]) -> Result<Part, Malformed> {
     let wrong = |error: String| Malformed::new("part", error);
     let part = v1::SnapshotPart::decode(bytes).map_err(|error| wrong(error.to_string()))?;
-    let kind = match part
-        .kind
-        .ok_or_else(|| wrong("is of no kind known here".into()))?
-    {
+    part_from_proto(part)
+}
+
+/// A part.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn part_from_proto(part: v1::SnapshotPart) -> Result<Part, Malformed> {
+    let kind = part.kind;
+    let kind = match kind.ok_or_else(|| Malformed::new("part", "is of no kind known here"))? {
         Kind::Piece(piece) => PartKind::Piece(piece),
         Kind::Sync(sync) => PartKind::Sync(sync.nonce),
         Kind::End(end) => {
@@ -167,6 +173,11 @@ pub fn part_from_bytes(bytes: &[u8]) -> Result<Part, Malformed> {
 
 /// A part as protobuf.
 pub fn part_to_bytes(part: Part) -> Vec<u8> {
+    part_to_proto(part).encode_to_vec()
+}
+
+/// A part as a message.
+pub fn part_to_proto(part: Part) -> v1::SnapshotPart {
     let kind = match part.kind {
         PartKind::Piece(piece) => Kind::Piece(piece),
         PartKind::Sync(nonce) => Kind::Sync(v1::Sync { nonce }),
@@ -182,11 +193,10 @@ pub fn part_to_bytes(part: Part) -> Vec<u8> {
             sha256: end.sha256,
         }),
     };
-    let part = v1::SnapshotPart {
+    v1::SnapshotPart {
         snapshot_id: part.snapshot.into(),
         kind: Some(kind),
-    };
-    part.encode_to_vec()
+    }
 }
 
 #[cfg(test)]

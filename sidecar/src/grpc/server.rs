@@ -4,19 +4,21 @@ use std::{future::Future, io};
 
 use dynomesh_proto::{
     MAX_MESSAGE,
-    v1::{control_server::ControlServer, router_server::RouterServer},
+    v1::{control_server::ControlServer, peer_server::PeerServer, router_server::RouterServer},
 };
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Error, Server, ServerTlsConfig, server::Connected};
 
-use super::{ControlService, RouterService, ending::NoteEnding};
+use super::{ControlService, PeerService, RouterService, ending::NoteEnding};
 use crate::listen::Pings;
 
 /// A router has one stream; more are only there while it reconnects.
 const ROUTER_STREAMS: u32 = 8;
 /// Calls of one operator's tool at the same time.
 const CONTROL_STREAMS: u32 = 128;
+/// Calls of another sidecar, which needs one.
+const PEER_STREAMS: u32 = 2;
 /// Bytes that a peer may send ahead, for a stream and for a connection: enough
 /// that thousands of requests at once never wait for a window.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -62,6 +64,24 @@ pub async fn serve_control<C: Connection>(
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     server(tls, pings, CONTROL_STREAMS)?
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await
+}
+
+/// Serves other sidecars until `stop`, then until their calls have ended.
+///
+/// # Errors
+/// What tonic says; a single connection's errors are not among them.
+pub async fn serve_peers<C: Connection>(
+    service: PeerService,
+    incoming: impl Stream<Item = io::Result<C>>,
+    tls: ServerTlsConfig,
+    pings: Pings,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let service = PeerServer::new(service).max_encoding_message_size(MAX_MESSAGE);
+    server(Some(tls), pings, PEER_STREAMS)?
         .add_service(service)
         .serve_with_incoming_shutdown(incoming, stop)
         .await

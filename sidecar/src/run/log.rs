@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mesh::NodeId;
 use tokio::runtime::Builder;
 
-use super::spawn;
+use super::{peers::Peers, spawn};
 use crate::{
     amqp,
     config::{Broker, BrokerPem, Config},
@@ -28,11 +28,22 @@ pub(super) fn start(
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start a runtime")?;
     let driver = driver.clone();
+    let peers = Peers::new(config)?;
     let serving = move || {
         let stop = StopAtEnd(driver.clone());
         runtime.block_on(async {
             let load = amqp::share_load(&options, &driver, NodeId(node_id));
-            let log = amqp::serve(options.clone(), driver.clone(), proposals, position);
+            let log = async {
+                let offered = peers.table(&driver, position).await;
+                amqp::serve(
+                    options.clone(),
+                    driver.clone(),
+                    proposals,
+                    position,
+                    offered,
+                )
+                .await;
+            };
             tokio::join!(load, log, driver.send_queued())
         });
         drop(stop);

@@ -1,6 +1,6 @@
 //! A thread of its own for a service: a runtime, and what is served on it.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, net::TcpListener as StdListener, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::{
@@ -8,12 +8,12 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use tonic::transport::Error;
+use tonic::transport::{Error, ServerTlsConfig};
 
 use super::{END_WITHIN, sockets::Listeners};
 use crate::{
     driver::Driver,
-    grpc::{ControlService, RouterService, serve_control, serve_router},
+    grpc::{ControlService, PeerService, RouterService, serve_control, serve_peers, serve_router},
     listen::{self, Pings},
 };
 
@@ -98,17 +98,33 @@ impl Context {
         &self,
         service: ControlService,
         listeners: Listeners,
+        peers: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let unix = listen::unix(UnixListener::from_std(listeners.unix)?);
         let unix = serve_control(service.clone(), unix, None, self.pings, self.stopped());
-        let tcp = async {
+        let operators = async {
             let Some((tcp, tls)) = listeners.tcp else {
                 return Ok(());
             };
             let tcp = listen::tcp(TcpListener::from_std(tcp)?);
-            Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
+            anyhow::Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
         };
+        let tcp = async { tokio::try_join!(operators, peers).map(|_| ()) };
         self.until_ended(unix, tcp).await
+    }
+
+    /// Beside the operators.
+    pub(super) async fn serve_peers(
+        &self,
+        service: PeerService,
+        listener: Option<(StdListener, ServerTlsConfig)>,
+    ) -> anyhow::Result<()> {
+        let Some((tcp, tls)) = listener else {
+            return Ok(());
+        };
+        let tcp = listen::tcp(TcpListener::from_std(tcp)?);
+        let served = serve_peers(service, tcp, tls, self.pings, self.stopped()).await;
+        served.context("cannot serve peers")
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + use<> {

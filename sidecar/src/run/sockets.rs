@@ -23,6 +23,8 @@ pub(super) struct Listeners {
 pub(super) struct Sockets {
     pub(super) router: Listeners,
     pub(super) control: Listeners,
+    /// For other sidecars.
+    pub(super) peer: Option<(TcpListener, ServerTlsConfig)>,
     pub(super) files: [SocketFile; 2],
 }
 
@@ -30,6 +32,7 @@ impl Sockets {
     pub(super) fn bind(config: &Config) -> anyhow::Result<Self> {
         let router_tcp = config.router_tcp.as_ref().map(bind).transpose()?;
         let control_tcp = config.control_tcp.as_ref().map(bind).transpose()?;
+        let peer = config.peer_tcp.as_ref().map(bind).transpose()?;
         let (router, router_file) = SocketFile::bind(&config.router)?;
         let (control, control_file) = SocketFile::bind(&config.control)?;
         Ok(Self {
@@ -41,6 +44,7 @@ impl Sockets {
                 unix: control,
                 tcp: control_tcp,
             },
+            peer,
             files: [router_file, control_file],
         })
     }
@@ -60,7 +64,15 @@ impl fmt::Display for Sockets {
         write!(f, "routers at {}", router.path().display())?;
         self.router.tcp_to(f)?;
         write!(f, ", operators at {}", control.path().display())?;
-        self.control.tcp_to(f)
+        self.control.tcp_to(f)?;
+        match self
+            .peer
+            .as_ref()
+            .and_then(|(tcp, _)| tcp.local_addr().ok())
+        {
+            Some(address) => write!(f, ", peers at {address} (TLS)"),
+            None => Ok(()),
+        }
     }
 }
 

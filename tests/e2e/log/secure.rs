@@ -10,10 +10,10 @@ use super::create;
 
 const LIMIT: Duration = Duration::from_secs(150);
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         // What has the name of its issuer is taken for its own issuer.
         params.distinguished_name.push(DnType::CommonName, name);
@@ -21,14 +21,29 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
+    /// Its own certificate.
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// Certificate and key for `localhost`.
-    fn issue(&self) -> (String, String) {
+    pub(super) fn issue(&self) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let name = "localhost";
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.pem(), key.serialize_pem())
+    }
+}
+
+/// Gives a sidecar files, by flag and name.
+pub(super) fn write_files<const N: usize>(sidecar: &mut Sidecar, files: [(&str, &str, String); N]) {
+    for (flag, name, text) in files {
+        let path = sidecar.dir().join(name);
+        fs::write(&path, text).unwrap();
+        let path = path.display().to_string();
+        sidecar.more.extend([flag.to_owned(), path]);
     }
 }
 
@@ -42,17 +57,13 @@ fn both_sides_show_who_they_are() {
         let with = |authority: &Authority, trusted: &Authority, node: &str| {
             let mut sidecar = Sidecar::make(&url, "mesh", node);
             let (chain, key) = authority.issue();
-            for (flag, name, text) in [
-                ("--broker-tls-ca", "ca.pem", trusted.0.pem()),
+            let files = [
+                ("--broker-tls-ca", "ca.pem", trusted.pem()),
                 ("--broker-tls-cert", "cert.pem", chain),
                 ("--broker-tls-key", "key.pem", key),
                 ("--broker-password-file", "password", "guest\n".to_owned()),
-            ] {
-                let path = sidecar.dir().join(name);
-                fs::write(&path, text).unwrap();
-                let path = path.display().to_string();
-                sidecar.more.extend([flag.to_owned(), path]);
-            }
+            ];
+            write_files(&mut sidecar, files);
             sidecar
         };
         let mut good = with(&authority, &authority, "good");

@@ -14,7 +14,7 @@ use super::{
     Reader,
 };
 use crate::{
-    convert::{Table, table_from_bytes},
+    convert::Table,
     driver::{EntryKind, Position, What},
 };
 
@@ -24,9 +24,15 @@ const MODESTY: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 3;
 
 impl Reader<'_> {
-    /// Begins after the last entry seen here, else after the newest snapshot,
-    /// else at the beginning.
+    /// Begins after the last entry seen here, else after what a peer has offered or
+    /// the newest snapshot, else at the beginning.
     pub(super) async fn open(&mut self) -> Result<Feed, Problem> {
+        let offered = self.common.offered.take();
+        self.is_offered = offered.is_some();
+        if let Some((position, table)) = offered {
+            self.table = Some(table);
+            self.place = Place::Resuming(position);
+        }
         if matches!(self.place, Place::Seeking { .. }) && !self.common.without_snapshot.take() {
             let wanted = Wanted::Newest(self.common.left.get().map(|left| left.log));
             let stream = &self.common.names.snapshots;
@@ -66,6 +72,10 @@ impl Reader<'_> {
     /// What was resumed at is not there. The next session looks for what is.
     pub(super) fn lost(&self, why: &str) -> Problem {
         match (self.place, &self.table) {
+            // It was a peer's place. There may be a snapshot.
+            (Place::Resuming(_), Some(_)) if self.is_offered => {
+                tracing::warn!("the peer's table is of another log than the broker's");
+            }
             // It was a snapshot's place: of a log that is not this one any more.
             (Place::Resuming(_), Some(_)) => self.common.without_snapshot.set(true),
             (Place::Resuming(position), None) => {
@@ -170,13 +180,7 @@ impl Reader<'_> {
 /// The table of a snapshot.
 async fn unpack(bytes: Vec<u8>, apps: u32) -> Result<Table, Problem> {
     // It takes a while for a large table, and this thread has others to see to.
-    let unpacked = tokio::task::spawn_blocking(move || table_from_bytes(&bytes));
-    let table = unpacked
-        .await
-        .map_err(|error| Problem::new(error.to_string()))?
-        .map_err(|error| Problem::new(format!("a snapshot can't be read: {error}")))?;
-    match table.apps.len() == apps as usize {
-        true => Ok(table),
-        false => Err(Problem::new("a snapshot has not the apps that it says")),
-    }
+    let unpacked = tokio::task::spawn_blocking(move || crate::snapshot::unpack(&bytes, apps));
+    let unpacked = unpacked.await.map_err(|error| error.to_string());
+    unpacked.flatten().map_err(Problem::new)
 }

@@ -9,9 +9,11 @@ use super::{
         problem::{Problem, within},
     },
     TYPE,
-    assemble::{Assembly, Whole},
 };
-use crate::convert::{Part, PartKind, part_from_bytes, part_to_bytes};
+use crate::{
+    convert::{Part, PartKind, part_from_bytes, part_to_bytes},
+    snapshot::{Assembly, Whole},
+};
 
 /// Pieces that may be under way to here: 6 MB.
 const PREFETCH: u16 = 100;

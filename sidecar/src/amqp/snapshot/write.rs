@@ -1,19 +1,18 @@
 //! Writing a snapshot.
 
 use lapin::{Channel, Confirmation, options::ConfirmSelectOptions};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{
         link::Links,
         problem::{Problem, within},
     },
-    PIECE,
     read::publish,
 };
 use crate::{
-    convert::{Part, PartKind, SnapshotEnd, TableWriter},
+    convert::{Part, PartKind},
     driver::Frozen,
+    snapshot::{PIECE, pack},
 };
 
 /// What was written.
@@ -35,10 +34,9 @@ pub(in crate::amqp) async fn write(
     begins: Option<u128>,
 ) -> Result<Written, Problem> {
     // It takes a while for a large table, and this thread has others to see to.
-    let packed = tokio::task::spawn_blocking(move || pack(frozen, begins));
-    let (bytes, end) = packed
-        .await
-        .map_err(|error| Problem::new(error.to_string()))??;
+    let packed = tokio::task::spawn_blocking(move || pack(&frozen, begins));
+    let packed = packed.await.map_err(|error| error.to_string());
+    let (bytes, end) = packed.flatten().map_err(Problem::new)?;
     let opened = links.publishing.connection.create_channel();
     let channel = within("opening a channel", opened).await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default());
@@ -80,30 +78,4 @@ fn confirmed(confirmation: Confirmation) -> Result<(), Problem> {
             "the broker did not store a part of a snapshot",
         )),
     }
-}
-
-fn pack(frozen: Frozen, begins: Option<u128>) -> Result<(Vec<u8>, SnapshotEnd), Problem> {
-    let failed = |error: String| Problem::new(format!("making a snapshot: {error}"));
-    let mut writer = TableWriter::default();
-    let read = frozen.read(|spec| writer.push(&spec));
-    let (position, seen) = read.map_err(|error| failed(error.to_string()))?;
-    let (log, at) = match (begins, position) {
-        (Some(log), _) => (log, None),
-        (None, Some(position)) => (position.log, Some((position.offset, position.mark))),
-        (None, None) => return Err(failed("no log makes this table".into())),
-    };
-    // A log that begins has seen to nothing.
-    let seen = begins.map_or(seen, |_| crate::driver::Seen::default());
-    let apps = writer.count;
-    let bytes = writer
-        .finish(&seen)
-        .map_err(|error| failed(error.to_string()))?;
-    let end = SnapshotEnd {
-        log,
-        at,
-        pieces: u32::try_from(bytes.len().div_ceil(PIECE)).unwrap_or(u32::MAX),
-        apps,
-        sha256: Sha256::digest(&bytes).to_vec(),
-    };
-    Ok((bytes, end))
 }

@@ -14,15 +14,18 @@ const MOST_BYTES: usize = 1 << 30;
 
 /// A whole snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::amqp) struct Whole {
-    pub(in crate::amqp) id: Box<str>,
-    pub(in crate::amqp) end: SnapshotEnd,
+pub struct Whole {
+    /// Its name.
+    pub id: Box<str>,
+    /// What made it whole.
+    pub end: SnapshotEnd,
     /// The table, compressed.
-    pub(in crate::amqp) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
+/// Snapshots of which parts have come.
 #[derive(Debug, Default)]
-pub(super) struct Assembly {
+pub struct Assembly {
     pieces: HashMap<Box<str>, Begun>,
 }
 
@@ -34,7 +37,7 @@ struct Begun {
 
 impl Assembly {
     /// A part comes. Returns the snapshot that is whole with it.
-    pub(super) fn add(&mut self, part: Part) -> Option<Whole> {
+    pub fn add(&mut self, part: Part) -> Option<Whole> {
         match part.kind {
             PartKind::Sync(_) => None,
             PartKind::Piece(piece) => {

@@ -1,0 +1,80 @@
+//! Other sidecars, whose table this one may begin with.
+
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use url::Url;
+
+use super::{
+    ConfigError, Options,
+    resolve::Said,
+    tls::{TlsFiles, check_certificates, read},
+};
+
+/// They are asked one after the other at the start.
+const MOST: usize = 16;
+
+/// Where they are, and as whom to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peers {
+    /// `https://HOST:PORT`, in the order in which they are asked.
+    pub urls: Vec<String>,
+    /// Never without.
+    pub tls: TlsFiles,
+}
+
+impl Peers {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Which one can't be used, and why.
+    pub fn load(&self) -> Result<ClientTlsConfig, ConfigError> {
+        let TlsFiles {
+            cert,
+            key,
+            client_ca,
+        } = &self.tls;
+        let (chain, secret, ca) = (read(cert)?, read(key)?, read(client_ca)?);
+        check_certificates(cert, &chain)?;
+        check_certificates(client_ca, &ca)?;
+        Ok(ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(ca))
+            .identity(Identity::from_pem(chain, secret)))
+    }
+}
+
+/// The peers, if any are configured.
+pub(super) fn peers(options: &Options, said: &Said<'_>) -> Result<Option<Peers>, ConfigError> {
+    let urls = options.peers.clone().unwrap_or_default();
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    if options.broker_url.is_none() {
+        return Err(said.wrong("peers", "is of no use without broker-url"));
+    }
+    if urls.len() > MOST {
+        return Err(said.wrong("peers", format!("are {MOST} at most")));
+    }
+    if let Some(url) = urls.iter().find(|url| !is_place(url)) {
+        let problem = format!("\"{url}\" is not https://HOST:PORT");
+        return Err(said.wrong("peers", problem));
+    }
+    let files = (&options.tls_cert, &options.tls_key, &options.peer_tls_ca);
+    let (Some(cert), Some(key), Some(ca)) = files else {
+        let problem = "need mutual TLS: set tls-cert, tls-key and peer-tls-ca, too";
+        return Err(said.wrong("peers", problem));
+    };
+    let tls = TlsFiles {
+        cert: cert.clone(),
+        key: key.clone(),
+        client_ca: ca.clone(),
+    };
+    Ok(Some(Peers { urls, tls }))
+}
+
+fn is_place(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    url.scheme() == "https" && url.host().is_some() && bare && nobody
+}
