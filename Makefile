@@ -24,13 +24,17 @@ PROGRAMS_DIR := $(CARGO_TARGET_DIR)/programs
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
-.PHONY: run test check bench build deps test-deps headers module programs vendored fmt clean conformance faulty
+.PHONY: run test soak check bench build deps test-deps headers module programs vendored fmt clean conformance faulty
 
 run: build
 	@scripts/run
 
 test: test-deps build vendored faulty
 	@scripts/test
+
+# The long tests of many hosts; DYNOMESH_OUTAGE_S=3600 for an hour without a broker.
+soak: test-deps build
+	@scripts/soak
 
 check: test-deps headers
 	@scripts/check

@@ -8,6 +8,7 @@ mod load;
 mod peer;
 mod queue;
 mod secure;
+mod soak;
 mod tables;
 
 use dynomesh_proto::v1::{Change, Operation, Settings, operation::Kind};

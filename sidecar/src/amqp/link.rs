@@ -22,6 +22,12 @@ impl Links {
     pub(super) async fn open(options: &Options, names: &Names) -> Result<Self, Problem> {
         let publishing = Link::open(options, "publishes").await?;
         topology::declare(&publishing.channel, names).await?;
+        // A channel of its own: a failure closes that.
+        let opened = publishing.connection.create_channel();
+        let channel = within("opening a channel", opened).await?;
+        if let Err(problem) = topology::declare_dead(&channel, names).await {
+            tracing::warn!("what is no entry is not copied: {problem}");
+        }
         let confirms = publishing
             .channel
             .confirm_select(ConfirmSelectOptions::default());

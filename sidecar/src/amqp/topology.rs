@@ -62,11 +62,6 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Prob
             AMQPValue::LongLongInt(SEGMENT),
         ),
     ];
-    let dead = [
-        ("x-max-length", AMQPValue::LongLongInt(DEAD)),
-        ("x-max-length-bytes", AMQPValue::LongLongInt(DEAD_BYTES)),
-        ("x-overflow", text("drop-head")),
-    ];
     let snapshots = [
         ("x-queue-type", text("stream")),
         ("x-max-length-bytes", AMQPValue::LongLongInt(SNAPSHOT_BYTES)),
@@ -76,9 +71,23 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Prob
             AMQPValue::LongLongInt(SEGMENT),
         ),
     ];
-    pair(channel, &names.route, &names.route, table(log)).await?;
+    exchange(channel, &names.route).await?;
+    queue(channel, &names.route, table(log)).await?;
+    bind(channel, &names.route, &names.route).await?;
     queue(channel, &names.snapshots, table(snapshots)).await?;
-    pair(channel, &names.dead_exchange, &names.dead, table(dead)).await
+    exchange(channel, &names.dead_exchange).await
+}
+
+/// Makes the queue of dead letters. It is on one node of a cluster only, which may
+/// be away: nothing else depends on it.
+pub(super) async fn declare_dead(channel: &Channel, names: &Names) -> Result<(), Problem> {
+    let dead = [
+        ("x-max-length", AMQPValue::LongLongInt(DEAD)),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(DEAD_BYTES)),
+        ("x-overflow", text("drop-head")),
+    ];
+    queue(channel, &names.dead, table(dead)).await?;
+    bind(channel, &names.dead, &names.dead_exchange).await
 }
 
 /// Makes what is missing for load, and a queue for this connection alone, which
@@ -118,39 +127,26 @@ pub(super) async fn declare_load(
     within(&format!("binding of {name}"), bound).await
 }
 
-/// An exchange, and the queue that gets everything from it.
-async fn pair(
-    channel: &Channel,
-    exchange: &str,
-    name: &str,
-    arguments: FieldTable,
-) -> Result<(), Problem> {
+async fn exchange(channel: &Channel, name: &str) -> Result<(), Problem> {
     let durable = ExchangeDeclareOptions {
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
-    within(
-        &format!("exchange {exchange}"),
-        channel.exchange_declare(
-            exchange.into(),
-            ExchangeKind::Topic,
-            durable,
-            FieldTable::default(),
-        ),
-    )
-    .await?;
-    self::queue(channel, name, arguments).await?;
-    within(
-        &format!("binding of {name}"),
-        channel.queue_bind(
-            name.into(),
-            exchange.into(),
-            "#".into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        ),
-    )
-    .await
+    let none = FieldTable::default();
+    let declared = channel.exchange_declare(name.into(), ExchangeKind::Topic, durable, none);
+    within(&format!("exchange {name}"), declared).await
+}
+
+/// The queue gets everything from the exchange.
+async fn bind(channel: &Channel, queue: &str, exchange: &str) -> Result<(), Problem> {
+    let bound = channel.queue_bind(
+        queue.into(),
+        exchange.into(),
+        "#".into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    within(&format!("binding of {queue}"), bound).await
 }
 
 async fn queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), Problem> {

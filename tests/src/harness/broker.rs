@@ -26,8 +26,11 @@ const SHARED: &str = "mesh-broker-";
 pub struct Broker {
     // In this order: the broker ends before what it registers with.
     server: Option<Process>,
-    _epmd: Process,
+    /// `None`: it is another node's.
+    _epmd: Option<Process>,
     dir: PathBuf,
+    /// Where the cookie is by which nodes know each other.
+    home: PathBuf,
     /// It goes last; a shared broker's is found by the next run.
     _own: Option<TempDir>,
     port: u16,
@@ -102,7 +105,8 @@ impl Broker {
         wait::until(&until, async || listens(epmd_port)).await;
         let mut broker = Self {
             server: None,
-            _epmd: epmd,
+            _epmd: Some(epmd),
+            home: dir.clone(),
             dir,
             _own: own,
             port,
@@ -113,6 +117,38 @@ impl Broker {
         broker.configure(tls);
         broker.start_again().await;
         broker
+    }
+
+    /// A node that joins the cluster of this one.
+    pub async fn start_beside(&self) -> Self {
+        let own = tempfile::Builder::new()
+            .prefix("mesh-broker-own-")
+            .tempdir();
+        let own = own.expect("a directory can be made");
+        let [port, secure_port, dist, _] = free_ports();
+        let mut broker = Self {
+            server: None,
+            _epmd: None,
+            home: self.home.clone(),
+            dir: own.path().to_owned(),
+            _own: Some(own),
+            port,
+            secure_port,
+            dist,
+            epmd_port: self.epmd_port,
+        };
+        broker.configure("");
+        broker.start_again().await;
+        broker.ctl("stop_app").await;
+        broker.ctl(&format!("join_cluster {}", self.node())).await;
+        broker.ctl("start_app").await;
+        broker
+    }
+
+    /// What it is called in a cluster.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("rmq{}@localhost", self.port)
     }
 
     /// Where sidecars connect.
@@ -200,8 +236,8 @@ impl Broker {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LANG", "C.UTF-8")
-            .env("HOME", &self.dir)
-            .env("RABBITMQ_NODENAME", format!("rmq{}@localhost", self.port))
+            .env("HOME", &self.home)
+            .env("RABBITMQ_NODENAME", self.node())
             .env("RABBITMQ_NODE_PORT", self.port.to_string())
             .env("RABBITMQ_DIST_PORT", self.dist.to_string())
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
