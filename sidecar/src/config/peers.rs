@@ -78,3 +78,29 @@ fn is_place(text: &str) -> bool {
     let nobody = url.username().is_empty() && url.password().is_none();
     url.scheme() == "https" && url.host().is_some() && bare && nobody
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_host_over_tls_and_nothing_else() {
+        for good in [
+            "https://a.test:7443",
+            "https://[::1]:7443/",
+            "https://10.0.0.2:1",
+        ] {
+            assert!(is_place(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a.test:7443",
+            "http://a.test:7443",
+            "https://a.test:7443/x",
+            "https://me@a.test:7443",
+            "https://a.test:7443?x",
+        ] {
+            assert!(!is_place(bad), "{bad}");
+        }
+    }
+}
