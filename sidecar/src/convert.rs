@@ -11,6 +11,7 @@ mod event;
 mod load;
 mod log;
 mod queued;
+mod manage;
 mod report;
 mod settings;
 mod snapshot;

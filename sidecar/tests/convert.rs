@@ -2,8 +2,8 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Change, CreateApp, DeleteApp, Dyno, LogEntry, Operation, PutDyno, SetDynoState, Settings,
-    log_entry, operation::Kind,
+    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, PutDyno, SetDynoState,
+    Settings, log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
 use meshd::convert;
@@ -53,7 +53,25 @@ prop_compose! {
     }
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+prop_compose! {
+    fn manage()(
+        wake in any::<Option<bool>>(),
+        numbers in any::<[Option<u8>; 4]>(),
+        domains in proptest::collection::vec(text(), 0..3),
+        dyno_prefix in text(),
+        dynos in proptest::collection::vec(dyno(), 0..3),
+    ) -> Manage {
+        let [dyno_limit, boot_timeout_ms, idle_timeout_ms, scale_wait_ms] =
+            numbers.map(|number| number.map(u32::from));
+        Manage {
+            wake, dyno_limit, boot_timeout_ms, idle_timeout_ms, scale_wait_ms, domains,
+            dyno_prefix, dynos,
+        }
+    }
+}
+
+/// Boxed: the largest of these is too large for the stack of a test, many times over.
+fn kind() -> BoxedStrategy<Kind> {
     prop_oneof![
         proptest::option::of(settings())
             .prop_map(|settings| Kind::CreateApp(CreateApp { settings })),
@@ -66,7 +84,9 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(dyno, takeover)| Kind::PutDyno(PutDyno { dyno, takeover })),
         text().prop_map(Kind::RemoveDyno),
         (text(), code()).prop_map(|(dyno, state)| Kind::SetDynoState(SetDynoState { dyno, state })),
+        manage().prop_map(Kind::Manage),
     ]
+    .boxed()
 }
 
 prop_compose! {

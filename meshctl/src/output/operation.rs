@@ -1,6 +1,6 @@
 //! What a change does, in a few words.
 
-use dynomesh_proto::v1::{Change, Dyno, Settings, operation::Kind};
+use dynomesh_proto::v1::{Change, Dyno, Manage, Settings, operation::Kind};
 
 use super::{
     app::{on_off, policy_name},
@@ -35,6 +35,7 @@ fn words(kind: &Kind) -> String {
         Kind::PutDyno(put) => dyno_words(&put.dyno.clone().unwrap_or_default()),
         Kind::RemoveDyno(dyno) => format!("dyno {dyno} removed"),
         Kind::SetDynoState(set) => format!("dyno {} {}", set.dyno, state_name(set.state())),
+        Kind::Manage(manage) => manage_words(manage),
     }
 }
 
@@ -49,6 +50,25 @@ fn dyno_words(dyno: &Dyno) -> String {
         dyno.address,
         state_name(dyno.state())
     )
+}
+
+fn manage_words(manage: &Manage) -> String {
+    let mut words = vec![format!(
+        "dynos {}* as their manager has them:",
+        manage.dyno_prefix
+    )];
+    match manage.dynos.is_empty() {
+        true => words.push("none".to_owned()),
+        false => words.push(
+            manage
+                .dynos
+                .iter()
+                .map(dyno_words)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+    }
+    words.join(" ")
 }
 
 /// Only what is not the default.

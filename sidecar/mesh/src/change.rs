@@ -4,12 +4,15 @@
 //! a change that is refused leaves no trace, and its operations take effect
 //! together.
 
+mod manage;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Settings, check_app_name,
     parse_domain,
 };
+pub use manage::Manage;
 
 /// A change of one app.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +48,7 @@ pub enum Operation {
         dyno: Box<str>,
         state: DynoState,
     },
+    Manage(Box<Manage>),
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -258,6 +262,7 @@ impl Plan<'_> {
                 spec.state = *state;
                 self.put_dyno(&spec, false)?;
             }
+            Operation::Manage(manage) => self.manage(manage)?,
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ mod timers;
 mod view;
 
 pub use address::{Address, BadAddress};
-pub use change::{Change, ChangeError, Operation, Update};
+pub use change::{Change, ChangeError, Manage, Operation, Update};
 pub use dyno::DynoInfo;
 pub use foreign::{Extent, Heard, LoadReport, MAX_NODES, MAX_SHARED, NodeId, NodeView, WHOLE};
 pub use limits::Limits;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mesh::{
-    Ask, AskId, Change, DynoSpec, DynoState, Limits, Mesh, Operation, Outcome, SessionKey,
+    Ask, AskId, Change, DynoSpec, DynoState, Limits, Manage, Mesh, Operation, Outcome, SessionKey,
     Settings, Time, WorkerId,
 };
 use proptest::{collection::vec, prelude::*};
@@ -108,7 +108,24 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..3_usize).prop_map(|app| Operation::RemoveDomain(format!("{}.test", APPS[app]).into())),
         8 => dyno(),
         4 => (0..3).prop_map(|name| Operation::RemoveDyno(format!("web.{name}").into())),
+        2 => manage(),
     ]
+}
+
+fn manage() -> impl Strategy<Value = Operation> {
+    (any::<bool>(), 0..3_usize, vec(dyno(), 0..3)).prop_map(|(wake, app, puts)| {
+        let dynos = puts.into_iter().filter_map(|put| match put {
+            Operation::PutDyno { dyno, .. } => Some(dyno),
+            _ => None,
+        });
+        Operation::Manage(Box::new(Manage {
+            wake: Some(wake),
+            domains: vec![format!("{}.test", APPS[app]).into()],
+            dyno_prefix: "web.".into(),
+            dynos: dynos.collect(),
+            ..Manage::default()
+        }))
+    })
 }
 
 fn step(hosts: usize) -> impl Strategy<Value = Step> {

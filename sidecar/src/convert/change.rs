@@ -6,6 +6,7 @@ use mesh::{Change, Operation};
 use super::{
     Malformed,
     app::{dyno_from_proto, dyno_from_spec},
+    manage::{manage_from_core, manage_from_proto},
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
 
@@ -65,6 +66,10 @@ fn operation_from_proto(operation: v1::Operation) -> Result<Operation, Malformed
                 state,
             }
         }
+        Kind::Manage(manage) => {
+            let manage = manage_from_proto(manage).map_err(|error| error.within("manage"))?;
+            Operation::Manage(Box::new(manage))
+        }
     })
 }
 
@@ -96,6 +101,7 @@ fn operation_from_core(operation: &Operation) -> v1::Operation {
             dyno: (**dyno).into(),
             state: state_from_core(*state).into(),
         }),
+        Operation::Manage(manage) => Kind::Manage(manage_from_core(manage)),
     };
     v1::Operation { kind: Some(kind) }
 }

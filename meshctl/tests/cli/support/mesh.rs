@@ -167,6 +167,7 @@ fn perform(apps: &mut BTreeMap<String, AppStatus>, name: &str, kind: &Kind) -> R
             let at = dyno_at(app, &set.dyno)?;
             app.dynos[at].state = set.state;
         }
+        Kind::Manage(_) => return Err(Status::unimplemented("no command says this")),
     }
     Ok(())
 }
