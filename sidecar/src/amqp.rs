@@ -14,12 +14,14 @@
 //!
 //! [`share_load`] does the same for what sidecars tell each other of their requests,
 //! over a connection of its own: nothing of that is kept, or published twice.
+//! [`announce_events`] tells dyno managers what the log has come to, likewise.
 //!
 //! lapin's types do not leave this module.
 mod backoff;
 mod connect;
 mod consume;
 mod dead_letter;
+mod events;
 mod link;
 mod load;
 mod meaning;
@@ -36,6 +38,7 @@ mod stumble;
 mod topology;
 mod waiting;
 
+pub use events::announce_events;
 pub use load::share_load;
 pub use options::{Options, Tls};
 pub use serve::serve;

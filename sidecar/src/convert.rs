@@ -19,7 +19,7 @@ mod snapshot;
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
 pub use change::{change_from_core, change_from_proto};
-pub use event::event;
+pub use event::{event, event_to_json};
 pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
 pub use queued::{queued_from_bytes, queued_to_bytes};

@@ -10,6 +10,7 @@
 //! session is handed straight back, one for another session goes to that
 //! session's outbox. Nothing waits for a disk or a socket while it has the lock,
 //! and nobody has it for longer than a few hundred apps take.
+mod announce;
 mod clock;
 mod load;
 mod log;
@@ -32,6 +33,7 @@ use mesh::{Mesh, Time};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, watch};
 
+pub use announce::Announcement;
 pub use clock::Clock;
 pub use load::LoadView;
 pub use log::{
@@ -66,6 +68,7 @@ pub struct Driver {
     changes: Changes,
     limits: mesh::Limits,
     load: load::Board,
+    desk: announce::Desk,
 }
 
 impl Driver {
@@ -80,6 +83,7 @@ impl Driver {
             changes,
             limits,
             load: load::Board::default(),
+            desk: announce::Desk::default(),
         })
     }
 

@@ -11,7 +11,7 @@ pub(super) const TYPE: &str = "route.entry.v1";
 const TYPE_NAME: &str = "route.entry.v";
 /// Content types, one for each form.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// Largest entry, in bytes.
 pub(super) const MAX_ENTRY: usize = 4 << 20;
 /// Longest id of a change, in bytes.

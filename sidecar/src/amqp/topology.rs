@@ -37,6 +37,8 @@ pub(super) struct Names {
     pub(super) dead: String,
     /// The exchange by which sidecars tell each other of their load.
     pub(super) load: String,
+    /// The exchange by which dyno managers are told of events.
+    pub(super) events: String,
 }
 
 impl Names {
@@ -47,6 +49,7 @@ impl Names {
             dead_exchange: format!("{prefix}.dlx"),
             dead: format!("{prefix}.dead"),
             load: format!("{prefix}.load"),
+            events: format!("{prefix}.events"),
         }
     }
 }
@@ -88,6 +91,21 @@ pub(super) async fn declare_dead(channel: &Channel, names: &Names) -> Result<(),
     ];
     queue(channel, &names.dead, table(dead)).await?;
     bind(channel, &names.dead, &names.dead_exchange).await
+}
+
+/// Makes the exchange for events. Whoever wants some binds a queue of their own.
+pub(super) async fn declare_events(channel: &Channel, exchange: &str) -> Result<(), Problem> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel.exchange_declare(
+        exchange.into(),
+        ExchangeKind::Topic,
+        durable,
+        FieldTable::default(),
+    );
+    within(&format!("exchange {exchange}"), declared).await
 }
 
 /// Makes what is missing for load, and a queue for this connection alone, which

@@ -33,6 +33,14 @@ pub fn event(notice: &Notice) -> v1::Event {
     v1::Event { kind: Some(kind) }
 }
 
+/// An event as JSON, as managers at the broker get it.
+///
+/// # Errors
+/// It has none.
+pub fn event_to_json(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&self::event(&Notice::Event(event.clone())))
+}
+
 /// A hint as a message.
 pub(super) fn scale(hint: &ScaleHint) -> v1::Scale {
     v1::Scale {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use mesh::{Change, Event};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::Driver;
+use super::{Driver, Position};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -88,13 +88,17 @@ impl Driver {
         open.into_iter().map(need).map(Notice::Event).collect()
     }
 
-    /// Tells an event of the log, unless it does not hold any more.
-    pub(super) fn tell_if_so(&self, event: Event) {
+    /// Tells an event of the log, unless it does not hold any more; managers at the
+    /// broker, too, if it came of what this sidecar said at `own`.
+    pub(super) fn tell_if_so(&self, event: Event, own: Option<Position>) {
         let is_so = match (&event, self.changes.stand()) {
             (Event::NeedDyno { app, .. }, Some(stand)) => stand.consensus.lock().is_open(app),
             _ => true,
         };
         if is_so {
+            if let Some(position) = own {
+                self.announce(position, event.clone());
+            }
             self.tell(Notice::Event(event));
         }
     }

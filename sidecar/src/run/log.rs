@@ -44,7 +44,8 @@ pub(super) fn start(
                 )
                 .await;
             };
-            tokio::join!(load, log, driver.send_queued())
+            let events = amqp::announce_events(&options, &driver);
+            tokio::join!(load, log, events, driver.send_queued())
         });
         drop(stop);
     };

@@ -94,6 +94,8 @@ struct State {
     known: bool,
     /// The log was looked for, with some result.
     looked: bool,
+    /// This process has been in step with it.
+    followed: bool,
 }
 
 impl Default for Stand {
@@ -109,6 +111,7 @@ impl Default for Stand {
             position: None,
             known: false,
             looked: false,
+            followed: false,
         };
         Self {
             state: Mutex::new(state),
@@ -123,7 +126,9 @@ impl Stand {
     pub(super) fn set(&self, standing: Standing) {
         let mut state = self.state.lock();
         match standing.sync {
-            Sync::InSync => (state.known, state.looked) = (true, true),
+            Sync::InSync => {
+                (state.known, state.looked, state.followed) = (true, true, true);
+            }
             Sync::Away => state.looked = true,
             Sync::CatchingUp => {}
         }
@@ -178,6 +183,11 @@ impl Stand {
     pub(in crate::driver) fn is_ready(&self) -> bool {
         let state = self.state.lock();
         state.known && state.looked
+    }
+
+    /// This process has been in step with the log.
+    pub(in crate::driver) fn has_followed(&self) -> bool {
+        self.state.lock().followed
     }
 
     pub(in crate::driver) fn view(&self) -> LogView {

@@ -31,8 +31,8 @@ pub(super) struct Batch {
     pub(super) seen: Vec<Write>,
     /// What watchers are told of a table that takes the place of another one.
     told: Vec<Change>,
-    /// What the log says of requests.
-    pub(super) events: Vec<Event>,
+    /// What the log says of requests, and where it does if this sidecar said so.
+    pub(super) events: Vec<(Event, Option<Position>)>,
     /// Who waits for a place in the log to be passed.
     pub(super) markers: Vec<oneshot::Sender<()>>,
 }
@@ -214,8 +214,8 @@ impl Batch {
                 self.driver.reply_after(recalls, to, outcome);
             }
         }
-        for event in self.events {
-            self.driver.tell_if_so(event);
+        for (event, own) in self.events {
+            self.driver.tell_if_so(event, own);
         }
         for marker in self.markers {
             let _ = marker.send(());

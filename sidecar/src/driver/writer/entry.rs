@@ -28,7 +28,7 @@ impl Batch {
             EntryKind::Change { id, change, reply } => {
                 self.shared_change(position, id, change, reply, history);
             }
-            EntryKind::Report(report, own) => self.report(position.offset, report, own),
+            EntryKind::Report(report, own) => self.report(position, report, own),
             EntryKind::Marker(to) => self.markers.push(to),
             EntryKind::Replace { apps, seen } => self.replace(apps, seen, history),
             EntryKind::Other => {}

@@ -6,11 +6,12 @@ use mesh::{Event, ScaleHint};
 use parking_lot::Mutex;
 
 use super::batch::Batch;
-use crate::driver::log::{Consensus, Matter, Report, Word};
+use crate::driver::log::{Consensus, Matter, Position, Report, Word};
 
 impl Batch {
     /// `own`: this sidecar has said so.
-    pub(super) fn report(&mut self, offset: u64, report: Report, own: bool) {
+    pub(super) fn report(&mut self, position: Position, report: Report, own: bool) {
+        let offset = position.offset;
         let driver = self.driver();
         let Some(way) = driver.changes().way() else {
             return;
@@ -44,6 +45,7 @@ impl Batch {
                 false => None,
             },
         };
+        let event = event.map(|event| (event, own.then_some(position)));
         self.events.extend(event);
     }
 
