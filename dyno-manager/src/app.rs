@@ -1,9 +1,9 @@
-//! What the sidecar shall know of an app, and the change that makes it so.
+//! What the mesh shall know of an app, and the change that makes it so.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use dynomesh_proto::v1::{
-    App, Change, CreateApp, Dyno, DynoState, Operation, PutDyno, Settings, operation::Kind,
+    App, Change, CreateApp, Dyno, DynoState, Manage, Operation, PutDyno, Settings, operation::Kind,
 };
 
 use crate::config::AppConfig;
@@ -14,11 +14,13 @@ const BOOT_GRACE: Duration = Duration::from_secs(15);
 
 /// In an app of this manager, every dyno with a name like that is this manager's.
 pub(crate) fn dyno_name(slot: u32) -> String {
-    format!("web.{slot}")
+    format!("{PREFIX}{slot}")
 }
 
+const PREFIX: &str = "web.";
+
 fn is_ours(name: &str) -> bool {
-    name.strip_prefix("web.")
+    name.strip_prefix(PREFIX)
         .is_some_and(|slot| slot.parse::<u32>().is_ok())
 }
 
@@ -73,6 +75,22 @@ pub(crate) fn app_change(config: &AppConfig, found: Option<&App>) -> Option<Chan
         ..change(&config.name, operations)
     };
     (!change.operations.is_empty()).then_some(change)
+}
+
+/// All at once, for a mesh that can't be looked at: made whatever the app is.
+pub(crate) fn whole_change(config: &AppConfig, wanted: &Told) -> Change {
+    let settings = settings(config, Settings::default());
+    let manage = Manage {
+        wake: Some(settings.wake),
+        dyno_limit: Some(settings.dyno_limit),
+        boot_timeout_ms: Some(settings.boot_timeout_ms),
+        idle_timeout_ms: Some(settings.idle_timeout_ms),
+        scale_wait_ms: Some(settings.scale_wait_ms),
+        domains: config.domains.clone(),
+        dyno_prefix: PREFIX.to_owned(),
+        dynos: wanted.values().cloned().collect(),
+    };
+    change(&config.name, [Kind::Manage(manage)])
 }
 
 fn settings(config: &AppConfig, old: Settings) -> Settings {

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// The sidecar's control socket
+    /// The sidecar's control socket, unless the file names a broker
     #[arg(
         long,
         env = "DYNOMESH_CONTROL_SOCKET",

@@ -1,5 +1,6 @@
 //! The file that says which apps there are.
 
+mod broker;
 mod file;
 mod span;
 #[cfg(test)]
@@ -8,6 +9,16 @@ mod tests;
 use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
+
+pub(crate) use broker::Broker;
+
+/// The file, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) apps: Vec<AppConfig>,
+    /// `None`: there is a sidecar.
+    pub(crate) broker: Option<Broker>,
+}
 
 /// An app as the file wants it, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +50,7 @@ pub(crate) struct AppConfig {
 const MAX_FILE: u64 = 4 << 20;
 
 /// Reads the file.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<AppConfig>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let shown = path.display();
     let size = fs::metadata(path).map(|found| found.len());
     let size = size.with_context(|| format!("cannot read {shown}"))?;
@@ -51,7 +62,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<AppConfig>> {
     parse(&text).with_context(|| format!("in {shown}"))
 }
 
-fn parse(text: &str) -> anyhow::Result<Vec<AppConfig>> {
+fn parse(text: &str) -> anyhow::Result<Config> {
     let file: file::File = toml::from_str(text)?;
     file.check()
 }

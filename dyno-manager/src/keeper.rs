@@ -1,5 +1,5 @@
-//! One app: carries out what its planner decides, and keeps the sidecar's idea of
-//! its dynos right.
+//! One app: carries out what its planner decides, and keeps the mesh's idea of its
+//! dynos right.
 
 mod processes;
 mod telling;
@@ -26,7 +26,7 @@ pub(crate) enum Message {
     Happened(Input),
     /// The dyno of this instance has finished its last request.
     Drained(String),
-    /// The sidecar is there (again), or something it said was lost.
+    /// The mesh is there (again), or something it said was lost.
     Connected,
 }
 
@@ -63,6 +63,8 @@ pub(crate) struct Keeper<M> {
     connected: bool,
     /// When to try again what was refused.
     again: Option<Time>,
+    /// When to tell it all once more, whatever was told.
+    anew: Option<Time>,
 }
 
 impl<M: Mesh> Keeper<M> {
@@ -83,6 +85,7 @@ impl<M: Mesh> Keeper<M> {
             told: None,
             connected: false,
             again: None,
+            anew: None,
         }
     }
 
@@ -100,6 +103,7 @@ impl<M: Mesh> Keeper<M> {
                 .poll_timeout()
                 .into_iter()
                 .chain(self.again)
+                .chain(self.anew)
                 .min();
             tokio::select! {
                 message = self.inbox.recv() => match message {
@@ -109,6 +113,9 @@ impl<M: Mesh> Keeper<M> {
                 () = until(self.shared.start, next) => {
                     let now = self.shared.now();
                     self.again = self.again.filter(|at| *at > now);
+                    if self.anew.is_some_and(|at| at <= now) {
+                        (self.anew, self.told) = (None, None);
+                    }
                     self.planner.pass(now);
                 }
             }
@@ -131,6 +138,7 @@ impl<M: Mesh> Keeper<M> {
             }
             Message::Connected => {
                 (self.connected, self.told, self.again) = (true, None, None);
+                self.anew = M::LATE.map(|late| now + late);
             }
         }
     }

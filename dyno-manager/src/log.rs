@@ -19,6 +19,8 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) {
     // Libraries only when they complain.
     let ours = Targets::new()
         .with_target("dyno_manager", level)
+        // What ends a connection is said by whoever has it.
+        .with_target("lapin", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     match format {

@@ -1,9 +1,9 @@
-//! The command `dyno-manager`: it runs apps as processes of this host and tells a
-//! sidecar of them.
+//! The command `dyno-manager`: it runs apps as processes of this host and tells the
+//! mesh of them.
 //!
 //! **How.** For each app a [`planner`] decides, which is pure: what happened and
 //! the time go in, what to start and to stop comes out. A [`keeper`] for each app
-//! carries that out. What the sidecar says and is told passes through [`mesh`],
+//! carries that out. What the mesh says and is told passes through [`mesh`],
 //! and nothing else knows how it travels.
 
 mod app;
@@ -28,8 +28,8 @@ const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    let apps = match config::read(&args.file) {
-        Ok(apps) => apps,
+    let config = match config::read(&args.file) {
+        Ok(config) => config,
         Err(error) => {
             eprintln!("dyno-manager: {error:#}");
             return WRONG_CONFIGURATION.into();
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     log::start(args.log_level, args.log_format);
-    match run::run(&args, apps) {
+    match run::run(&args, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -1,11 +1,15 @@
-//! The sidecar, as this program needs it: what it says, and what it is told. How
-//! that travels is behind [`Mesh`]; [`control`] is one way.
+//! The mesh, as this program needs it: what it says, and what it is told. How that
+//! travels is behind [`Mesh`]: [`control`] is a sidecar of this host, [`broker`] is
+//! RabbitMQ alone.
 
+pub(crate) mod broker;
 pub(crate) mod control;
 
-use dynomesh_proto::v1::{App, Change, DynoLoad};
+use std::time::Duration;
 
-/// What the sidecar says.
+use crate::{app::Told, config::AppConfig};
+
+/// What the mesh says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Need {
@@ -27,19 +31,10 @@ pub(crate) enum Event {
     Missed,
 }
 
-/// An app as the sidecar knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) app: App,
-    pub(crate) loads: Vec<DynoLoad>,
-    /// Every worker has said what it holds, so the loads are right.
-    pub(crate) ready: bool,
-}
-
 /// Why something could not be said or asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the sidecar is out of reach: {0}")]
+    #[error("{0}")]
     Unreachable(String),
     /// What is known of the app is not how it is.
     #[error("{0}")]
@@ -48,21 +43,29 @@ pub(crate) enum Error {
     Refused(String),
 }
 
-/// A sidecar.
+/// A way to the mesh.
 pub(crate) trait Mesh: Clone + Send + Sync + 'static {
     type Events: Events;
+
+    /// What was told over a link that broke may arrive until so long after there is
+    /// another one, and is then the last word.
+    const LATE: Option<Duration>;
 
     /// Everything said from now on, and first what still holds.
     fn watch(&self) -> impl Future<Output = Result<Self::Events, Error>> + Send;
 
-    /// Makes a change.
-    fn apply(&self, change: Change) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// An app, if there is one of that name.
-    fn app(&self, name: &str) -> impl Future<Output = Result<Option<Seen>, Error>> + Send;
+    /// Makes the dynos of an app `wanted`. `told` is what they are, as far as is
+    /// known; `None`: it is not, nor whether there is such an app. Returns the
+    /// instances that have drained as it seems, which nobody may have said.
+    fn tell(
+        &self,
+        app: &AppConfig,
+        told: &mut Option<Told>,
+        wanted: Told,
+    ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
 }
 
-/// What a sidecar says, until it is out of reach.
+/// What the mesh says, until it is out of reach.
 pub(crate) trait Events: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Event, Error>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Everything together: the keepers, what the sidecar says to them, and the end.
+//! Everything together: the keepers, what the mesh says to them, and the end.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,15 +22,15 @@ use tokio::{
 
 use crate::{
     args::Args,
-    config::AppConfig,
+    config::{AppConfig, Config},
     keeper::{INBOX, Keeper, Message},
-    mesh::{Error, Event, Mesh, control::Control},
+    mesh::{Error, Event, Mesh, broker::Broker, control::Control},
     planner::{Input, Time},
     port,
     state::State,
 };
 
-/// Between two tries to reach the sidecar: it doubles from the first to the longest.
+/// Between two tries to reach the mesh: it doubles from the first to the longest.
 const FIRST_TRY: Duration = Duration::from_millis(100);
 const LONGEST_TRY: Duration = Duration::from_secs(5);
 
@@ -75,7 +75,7 @@ impl Shared {
 type Inboxes = BTreeMap<String, mpsc::Sender<Message>>;
 
 /// Runs until a signal says stop and everything has ended.
-pub(crate) fn run(args: &Args, apps: Vec<AppConfig>) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, config: Config) -> anyhow::Result<()> {
     let state = State::open(&args.state_dir)?;
     // One thread, which starts every process: see `process::start`.
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -87,16 +87,33 @@ pub(crate) fn run(args: &Args, apps: Vec<AppConfig>) -> anyhow::Result<()> {
             run: rand::random(),
             instances: AtomicU64::new(1),
         });
-        let result = serve(args, apps, &shared).await;
+        let apps = config.apps;
+        let result = match config.broker {
+            Some(broker) => {
+                let place = format!("the broker at {}:{}", broker.host, broker.port);
+                let names = apps.iter().map(|app| app.name.clone()).collect();
+                let mesh = Broker::new(broker, names);
+                serve(args, apps, (mesh, place), &shared).await
+            }
+            None => {
+                let place = format!("the sidecar at {}", args.control_socket.display());
+                let mesh = Control::new(&args.control_socket);
+                serve(args, apps, (mesh, place), &shared).await
+            }
+        };
         shared.state.kill_all();
         result
     })
 }
 
-async fn serve(args: &Args, apps: Vec<AppConfig>, shared: &Arc<Shared>) -> anyhow::Result<()> {
+async fn serve<M: Mesh>(
+    args: &Args,
+    apps: Vec<AppConfig>,
+    (mesh, place): (M, String),
+    shared: &Arc<Shared>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot take SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot take SIGINT")?;
-    let mesh = Control::new(&args.control_socket);
     let limit = longest_end(&apps);
     let mut inboxes = Inboxes::new();
     let mut keepers = JoinSet::new();
@@ -111,11 +128,7 @@ async fn serve(args: &Args, apps: Vec<AppConfig>, shared: &Arc<Shared>) -> anyho
         inboxes.insert(app.name.clone(), inbox.0.clone());
         keepers.spawn(Keeper::new(app, mesh.clone(), shared.clone(), inbox).run());
     }
-    let link = tokio::spawn(listen(
-        mesh,
-        args.control_socket.display().to_string(),
-        inboxes.clone(),
-    ));
+    let link = tokio::spawn(listen(mesh, place, inboxes.clone()));
     // Outside of systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut stop = async || {
@@ -152,24 +165,29 @@ fn longest_end(apps: &[AppConfig]) -> Duration {
     longest.unwrap_or_default() + Duration::from_secs(5)
 }
 
-/// Passes on what the sidecar says, for as long as the keepers are there.
+/// Passes on what the mesh says, for as long as the keepers are there.
 async fn listen<M: Mesh>(mesh: M, place: String, inboxes: Inboxes) {
     let mut pause = FIRST_TRY;
+    let mut last = String::new();
     loop {
         match mesh.watch().await {
             Ok(mut events) => {
-                tracing::info!("connected to the sidecar at {place}");
+                tracing::info!("connected to {place}");
                 pause = FIRST_TRY;
                 let error = pass_on(&mut events, &inboxes).await;
                 tracing::warn!("{error}; trying again");
+                last.clear();
             }
             Err(error) => {
-                if pause == FIRST_TRY {
-                    tracing::warn!("{place}: {error}; trying again");
+                let words = error.to_string();
+                if words != last {
+                    tracing::warn!("{place}: {words}; trying again");
+                    last = words;
                 }
             }
         }
-        sleep(pause).await;
+        // So that those who lost it together do not come back together.
+        sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
         pause = (pause * 2).min(LONGEST_TRY);
     }
 }

@@ -1,6 +1,8 @@
 //! Dyno managers where several sidecars, each with an Nginx of its own, share one
 //! route log.
 
+mod exchange;
+
 use std::{fs, time::Duration};
 
 use dynomesh_proto::v1::{Dyno, DynoState, PutDyno, Settings, event, operation::Kind};
@@ -14,10 +16,13 @@ const LIMIT: Duration = Duration::from_secs(150);
 
 /// So many, in step with a log of their own.
 async fn meshes<const N: usize>() -> Vec<Mesh> {
-    let (url, prefix) = (Broker::shared().await.url(), broker::prefix());
+    meshes_at::<N>(&Broker::shared().await.url(), &broker::prefix()).await
+}
+
+async fn meshes_at<const N: usize>(url: &str, prefix: &str) -> Vec<Mesh> {
     let mut meshes = Vec::new();
     for number in 0..N {
-        meshes.push(mesh(&url, &prefix, number).await);
+        meshes.push(mesh(url, prefix, number).await);
     }
     meshes
 }

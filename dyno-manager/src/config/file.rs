@@ -9,7 +9,11 @@ use std::{
 use anyhow::ensure;
 use serde::Deserialize;
 
-use super::{AppConfig, span::Span};
+use super::{
+    AppConfig, Config,
+    broker::{Keys, Secret},
+    span::Span,
+};
 
 /// Most apps of one manager.
 const MAX_APPS: usize = 1_000;
@@ -23,6 +27,23 @@ pub(super) struct File {
     address: IpAddr,
     #[serde(default)]
     apps: BTreeMap<String, App>,
+    // As in meshd.toml.
+    #[serde(rename = "broker-url")]
+    broker_url: Option<Secret>,
+    #[serde(rename = "broker-password-file")]
+    broker_password_file: Option<PathBuf>,
+    #[serde(rename = "broker-prefix")]
+    broker_prefix: Option<String>,
+    #[serde(rename = "broker-heartbeat-s")]
+    broker_heartbeat_s: Option<u16>,
+    #[serde(rename = "broker-queue")]
+    broker_queue: Option<String>,
+    #[serde(rename = "broker-tls-ca")]
+    broker_tls_ca: Option<PathBuf>,
+    #[serde(rename = "broker-tls-cert")]
+    broker_tls_cert: Option<PathBuf>,
+    #[serde(rename = "broker-tls-key")]
+    broker_tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,7 +103,7 @@ fn drain_timeout() -> Span {
 }
 
 impl File {
-    pub(super) fn check(self) -> anyhow::Result<Vec<AppConfig>> {
+    pub(super) fn check(self) -> anyhow::Result<Config> {
         ensure!(
             self.apps.len() <= MAX_APPS,
             "apps: there are {}, the most is {MAX_APPS}",
@@ -93,14 +114,35 @@ impl File {
             !address.is_unspecified(),
             "address: {address} is no address of this host that others can reach"
         );
+        let keys = Keys {
+            url: self.broker_url,
+            password_file: self.broker_password_file,
+            prefix: self.broker_prefix,
+            heartbeat_s: self.broker_heartbeat_s,
+            queue: self.broker_queue,
+            tls_ca: self.broker_tls_ca,
+            tls_cert: self.broker_tls_cert,
+            tls_key: self.broker_tls_key,
+        };
         let apps = self.apps.into_iter();
-        apps.map(|(name, app)| app.check(name, address)).collect()
+        let apps = apps.map(|(name, app)| app.check(name, address));
+        Ok(Config {
+            apps: apps.collect::<anyhow::Result<_>>()?,
+            broker: keys.check()?,
+        })
     }
 }
 
 impl App {
     fn check(self, name: String, address: IpAddr) -> anyhow::Result<AppConfig> {
         let key = |key: &str| format!("apps.{name}.{key}");
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        ensure!(
+            (1..=128).contains(&name.len())
+                && name.bytes().all(plain)
+                && !(name.starts_with('-') || name.ends_with('-')),
+            "apps.{name}: the name of an app is 1 to 128 of a-z, 0-9, '-', which is inside"
+        );
         ensure!(
             self.command.first().is_some_and(|word| !word.is_empty()),
             "{}: it must begin with a program",

@@ -4,7 +4,15 @@
 use super::*;
 
 fn shop(lines: &str) -> anyhow::Result<Vec<AppConfig>> {
-    parse(&format!("[apps.shop]\n{lines}"))
+    apps(&format!("[apps.shop]\n{lines}"))
+}
+
+fn apps(text: &str) -> anyhow::Result<Vec<AppConfig>> {
+    parse(text).map(|config| config.apps)
+}
+
+fn broker(lines: &str) -> anyhow::Result<Option<Broker>> {
+    parse(lines).map(|config| config.broker)
 }
 
 #[test]
@@ -24,8 +32,8 @@ fn a_command_is_enough() {
 #[test]
 fn routers_of_other_hosts_need_an_address() {
     let with = |address: &str| format!("address = '{address}'\n[apps.shop]\ncommand = ['web']");
-    let apps = parse(&with("10.0.0.7")).unwrap();
-    assert_eq!(apps[0].address.to_string(), "10.0.0.7");
+    let found = apps(&with("10.0.0.7")).unwrap();
+    assert_eq!(found[0].address.to_string(), "10.0.0.7");
     for wrong in ["0.0.0.0", "::", "here"] {
         let error = parse(&with(wrong)).unwrap_err();
         assert!(format!("{error:#}").contains("address"), "{error:#}");
@@ -71,5 +79,56 @@ fn the_sample_file_is_right() {
         .lines()
         .filter(|line| !line.starts_with("dir ="))
         .fold(String::new(), |text, line| text + line + "\n");
-    assert!(!parse(&text).unwrap().is_empty());
+    assert!(!apps(&text).unwrap().is_empty());
+}
+
+#[test]
+fn a_broker_is_named_as_for_meshd() {
+    assert_eq!(broker("").unwrap(), None);
+    let found = broker("broker-url = 'amqp://me:s%40@rabbit/v%2f'\nbroker-queue = 'east'");
+    let found = found.unwrap().unwrap();
+    assert_eq!((&*found.host, found.port), ("rabbit", 5672));
+    assert_eq!((&*found.user, found.password.expose()), ("me", "s@"));
+    assert_eq!((&*found.vhost, &*found.prefix), ("v/", "mesh"));
+    assert_eq!(
+        (&*found.queue, found.tls.as_ref()),
+        ("mesh.manager.east", None)
+    );
+    assert!(!format!("{found:?}").contains("s@"), "{found:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_broker_is_said_without_its_password() {
+    let url = "broker-url = 'amqp://me:s3cret@rabbit'";
+    let with = |line: &str| format!("{url}\n{line}");
+    for (lines, key) in [
+        (
+            "broker-url = 'http://me:s3cret@rabbit'".to_owned(),
+            "broker-url",
+        ),
+        ("broker-url = 'amqp://me:s3cret@'".to_owned(), "broker-url"),
+        (
+            "broker-url = 'amqp://me:s3cret%x@rabbit'".to_owned(),
+            "broker-url",
+        ),
+        (
+            "broker-url = 'amqp://me:s3cret@rabbit/?heartbeat=1'".to_owned(),
+            "broker-url",
+        ),
+        (
+            "broker-password-file = '/x'".to_owned(),
+            "without broker-url",
+        ),
+        ("broker-queue = 'x'".to_owned(), "without broker-url"),
+        (with("broker-password-file = '/x'"), "broker-password-file"),
+        (with("broker-prefix = 'a b'"), "broker-prefix"),
+        (with("broker-queue = ''"), "broker-queue"),
+        (with("broker-heartbeat-s = 0"), "broker-heartbeat-s"),
+        (with("broker-tls-ca = '/nowhere/at/all'"), "broker-tls-ca"),
+        ("[apps.Shop]\ncommand = ['web']".to_owned(), "apps.Shop"),
+    ] {
+        let error = format!("{:#}", parse(&lines).unwrap_err());
+        assert!(error.contains(key), "{lines}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
 }

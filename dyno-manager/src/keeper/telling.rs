@@ -1,4 +1,4 @@
-//! What the sidecar knows of an app, and is told.
+//! What the mesh knows of an app, and is told.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,16 +6,16 @@ use dynomesh_proto::v1::{Dyno as ProtoDyno, DynoState};
 
 use super::{Keeper, Message};
 use crate::{
-    app::{Told, app_change, dyno_name, dynos_change, told},
+    app::{Told, dyno_name},
     mesh::{Error, Mesh},
     planner::{Dyno, Phase},
 };
 
-/// Between two tries after the sidecar refused a change, or could not make it.
+/// Between two tries after the mesh refused a change, or could not make it.
 const AGAIN: Duration = Duration::from_secs(2);
 
 impl<M: Mesh> Keeper<M> {
-    /// Tells the sidecar what it does not know yet.
+    /// Tells the mesh what it does not know yet.
     pub(super) async fn tell(&mut self) {
         if !self.connected || self.again.is_some_and(|at| at > self.shared.now()) {
             return;
@@ -34,46 +34,22 @@ impl<M: Mesh> Keeper<M> {
                 (self.told, self.again) = (None, Some(self.shared.now() + AGAIN));
             }
             Err(error) => {
-                tracing::error!(app, "the sidecar refuses a change: {error}");
+                tracing::error!(app, "a change is refused: {error}");
                 (self.told, self.again) = (None, Some(self.shared.now() + AGAIN));
             }
         }
     }
 
     async fn try_tell(&mut self) -> Result<(), Error> {
-        if self.told.is_none() {
-            self.ask().await?;
-        }
         let wanted = self.wanted();
-        let known = self.told.get_or_insert_default();
-        if let Some(change) = dynos_change(&self.app.name, known, &wanted) {
-            self.mesh.apply(change).await?;
-            self.told = Some(wanted);
+        let drained = self.mesh.tell(&self.app, &mut self.told, wanted).await?;
+        for instance in drained {
+            self.send(Message::Drained(instance));
         }
         Ok(())
     }
 
-    /// Looks what the sidecar knows, and makes the app if there is none.
-    async fn ask(&mut self) -> Result<(), Error> {
-        let seen = self.mesh.app(&self.app.name).await?;
-        let found = seen.as_ref().map(|seen| &seen.app);
-        if let Some(change) = app_change(&self.app, found) {
-            self.mesh.apply(change).await?;
-        }
-        self.told = Some(found.map(told).unwrap_or_default());
-        // That a dyno is drained may have been said to nobody.
-        for seen in seen.iter().filter(|seen| seen.ready) {
-            for dyno in &seen.app.dynos {
-                let load = seen.loads.iter().find(|load| load.name == dyno.name);
-                if dyno.state() == DynoState::Draining && load.is_none_or(|load| load.load == 0) {
-                    self.send(Message::Drained(dyno.instance.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The dynos as the sidecar shall know them.
+    /// The dynos as the mesh shall know them.
     fn wanted(&self) -> Told {
         let dynos = self.planner.dynos().iter();
         dynos

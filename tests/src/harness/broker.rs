@@ -197,10 +197,12 @@ impl Broker {
         .await;
     }
 
-    /// Waits until everything that was made in it is on disk. A stream that was
-    /// made within the last two seconds is else not whole after a kill.
+    /// Waits until everything that was made in it is on disk. A stream or a quorum
+    /// queue that was made within the last two seconds is else not whole after a
+    /// kill.
     pub async fn settle(&self) {
-        self.ctl("eval mnesia:sync_log().").await;
+        self.ctl("eval mnesia:sync_log(),[dets:sync(T)||T<-dets:all()].")
+            .await;
     }
 
     /// Ends it at once.

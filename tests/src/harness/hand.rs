@@ -2,8 +2,12 @@
 
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions},
-    types::AMQPValue,
+    message::Delivery,
+    options::{
+        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
+    },
+    types::{AMQPValue, FieldTable},
 };
 
 /// A connection to a broker.
@@ -71,6 +75,41 @@ impl Hand {
         assert!(confirmation.take_message().is_none(), "it went nowhere");
     }
 
+    /// A queue of this connection's own that gets what is published with such keys.
+    pub async fn bind(&self, exchange: &str, key: &str) -> String {
+        let own = QueueDeclareOptions {
+            exclusive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let queue = self
+            .channel
+            .queue_declare("".into(), own, FieldTable::default())
+            .await
+            .expect("declared");
+        let name = queue.name().to_string();
+        self.channel
+            .queue_bind(
+                name.as_str().into(),
+                exchange.into(),
+                key.into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .expect("bound");
+        name
+    }
+
+    /// Takes the next message of a queue, as it is.
+    pub async fn take_whole(&self, queue: &str) -> Option<Delivery> {
+        let got = self
+            .channel
+            .basic_get(queue.into(), BasicGetOptions { no_ack: true })
+            .await
+            .expect("a queue")?;
+        Some(got.delivery)
+    }
+
     /// Deletes a queue.
     pub async fn delete(&self, queue: &str) {
         self.channel
@@ -81,18 +120,14 @@ impl Hand {
 
     /// Takes the next message of a queue.
     pub async fn take(&self, queue: &str) -> Option<Letter> {
-        let got = self
-            .channel
-            .basic_get(queue.into(), BasicGetOptions { no_ack: true })
-            .await
-            .expect("a queue")?;
-        let headers = got.delivery.properties.headers().clone();
+        let delivery = self.take_whole(queue).await?;
+        let headers = delivery.properties.headers().clone();
         let reason = headers.and_then(|headers| match headers.inner().get("x-mesh-reason") {
             Some(AMQPValue::LongString(reason)) => Some(reason.to_string()),
             _ => None,
         });
         Some(Letter {
-            body: got.delivery.data.clone(),
+            body: delivery.data.clone(),
             reason: reason.unwrap_or_default(),
         })
     }

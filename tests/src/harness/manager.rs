@@ -9,6 +9,9 @@ use std::{
 use super::{Mesh, paths, process::Process, wait};
 use rustix::process::Signal;
 
+/// What the queue of a manager at the broker is called, after the prefix.
+const QUEUE: &str = "test";
+
 /// A manager that runs, or did. Its processes end with it.
 #[derive(Debug)]
 pub struct Manager {
@@ -20,6 +23,21 @@ impl Manager {
     /// Starts one for the apps of this text, with the state of the one before.
     /// `SAMPLE` in it stands for the sample dyno, `DIR` for the mesh's directory.
     pub async fn start(mesh: &Mesh, apps: &str) -> Self {
+        let socket = mesh.control_socket().display().to_string();
+        Self::run(mesh, apps, &["--control-socket", &socket]).await
+    }
+
+    /// The same for one that has no sidecar: what `mesh` has is only the directory.
+    pub async fn start_at_broker(mesh: &Mesh, url: &str, prefix: &str, apps: &str) -> Self {
+        let broker = format!(
+            "broker-url = '{url}'\nbroker-prefix = '{prefix}'\n\
+             broker-queue = '{QUEUE}'\nbroker-heartbeat-s = 2\n{apps}"
+        );
+        let nowhere = mesh.dir().join("nowhere").display().to_string();
+        Self::run(mesh, &broker, &["--control-socket", &nowhere]).await
+    }
+
+    async fn run(mesh: &Mesh, apps: &str, more: &[&str]) -> Self {
         let dir = mesh.dir().join("manager");
         fs::create_dir_all(&dir).expect("a directory can be made");
         let sample = paths::own("sample-dyno").display().to_string();
@@ -34,8 +52,7 @@ impl Manager {
         let mut command = Command::new(paths::dyno_manager());
         command
             .arg(dir.join("dynos.toml"))
-            .arg("--control-socket")
-            .arg(mesh.control_socket())
+            .args(more)
             .arg("--state-dir")
             .arg(dir.join("state"))
             .args(["--log-level", "debug"])
@@ -46,10 +63,16 @@ impl Manager {
         wait::until("the manager is connected", async || {
             let log = read(&log);
             assert_eq!(process.exited(), None, "{log}");
-            log[before.len()..].contains("connected to the sidecar")
+            log[before.len()..].contains("connected to the")
         })
         .await;
         Self { process, dir }
+    }
+
+    /// The queue of one that has no sidecar.
+    #[must_use]
+    pub fn queue(prefix: &str) -> String {
+        format!("{prefix}.manager.{QUEUE}")
     }
 
     /// What it has logged.
