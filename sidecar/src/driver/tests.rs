@@ -21,6 +21,7 @@ use mesh::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
+mod announce;
 mod log;
 
 use super::{

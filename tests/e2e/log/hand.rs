@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use dynomesh_proto::v1::DynoState;
 use e2e::harness::{Hand, Sidecar, publish_unreadable, run_within, wait};
 use lapin::BasicProperties;
 
@@ -9,16 +10,17 @@ use super::{create, sidecars};
 
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// The line of the README, in its parts.
+/// A line to publish an entry with, in its parts.
 struct Line {
     key: String,
     payload: String,
     properties: serde_json::Value,
 }
 
-fn readme() -> Line {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).unwrap();
+/// The first one of this document.
+fn line(file: &str) -> Line {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = fs::read_to_string(file).unwrap();
     let start = text.find("rabbitmqadmin publish").unwrap();
     let line = text[start..].split("\n\n").next().unwrap();
     let value = |key: &str, end: &str| {
@@ -38,7 +40,7 @@ fn readme() -> Line {
 fn the_line_of_the_readme_works() {
     run_within(LIMIT, async {
         let (all, broker, prefix) = sidecars::<2>().await;
-        let line = readme();
+        let line = line("README.md");
         let hand = Hand::connect(&broker.url()).await;
         let text = |name: &str| line.properties[name].as_str().unwrap();
         assert_eq!(text("content_type"), "application/json");
@@ -63,6 +65,41 @@ fn the_line_of_the_readme_works() {
         let app = all[1].control().app("shop").await.app.unwrap();
         assert_eq!(app.domains, ["shop.example.com"]);
         assert_eq!(app.dynos.len(), 1);
+        all[0].until_same(&all[1]).await;
+    });
+}
+
+#[test]
+fn the_line_for_managers_works_whatever_it_finds() {
+    run_within(LIMIT, async {
+        let (all, broker, prefix) = sidecars::<2>().await;
+        let line = line("docs/managers.md");
+        let hand = Hand::connect(&broker.url()).await;
+        for number in 1..=2 {
+            hand.publish(
+                &format!("{prefix}.route"),
+                &line.key,
+                line.properties["type"].as_str().unwrap(),
+                &format!("manager-{number}"),
+                &line.payload,
+            )
+            .await;
+            all[1].until_version("shop", number).await;
+            let app = all[1].control().app("shop").await.app.unwrap();
+            assert_eq!(app.domains, ["shop.example.com"]);
+            assert_eq!(app.dynos.len(), 1);
+            assert_eq!(app.dynos[0].state(), DynoState::Starting);
+            assert!(app.settings.unwrap_or_default().wake);
+        }
+        // A domain of another app is left to it.
+        create(&all[0], "blog").await;
+        let more = line.payload.replace("shop.example.com", "blog.test");
+        let kind = "route.entry.v1";
+        hand.publish(&format!("{prefix}.route"), &line.key, kind, "more", &more)
+            .await;
+        all[0].until_version("shop", 3).await;
+        let app = all[0].control().app("shop").await.app.unwrap();
+        assert_eq!(app.domains, ["shop.example.com"]);
         all[0].until_same(&all[1]).await;
     });
 }

@@ -2,8 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use dynomesh_proto::v1::LogState;
-use e2e::harness::{Broker, Sidecar, run_within, wait};
+use dynomesh_proto::v1::{AppStatus, DynoState, LogState};
+use e2e::{
+    Mesh,
+    harness::{Broker, Manager, Sidecar, run_within, wait},
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::create;
@@ -89,6 +92,43 @@ fn both_sides_show_who_they_are() {
             assert!(!bad.status().await.ready, "it never had the table");
             bad.stop().await;
         }
+    });
+}
+
+#[test]
+fn a_manager_without_a_sidecar_shows_who_it_is() {
+    run_within(LIMIT, async {
+        let authority = Authority::new("one");
+        let (chain, key) = authority.issue();
+        let broker = Broker::start_secure(&authority.0.pem(), &chain, &key).await;
+        let sidecar = Sidecar::start(&broker.url(), "mesh", "n").await;
+        let mesh = Mesh::builder().without_sidecar().start().await;
+        let (chain, key) = authority.issue();
+        let mut apps = String::new();
+        for (option, name, text) in [
+            ("broker-tls-ca", "ca.pem", authority.0.pem()),
+            ("broker-tls-cert", "cert.pem", chain),
+            ("broker-tls-key", "key.pem", key),
+            ("broker-password-file", "password", "guest\n".to_owned()),
+        ] {
+            fs::write(mesh.dir().join(name), text).unwrap();
+            apps += &format!("{option} = 'DIR/{name}'\n");
+        }
+        apps += "[apps.shop]\ncommand = ['SAMPLE', '--app', 'shop']\nmin = 1\n";
+        let url = format!("amqps://guest@localhost:{}/%2f", broker.secure_port());
+        let manager = Manager::start_at_broker(&mesh, &url, "mesh", &apps).await;
+        let up = |status: &AppStatus| {
+            let dynos = status.app.as_ref().map(|app| &*app.dynos);
+            matches!(dynos, Some([dyno]) if dyno.state() == DynoState::Up)
+        };
+        sidecar.control().until_app("shop", "it is up", up).await;
+        manager.finish().await;
+        // It has said so before it ended.
+        let asleep = |status: &AppStatus| status.dynos.is_empty();
+        sidecar
+            .control()
+            .until_app("shop", "none is left", asleep)
+            .await;
     });
 }
 

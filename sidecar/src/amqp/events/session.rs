@@ -47,6 +47,8 @@ pub(super) struct Session<'a> {
     outstanding: BTreeMap<u64, Outgoing>,
     next: u64,
     confirmed: u64,
+    /// Somebody's queue has refused an event in this session.
+    refused: bool,
 }
 
 struct Outgoing {
@@ -64,6 +66,7 @@ impl<'a> Session<'a> {
             outstanding: BTreeMap::new(),
             next: 0,
             confirmed: 0,
+            refused: false,
         }
     }
 
@@ -101,6 +104,7 @@ impl<'a> Session<'a> {
         within("asking for confirms", select).await?;
         let mut events = link.connection.events_listener();
         let mut confirms = Confirms::new();
+        self.refused = false;
         self.again(channel, &mut confirms).await?;
         let mut looks = interval(LOOK_EVERY);
         let mut blocked = false;
@@ -177,9 +181,11 @@ impl<'a> Session<'a> {
         let confirmation = confirmation?;
         let outgoing = self.outstanding.remove(&number);
         if let (Confirmation::Nack(_), Some(outgoing)) = (&confirmation, outgoing) {
-            // Somebody's queue is full: they would hear of it much too late.
             let key = routing_key(&outgoing.announcement.event);
-            tracing::warn!(key, "an event is left out: a queue of it takes no more");
+            // Those who hear nothing of it would hear of it much too late.
+            if !std::mem::replace(&mut self.refused, true) {
+                tracing::warn!(key, "events are left out: a queue of them takes no more");
+            }
         }
         self.confirmed += 1;
         Ok(())
