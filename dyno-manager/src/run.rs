@@ -175,7 +175,7 @@ async fn listen<M: Mesh>(mesh: M, place: String, inboxes: Inboxes) {
                 tracing::info!("connected to {place}");
                 pause = FIRST_TRY;
                 let error = pass_on(&mut events, &inboxes).await;
-                tracing::warn!("{error}; trying again");
+                tracing::warn!("{place}: {error}; trying again");
                 last.clear();
             }
             Err(error) => {

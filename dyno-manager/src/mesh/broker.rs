@@ -28,6 +28,7 @@ use crate::{
 };
 use link::Link;
 use listening::Listening;
+use message::Known;
 use outlet::Outlet;
 
 /// A way to the mesh over its broker.
@@ -42,6 +43,8 @@ struct Inner {
     outlet: Mutex<Option<Arc<Outlet>>>,
     /// What was published and is not known to be in the log, by app.
     doubts: Mutex<HashMap<String, (Change, String)>>,
+    /// The events that have come, also in earlier sessions.
+    known: Arc<Mutex<Known>>,
 }
 
 impl Broker {
@@ -52,6 +55,7 @@ impl Broker {
             apps,
             outlet: Mutex::default(),
             doubts: Mutex::default(),
+            known: Arc::default(),
         }))
     }
 
@@ -97,7 +101,9 @@ impl Mesh for Broker {
         let publishing = Link::open(&inner.config, "publishes").await;
         let publishing = publishing.map_err(unreachable)?;
         publishing.confirm().await.map_err(unreachable)?;
-        let listening = Listening::open(&inner.config, &inner.apps, publishing).await;
+        let listening =
+            Listening::open(&inner.config, &inner.apps, publishing, inner.known.clone());
+        let listening = listening.await;
         let mut listening = listening.map_err(unreachable)?;
         let outlet = listening.outlet();
         *lock(&inner.outlet) = Some(outlet.clone());
@@ -126,7 +132,7 @@ impl Mesh for Broker {
 }
 
 fn unreachable(problem: impl std::fmt::Display) -> Error {
-    Error::Unreachable(format!("the broker is out of reach: {problem}"))
+    Error::Unreachable(problem.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

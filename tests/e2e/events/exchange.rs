@@ -1,8 +1,10 @@
 //! Managers that know the broker alone.
 
+use std::time::Instant;
+
 use dynomesh_proto::v1::AppStatus;
 use e2e::harness::{Hand, Program, Signal};
-use lapin::message::Delivery;
+use lapin::{message::Delivery, types::AMQPValue};
 use rustix::process::{Pid, kill_process_group};
 use serde_json::{Value, json};
 
@@ -44,6 +46,15 @@ fn id(message: &Delivery) -> String {
     id.map(ToString::to_string).unwrap_or_default()
 }
 
+/// Who has published it.
+fn node(message: &Delivery) -> String {
+    let headers = message.properties.headers().clone().unwrap_or_default();
+    match headers.inner().get("x-mesh-node") {
+        Some(AMQPValue::LongString(node)) => node.to_string(),
+        _ => String::new(),
+    }
+}
+
 #[test]
 fn a_manager_without_a_sidecar_wakes_an_app_and_lets_it_sleep() {
     run_within(LIMIT, async {
@@ -53,7 +64,9 @@ fn a_manager_without_a_sidecar_wakes_an_app_and_lets_it_sleep() {
             until_woken_by_requests(mesh).await;
         }
         for mesh in &meshes {
+            let start = Instant::now();
             assert_eq!(mesh.get("shop.test", "/").await.status(), 200);
+            println!("first byte after {:?}", start.elapsed());
             until_asleep(mesh).await;
         }
         assert_eq!(manager.log().matches("starting").count(), 3);
@@ -161,8 +174,56 @@ fn what_is_no_event_is_a_dead_letter_and_in_nobodys_way() {
         }
         assert!(bodies.contains(&b"{".to_vec()), "{bodies:?}");
         until_asleep(&meshes[0]).await;
-        assert!(hand.take_whole(&Manager::queue(&prefix)).await.is_none());
+        assert_eq!(hand.waiting(&Manager::queue(&prefix)).await, 0);
         manager.finish().await;
+        finish(meshes).await;
+    });
+}
+
+#[test]
+fn a_manager_whose_queue_is_another_ones_says_so() {
+    run_within(LIMIT, async {
+        let (meshes, _hand, url, prefix) = hosts::<2>().await;
+        let first = Manager::start_at_broker(&meshes[0], &url, &prefix, PROMPT).await;
+        until_woken_by_requests(&meshes[0]).await;
+        let (second, _) = Manager::run_at_broker(&meshes[1], &url, &prefix, PROMPT);
+        wait::until("it says why it can't", async || {
+            second.log().contains("somebody else listens")
+        })
+        .await;
+        assert_eq!(meshes[1].get("shop.test", "/").await.status(), 200);
+        assert_eq!(first.log().matches("starting").count(), 1);
+        // It takes over when the first one ends.
+        first.finish().await;
+        wait::until("it is connected", async || {
+            second.log().contains("connected to the broker")
+        })
+        .await;
+        assert_eq!(meshes[1].get("shop.test", "/").await.status(), 200);
+        second.finish().await;
+        finish(meshes).await;
+    });
+}
+
+#[test]
+fn a_need_is_published_by_another_one_when_the_first_who_did_is_gone() {
+    run_within(LIMIT, async {
+        let (mut meshes, hand, _url, prefix) = hosts::<2>().await;
+        create(&meshes, Settings::default()).await;
+        let queue = hand.bind(&format!("{prefix}.events"), "app.#").await;
+        let mut conns = crowd(&meshes, 1).await;
+        let first = node(&next(&hand, &queue).await);
+        let (gone, other) = match first.as_str() {
+            "n0" => (0, "n1"),
+            _ => (1, "n0"),
+        };
+        meshes[gone].kill_meshd().await;
+        let again = next(&hand, &queue).await;
+        assert_eq!(
+            (node(&again).as_str(), &body(&again)["needDyno"]["waiting"]),
+            (other, &json!(1))
+        );
+        conns.clear();
         finish(meshes).await;
     });
 }

@@ -100,6 +100,20 @@ impl Hand {
         name
     }
 
+    /// Messages that wait in a queue.
+    pub async fn waiting(&self, queue: &str) -> u32 {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let found = self
+            .channel
+            .queue_declare(queue.into(), passive, FieldTable::default())
+            .await
+            .expect("a queue");
+        found.message_count()
+    }
+
     /// Takes the next message of a queue, as it is.
     pub async fn take_whole(&self, queue: &str) -> Option<Delivery> {
         let got = self

@@ -24,20 +24,30 @@ impl Manager {
     /// `SAMPLE` in it stands for the sample dyno, `DIR` for the mesh's directory.
     pub async fn start(mesh: &Mesh, apps: &str) -> Self {
         let socket = mesh.control_socket().display().to_string();
-        Self::run(mesh, apps, &["--control-socket", &socket]).await
+        let (mut manager, before) = Self::run(mesh, apps, &["--control-socket", &socket]);
+        manager.until_connected(before).await;
+        manager
     }
 
     /// The same for one that has no sidecar: what `mesh` has is only the directory.
     pub async fn start_at_broker(mesh: &Mesh, url: &str, prefix: &str, apps: &str) -> Self {
+        let (mut manager, before) = Self::run_at_broker(mesh, url, prefix, apps);
+        manager.until_connected(before).await;
+        manager
+    }
+
+    /// The same without waiting for it: how much it had logged before comes with it.
+    #[must_use]
+    pub fn run_at_broker(mesh: &Mesh, url: &str, prefix: &str, apps: &str) -> (Self, usize) {
         let broker = format!(
             "broker-url = '{url}'\nbroker-prefix = '{prefix}'\n\
              broker-queue = '{QUEUE}'\nbroker-heartbeat-s = 2\n{apps}"
         );
         let nowhere = mesh.dir().join("nowhere").display().to_string();
-        Self::run(mesh, &broker, &["--control-socket", &nowhere]).await
+        Self::run(mesh, &broker, &["--control-socket", &nowhere])
     }
 
-    async fn run(mesh: &Mesh, apps: &str, more: &[&str]) -> Self {
+    fn run(mesh: &Mesh, apps: &str, more: &[&str]) -> (Self, usize) {
         let dir = mesh.dir().join("manager");
         fs::create_dir_all(&dir).expect("a directory can be made");
         let sample = paths::own("sample-dyno").display().to_string();
@@ -46,7 +56,7 @@ impl Manager {
             .replace("DIR", &mesh.dir().display().to_string());
         fs::write(dir.join("dynos.toml"), apps).expect("the directory can be written to");
         let log = dir.join("log");
-        let before = read(&log);
+        let before = read(&log).len();
         let out = File::options().create(true).append(true).open(&log);
         let out = out.expect("the log can be written");
         let mut command = Command::new(paths::dyno_manager());
@@ -59,14 +69,18 @@ impl Manager {
             .stdout(out.try_clone().expect("a file can be shared"))
             .stderr(out);
         // TERM would let it take its time.
-        let mut process = Process::start(command, Signal::KILL).expect("it can be run");
+        let process = Process::start(command, Signal::KILL).expect("it can be run");
+        (Self { process, dir }, before)
+    }
+
+    /// Waits until it says that it is, after what it has logged before.
+    async fn until_connected(&mut self, before: usize) {
         wait::until("the manager is connected", async || {
-            let log = read(&log);
-            assert_eq!(process.exited(), None, "{log}");
-            log[before.len()..].contains("connected to the")
+            let log = self.log();
+            assert_eq!(self.process.exited(), None, "{log}");
+            log[before..].contains("connected to the")
         })
         .await;
-        Self { process, dir }
     }
 
     /// The queue of one that has no sidecar.

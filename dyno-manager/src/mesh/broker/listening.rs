@@ -1,6 +1,9 @@
 //! A session: events as they come, and what ends it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use futures_util::{Stream, StreamExt as _};
 use lapin::{
@@ -11,6 +14,7 @@ use lapin::{
 
 use super::{
     link::{Link, Problem, within},
+    lock,
     message::{Known, event},
     outlet::Outlet,
     queue::consume,
@@ -32,7 +36,7 @@ pub(crate) struct Listening {
     consumer: Consumer,
     /// Events that waited in the queue before this session.
     old: u32,
-    known: Known,
+    known: Arc<Mutex<Known>>,
     /// Of the event that is being passed on.
     acker: Option<Acker>,
     at_end: Box<dyn Fn() + Send>,
@@ -43,6 +47,7 @@ impl Listening {
         config: &Config,
         apps: &[String],
         publishing: Link,
+        known: Arc<Mutex<Known>>,
     ) -> Result<Self, Problem> {
         let reading = Link::open(config, "listens").await?;
         let (consumer, old) = consume(&reading.channel, config, apps).await?;
@@ -59,7 +64,7 @@ impl Listening {
             links,
             consumer,
             old,
-            known: Known::default(),
+            known,
             acker: None,
             at_end: Box::new(|| {}),
         })
@@ -124,7 +129,8 @@ impl Listening {
                 return Ok(None);
             }
         };
-        let again = self.known.again(text(properties.message_id()).as_deref());
+        let id = text(properties.message_id());
+        let again = lock(&self.known).again(id.as_deref());
         // A hint says how it was.
         let is_stale = is_old && matches!(event, Some(Event::Scale { .. }));
         match event {

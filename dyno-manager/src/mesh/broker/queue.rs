@@ -45,6 +45,12 @@ pub(super) async fn consume(
     };
     let declared = channel.queue_declare(name.into(), durable, arguments(&config.prefix));
     let queue = within(&format!("queue {name}"), declared).await?;
+    // It may be this manager's own, over a connection that is dead and not missed yet.
+    if queue.consumer_count() > 0 {
+        return Err(Problem::new(format!(
+            "somebody else listens at the queue {name}: each manager has one of its own (broker-queue)"
+        )));
+    }
     for app in apps {
         let bound = channel.queue_bind(
             name.into(),
@@ -57,14 +63,14 @@ pub(super) async fn consume(
     }
     let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
     within("limiting what is under way", qos).await?;
-    let alone = BasicConsumeOptions {
-        // Two managers with one queue would have half of the events each.
-        exclusive: true,
-        ..BasicConsumeOptions::default()
-    };
-    let consumer = channel.basic_consume(name.into(), "".into(), alone, FieldTable::default());
-    let what = format!("queue {name}, which each manager has one of (broker-queue)");
-    Ok((within(&what, consumer).await?, queue.message_count()))
+    let consumer = channel.basic_consume(
+        name.into(),
+        "".into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let consumer = within(&format!("listening at {name}"), consumer).await?;
+    Ok((consumer, queue.message_count()))
 }
 
 fn arguments(prefix: &str) -> FieldTable {
@@ -76,6 +82,8 @@ fn arguments(prefix: &str) -> FieldTable {
         ("x-overflow", text("reject-publish")),
         ("x-expires", AMQPValue::LongLongInt(EXPIRES_MS)),
         ("x-delivery-limit", AMQPValue::LongLongInt(TRIES)),
+        // Two who came at the same moment would have half of the events each.
+        ("x-single-active-consumer", AMQPValue::Boolean(true)),
         ("x-dead-letter-exchange", text(&format!("{prefix}.dlx"))),
         ("x-dead-letter-strategy", text("at-least-once")),
     ] {
