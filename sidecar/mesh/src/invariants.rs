@@ -161,11 +161,10 @@ impl Mesh {
             holds(self.apps.contains(dyno.app.0 as usize), || {
                 format!("{} is of an app that is forgotten", info.instance)
             })?;
-            // One that is gone gives its instance up to one that is configured.
-            let found = self.instances.get(&info.instance).is_some_and(|found| {
-                *found == key || dyno.retired && !self.dynos[found.0 as usize].retired
-            });
-            holds(found, || {
+            // One that is gone gives its instance up to one that is configured, which may
+            // be gone as well since.
+            let found = self.instances.get(&info.instance) == Some(&key);
+            holds(found || dyno.retired, || {
                 format!("{} is not found by its instance", info.instance)
             })?;
             if dyno.retired {

@@ -28,7 +28,7 @@ async fn follow(rig: &Rig, offset: u64, kind: EntryKind) {
 
 /// A sidecar with an app that may be woken, at the offset 1.
 async fn rig() -> (Rig, Proposals) {
-    let (changes, inbox, proposals) = Changes::by_log(None);
+    let (changes, inbox, proposals) = Changes::by_log(None, Vec::new());
     let rig = Rig::with(changes, inbox);
     let settings = Settings {
         wake: true,
