@@ -74,6 +74,8 @@ pub struct Listing {
     pub epoch: Place,
     /// The members, by name.
     pub members: Vec<Listed>,
+    /// Who was one and has not come again, and when it went.
+    pub gone: Vec<(Arc<str>, Place)>,
 }
 
 /// A member, as a list has it.

@@ -31,5 +31,5 @@ mod tenure;
 
 pub use entry::{Entry, Kind, Listed, Listing, Node, Place};
 pub use membership::{Membership, Output, Standing, Timing};
-pub use mesh::Time;
-pub use shard::{SHARDS, Shard};
+pub use mesh::{Ownership, PeerId, SHARDS, Shard, Term, Time};
+

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     Entry, Kind, Node, Place, Shard,
     entry::{Listed, Listing},
+    shard::owner,
 };
+
+/// Most names of who is gone that are kept; then the one that went first is forgotten.
+const MOST_GONE: usize = 64;
 
 /// Most members. Who comes when there are so many has to wait for one to go.
 const MOST: usize = 64;
@@ -17,6 +21,8 @@ pub(crate) struct List {
     epoch: Place,
     /// By name.
     members: BTreeMap<Arc<str>, Listed>,
+    /// Who was one and has not come again, with the place at which it went.
+    gone: BTreeMap<Arc<str>, Place>,
 }
 
 impl List {
@@ -28,6 +34,7 @@ impl List {
             members: members
                 .map(|member| (member.node.name.clone(), member.clone()))
                 .collect(),
+            gone: listing.gone.iter().take(MOST_GONE).cloned().collect(),
         }
     }
 
@@ -37,6 +44,7 @@ impl List {
             read: founder.wrote,
             epoch: founder.wrote,
             members: BTreeMap::from([(founder.node.name.clone(), founder)]),
+            gone: BTreeMap::new(),
         }
     }
 
@@ -45,6 +53,7 @@ impl List {
             read: self.read,
             epoch: self.epoch,
             members: self.members.values().cloned().collect(),
+            gone: self.gone.iter().map(|(name, at)| (name.clone(), *at)).collect(),
         }
     }
 
@@ -54,6 +63,11 @@ impl List {
 
     pub(crate) fn members(&self) -> impl Iterator<Item = &Listed> {
         self.members.values()
+    }
+
+    /// Who was one, and has not come again.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.gone.keys()
     }
 
     pub(crate) fn has(&self, node: &Node) -> bool {
@@ -67,14 +81,14 @@ impl List {
     }
 
     pub(crate) fn owner(&self, shard: Shard) -> Option<&Node> {
-        shard.owner(self.members.values())
+        owner(shard, self.members.values())
     }
 
     /// By shard, who would have each without this one.
     pub(crate) fn owners_without(&self, node: &Node) -> Vec<Option<Node>> {
         let others = || self.members.values().filter(|it| it.node != *node);
         Shard::all()
-            .map(|shard| shard.owner(others()).cloned())
+            .map(|shard| owner(shard, others()).cloned())
             .collect()
     }
 
@@ -95,15 +109,15 @@ impl List {
             Kind::Join { address } => self.join(place, &entry.from, address),
             Kind::Suspect { whom, after } => {
                 let out = self.member(whom).is_some_and(|it| it.wrote <= *after);
-                out && self.members.remove(&whom.name).is_some()
+                out && self.remove(place, &whom.name)
             }
             Kind::Found { after } if self.has(&entry.from) => {
-                let before = self.members.len();
-                self.members.retain(|_, member| member.wrote > *after);
-                self.members.len() != before
+                let silent = self.members.iter().filter(|(_, it)| it.wrote <= *after);
+                let silent: Vec<_> = silent.map(|(name, _)| name.clone()).collect();
+                silent.iter().fold(false, |any, name| self.remove(place, name) || any)
             }
             Kind::Leave { .. } => {
-                self.has(&entry.from) && self.members.remove(&entry.from.name).is_some()
+                self.has(&entry.from) && self.remove(place, &entry.from.name)
             }
             Kind::Found { .. } | Kind::Tick { .. } | Kind::Yield { .. } => false,
         };
@@ -124,7 +138,21 @@ impl List {
             wrote: place,
             again,
         };
+        self.gone.remove(&node.name);
         self.members.insert(node.name.clone(), member);
+        true
+    }
+
+    fn remove(&mut self, place: Place, name: &Arc<str>) -> bool {
+        if self.members.remove(name).is_none() {
+            return false;
+        }
+        self.gone.insert(name.clone(), place);
+        if self.gone.len() > MOST_GONE {
+            let first = self.gone.iter().min_by_key(|(_, at)| **at);
+            let first = first.map(|(name, _)| name.clone());
+            self.gone.retain(|name, _| Some(name) != first.as_ref());
+        }
         true
     }
 }

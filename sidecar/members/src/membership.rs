@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Entry, Kind, Node, Place, Shard, Time,
+    Entry, Kind, Node, Ownership, PeerId, Place, Shard, Term, Time,
     entry::Listed,
     learner::{Learned, Learner},
     list::List,
@@ -74,7 +74,8 @@ pub enum Standing {
 enum Phase {
     Joining(Learner),
     Member(Box<Member>),
-    Left,
+    /// It goes on to read who is there, if it knew.
+    Left(Option<Box<Member>>),
 }
 
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl Membership {
     /// When [`Membership::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Left => None,
+            Phase::Left(_) => None,
             Phase::Joining(_) => Some(self.next_tick),
             Phase::Member(member) => {
                 let owed = member.tenure.poll_timeout();
@@ -144,7 +145,7 @@ impl Membership {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        if let Phase::Left = self.phase {
+        if let Phase::Left(_) = self.phase {
             return;
         }
         self.settle(now);
@@ -170,7 +171,7 @@ impl Membership {
                     listing = Some(it.list.listing());
                 }
             }
-            Phase::Left => {}
+            Phase::Left(_) => {}
         }
         self.ticks += 1;
         self.written.push_back((self.ticks, now));
@@ -193,7 +194,15 @@ impl Membership {
     pub fn entry(&mut self, place: Place, entry: &Entry, now: Time) {
         let own = entry.from == self.me;
         match &mut self.phase {
-            Phase::Left => return,
+            Phase::Left(member) => {
+                if let Some(member) = member
+                    && member.list.apply(place, entry)
+                {
+                    member.owners = owners(&member.list);
+                    self.outputs.push_back(Output::Changed);
+                }
+                return;
+            }
             Phase::Joining(learner) => {
                 let learned = learner.hear(place, entry, &self.me, &self.address, now);
                 self.learned(learned, now);
@@ -331,14 +340,16 @@ impl Membership {
 
     /// Grants nothing from here on, and says so to the others.
     pub fn leave(&mut self, now: Time) {
-        let phase = mem::replace(&mut self.phase, Phase::Left);
+        let phase = mem::replace(&mut self.phase, Phase::Left(None));
         self.lease = None;
         let clear = match phase {
-            Phase::Left => return,
+            Phase::Left(_) => return self.phase = phase,
             Phase::Joining(_) => None,
             Phase::Member(member) => {
                 let clear = member.tenure.is_clear(now);
-                clear.then(|| member.list.epoch())
+                let epoch = member.list.epoch();
+                self.phase = Phase::Left(Some(member));
+                clear.then_some(epoch)
             }
         };
         self.write(Kind::Leave { clear });
@@ -358,27 +369,52 @@ impl Membership {
 
     /// Whose the shard is, and where to reach it, as far as is known here.
     pub fn owner(&self, shard: Shard) -> Option<&Listed> {
-        let Phase::Member(member) = &self.phase else {
-            return None;
-        };
+        let member = self.member()?;
         let owner = member.owners[shard.index()].as_ref()?;
         member.list.members().find(|it| it.node == *owner)
     }
 
     /// The members that are known here, by name.
     pub fn members(&self) -> impl Iterator<Item = &Listed> {
-        let member = match &self.phase {
-            Phase::Member(member) => Some(member),
-            Phase::Joining(_) | Phase::Left => None,
-        };
-        member.into_iter().flat_map(|member| member.list.members())
+        self.member().into_iter().flat_map(|member| member.list.members())
     }
 
     /// The place of the entry that last changed them.
     pub fn epoch(&self) -> Option<Place> {
+        Some(self.member()?.list.epoch())
+    }
+
+    fn member(&self) -> Option<&Member> {
         match &self.phase {
-            Phase::Member(member) => Some(member.list.epoch()),
-            Phase::Joining(_) | Phase::Left => None,
+            Phase::Member(member) | Phase::Left(Some(member)) => Some(member),
+            Phase::Joining(_) | Phase::Left(None) => None,
+        }
+    }
+
+    /// Who owns what, for the core: `None` while the members are not known here.
+    pub fn ownership(&self) -> Option<Ownership> {
+        let list = &self.member()?.list;
+        let members = list.members().map(|member| &member.node.name);
+        let peers = members.chain(list.gone());
+        let peers = peers.filter(|name| **name != self.me.name);
+        let owner = |shard| list.owner(shard).map(|node| PeerId::of(&node.name));
+        Some(Ownership {
+            epoch: list.epoch(),
+            me: PeerId::of(&self.me.name),
+            peers: peers.map(|name| PeerId::of(name)).collect(),
+            owners: Shard::all().map(owner).collect(),
+        })
+    }
+
+    /// For how long what this one owns is its own to grant, for the core:
+    /// [`Membership::may_grant`] in advance.
+    pub fn term(&self) -> Term {
+        match (&self.phase, self.lease) {
+            (Phase::Member(member), Some(until)) => Term {
+                until,
+                blocked: member.tenure.blocked().collect(),
+            },
+            _ => Term::default(),
         }
     }
 
@@ -392,7 +428,7 @@ impl Membership {
         match self.phase {
             Phase::Joining(_) => Standing::Joining,
             Phase::Member(_) => Standing::Member,
-            Phase::Left => Standing::Left,
+            Phase::Left(_) => Standing::Left,
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Node, Place, Time,
+    Node, Place, SHARDS, Shard, Time,
     list::List,
-    shard::{SHARDS, Shard},
+
 };
 
 /// What a member waits for, and what others wait for of it.
@@ -53,13 +53,19 @@ impl Tenure {
 
     /// Nobody knows who had what.
     pub(crate) fn unknown(epoch: Place, until: Time) -> Self {
-        Self::new(vec![None; SHARDS.into()], epoch, until)
+        Self::new(vec![None; SHARDS], epoch, until)
     }
 
     pub(crate) fn is_blocked(&self, shard: Shard, now: Time) -> bool {
         self.blocks[shard.index()]
             .as_ref()
             .is_some_and(|block| now < block.until)
+    }
+
+    /// Until when, of those that are.
+    pub(crate) fn blocked(&self) -> impl Iterator<Item = (Shard, Time)> {
+        let blocks = Shard::all().zip(&self.blocks);
+        blocks.filter_map(|(shard, block)| Some((shard, block.as_ref()?.until)))
     }
 
     /// The list has changed, in this epoch. Whom it has lost in a clear state is past.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Counters, DynoKey, DynoSpecs, DynoState, Settings, idle::Idle, pool::Pool, queue::Queue,
+    Counters, DynoKey, DynoSpecs, DynoState, Settings, Shard, idle::Idle, pool::Pool, queue::Queue,
     scale::Scale,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct App {
     /// Most requests in flight since its window began; see `scale.rs`.
     pub(crate) peak: u32,
     pub(crate) census: Census,
+    /// Requests and leases of it that are decided about elsewhere.
+    pub(crate) away: u32,
     pub(crate) maintenance: bool,
     pub(crate) released: bool,
     /// A dyno was asked for in this episode.
@@ -36,6 +38,7 @@ pub(crate) struct App {
     pub(crate) counters: Counters,
     pub(crate) settings: Settings,
     pub(crate) name: Arc<str>,
+    pub(crate) shard: Shard,
     pub(crate) version: u64,
     /// How long the queue grew by requests that no limit turned away, as after an
     /// outage. Until it is short again, so many more may wait: a queue that gets
@@ -53,7 +56,9 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
+            shard: Shard::of(&name),
             name,
+            away: 0,
             version: 0,
             settings: Settings::default(),
             maintenance: false,

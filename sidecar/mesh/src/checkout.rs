@@ -12,7 +12,7 @@ use crate::{
 
 /// What to do with a request now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
+pub(crate) enum Decision {
     Route(DynoKey),
     /// A dyno will be free.
     WaitBusy,
@@ -65,26 +65,39 @@ impl Mesh {
             self.refuse(&request, Refusal::Overloaded, now);
             return true;
         }
-        match self.admit(&request) {
+        match self.elsewhere(&request, now) {
+            Some(owner) => self.ask_away(request, owner, now),
+            None => self.check_out(request, now),
+        }
+        true
+    }
+
+    /// It is for this sidecar to decide, now or later.
+    pub(crate) fn check_out(&mut self, request: Request, now: Time) {
+        match self.admit(&request, now) {
             Decision::Route(dyno) => self.grant(&request, dyno, false, now),
             Decision::Refuse(reason) => self.refuse(&request, reason, now),
             wait => self.enqueue(request, wait, now),
         }
-        true
     }
 
     /// What to do with a request that comes now. If a dyno is free for it while
     /// others wait, then every one of them tried that dyno (or it would have it):
     /// to give it away overtakes nobody.
-    fn admit(&mut self, request: &Request) -> Decision {
-        // All have to wait while it is not known who holds what.
-        let crowd = request.held || self.is_recovering();
+    fn admit(&mut self, request: &Request, now: Time) -> Decision {
+        // All have to wait while it is not known who holds what, or who may say so.
+        let undecided = !self.decides(request.app, now);
+        let crowd = request.held || undecided;
         // Who was let in before, and failed by a dyno, is not turned away now.
         let admitted = crowd || !request.tried.is_empty();
         let app = &mut self.apps[request.app.0 as usize];
         if app.maintenance {
             return Decision::Refuse(Refusal::Maintenance);
         }
+        if undecided && self.is_given_up(request.app) {
+            return Decision::Refuse(Refusal::NoOwner);
+        }
+        let app = &mut self.apps[request.app.0 as usize];
         let waiting = app.queue.len();
         if app.stretch > 0 && waiting < app.depth() {
             app.stretch = 0;
@@ -97,7 +110,7 @@ impl Mesh {
         let tried = self.own_dynos(request.app, &request.tried);
         let wait = match self.decide(request.app, &tried) {
             // Nobody is served before it is known who holds what.
-            Decision::Route(_) if self.is_recovering() => Decision::WaitBusy,
+            Decision::Route(_) if undecided => Decision::WaitBusy,
             Decision::Route(dyno) => return Decision::Route(dyno),
             Decision::Refuse(reason) => return Decision::Refuse(reason),
             wait => wait,
@@ -163,7 +176,7 @@ impl Mesh {
         picked
     }
 
-    fn enqueue(&mut self, request: Request, decision: Decision, now: Time) {
+    pub(crate) fn enqueue(&mut self, request: Request, decision: Decision, now: Time) {
         let (session, ask, key) = (request.session, request.ask, request.app);
         let app = &mut self.apps[key.0 as usize];
         let longest = match decision {
@@ -190,11 +203,24 @@ impl Mesh {
         }
         self.end_idle(key);
         self.watch_wait(key, now);
+        if !self.decides(key, now) {
+            self.stall(key, now);
+        }
+    }
+
+    /// It is for this sidecar to decide at this moment. Whoever waits meanwhile is not
+    /// forgotten.
+    fn can_serve(&mut self, key: AppKey, now: Time) -> bool {
+        let decides = self.decides(key, now);
+        if !decides && !self.apps[key.0 as usize].queue.is_empty() {
+            self.stall(key, now);
+        }
+        decides
     }
 
     /// Hands out the dynos that are free, to those who wait, in order.
     pub(crate) fn serve_free(&mut self, key: AppKey, now: Time) {
-        if self.is_recovering() {
+        if !self.can_serve(key, now) {
             return;
         }
         let mut next = self.apps[key.0 as usize].queue.first();
@@ -214,7 +240,7 @@ impl Mesh {
     /// its dynos changed: some can have a dyno now, some wait in vain.
     pub(crate) fn serve_queue(&mut self, key: AppKey, now: Time) {
         self.end_episode(key);
-        if self.is_recovering() {
+        if !self.can_serve(key, now) {
             return;
         }
         // Somebody who tried nothing has to wait: so has everybody like that.
@@ -304,6 +330,10 @@ impl Mesh {
     }
 
     fn grant(&mut self, request: &Request, key: DynoKey, queued: bool, now: Time) {
+        if self.is_loose(request.app) {
+            self.apps[request.app.0 as usize].counters.loose += 1;
+            self.counters.loose += 1;
+        }
         self.take(key);
         if let Some(session) = self.sessions.get_mut(request.session) {
             session.entries.insert(request.ask, Entry::Leased(key));
@@ -337,13 +367,13 @@ impl Mesh {
         candidates.saturating_sub(this + tried.count() as u32)
     }
 
-    fn refuse(&mut self, request: &Request, reason: Refusal, now: Time) {
+    pub(crate) fn refuse(&mut self, request: &Request, reason: Refusal, now: Time) {
         self.apps[request.app.0 as usize].counters.refused += 1;
         self.counters.refused += 1;
         self.answer(request, Err(reason), now);
     }
 
-    fn refuse_unknown(&mut self, session: SessionKey, ask: AskId, wait: Duration) {
+    pub(crate) fn refuse_unknown(&mut self, session: SessionKey, ask: AskId, wait: Duration) {
         self.counters.refused += 1;
         self.outputs.push_back(Output::Answer(Answer {
             session,

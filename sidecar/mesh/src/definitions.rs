@@ -77,8 +77,9 @@ impl Mesh {
         };
         app.settings = spec.settings.clone();
         self.put_dynos(key, &spec.dynos, shared);
-        self.serve_queue(key, now);
         let (settings, dynos) = (&before.0, before.1);
+        self.review_owner(key, settings.exact.is_some(), now);
+        self.serve_queue(key, now);
         self.review_idle(key, settings, dynos, now);
         self.review_scale(key, settings, dynos, now);
     }
@@ -91,6 +92,7 @@ impl Mesh {
         self.put_dynos(key, &DynoSpecs::default(), (0, 0));
         self.stop_hints(key);
         self.apps[key.0 as usize].deleted = true;
+        self.forget_owner(key);
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);
     }
@@ -204,7 +206,7 @@ impl Mesh {
     fn add_dyno(&mut self, app: AppKey, spec: &DynoSpec) -> DynoKey {
         let name = self.apps[app.0 as usize].name.clone();
         let mut dyno = Dyno::new(app, &name, spec);
-        dyno.elsewhere = self.foreign.at(&spec.instance);
+        dyno.elsewhere = self.seen_elsewhere(app, &spec.instance);
         let dyno = DynoKey(self.dynos.insert(dyno) as u32);
         self.instances.insert(spec.instance.clone(), dyno);
         if spec.state.is_alive() {
@@ -319,7 +321,7 @@ impl Mesh {
 
     pub(crate) fn forget_if_deleted(&mut self, key: AppKey) {
         let app = &self.apps[key.0 as usize];
-        if app.deleted && app.in_flight == 0 && app.queue.is_empty() {
+        if app.deleted && app.in_flight + app.away == 0 && app.queue.is_empty() {
             self.apps.remove(key.0 as usize);
         }
     }

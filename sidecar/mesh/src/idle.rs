@@ -54,13 +54,13 @@ impl Mesh {
 
     /// The timer fired.
     pub(crate) fn look_idle(&mut self, key: AppKey, now: Time) {
-        // Who holds what is not known yet.
-        let recovering = self.is_recovering();
+        // Who holds what is not known yet, or is for somebody else to know.
+        let unknown = self.is_recovering() || !self.is_own(key);
         let app = &mut self.apps[key.0 as usize];
         let Some(span) = app.settings.idle_timeout else {
             return;
         };
-        if recovering || app.requests() > 0 || !app.queue.is_empty() {
+        if unknown || app.requests() > 0 || !app.queue.is_empty() {
             app.idle.last_active = now;
         }
         let due = app.idle.last_active + span;

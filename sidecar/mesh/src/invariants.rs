@@ -59,8 +59,8 @@ impl Mesh {
     fn check_sessions(&self) -> Check {
         let mut held: HashMap<DynoKey, u32> = HashMap::new();
         let mut reserved: HashMap<DynoKey, u32> = HashMap::new();
-        let mut ahead: HashMap<DynoKey, u32> = HashMap::new();
-        let mut waiting = 0;
+        let mut before: HashMap<DynoKey, u32> = HashMap::new();
+        let (mut waiting, mut away) = (0, 0);
         for (key, session) in self.sessions.iter() {
             let mut ours: HashMap<DynoKey, u32> = HashMap::new();
             for (ask, entry) in &session.entries {
@@ -72,6 +72,12 @@ impl Mesh {
                         if matches!(entry, Entry::Reserved(_)) {
                             *reserved.entry(*dyno).or_default() += 1;
                         }
+                    }
+                    Entry::Away(id) => {
+                        let request = self.away.requests.get(id).map(|away| &away.request);
+                        let known = request.is_some_and(|r| r.session == key && r.ask == *ask);
+                        holds(known, || format!("{ask:?} is away, and nobody knows where"))?;
+                        away += 1;
                     }
                     Entry::Waiting(waiter) => {
                         waiting += 1;
@@ -92,10 +98,13 @@ impl Mesh {
                 format!("a session has {ours:?} ahead, not {:?}", session.ahead)
             })?;
             for (dyno, n) in ours {
-                *ahead.entry(dyno).or_default() += n;
+                *before.entry(dyno).or_default() += n;
             }
         }
-        self.check_ahead(&reserved, &ahead)?;
+        self.check_ahead(&reserved, &before)?;
+        holds(away == self.away.requests.len(), || {
+            "somebody is asked for no session".into()
+        })?;
         holds(waiting == self.waiters.len(), || {
             "somebody waits for no session".into()
         })?;
@@ -243,7 +252,9 @@ impl Mesh {
             format!("{pooled} pooled, not {}", app.pool.len())
         })?;
         if app.deleted {
-            holds(app.in_flight > 0, || "deleted, not forgotten".into())?;
+            holds(app.in_flight + app.away > 0, || {
+                "deleted, not forgotten".into()
+            })?;
             holds(app.queue.is_empty() && app.dynos.is_empty(), || {
                 "deleted, in use".into()
             })?;
@@ -267,7 +278,9 @@ impl Mesh {
                 format!("{:?} is too late", request.ask)
             })?;
             arrived = request.arrived;
-            if self.is_recovering() {
+            // Who may decide, and when, is not known without a clock.
+            let exact = app.settings.exact.is_some() && self.owners.known.is_some();
+            if self.is_recovering() || exact {
                 continue;
             }
             holds(!app.maintenance, || {
@@ -314,7 +327,7 @@ impl Mesh {
             let instance = &dyno.info.instance;
             let known = self.instances.get(instance) == Some(&key);
             holds(
-                !known || dyno.elsewhere == self.foreign.at(instance),
+                !known || dyno.elsewhere == self.seen_elsewhere(dyno.app, instance),
                 || format!("{instance} has not {} elsewhere", dyno.elsewhere),
             )?;
             let is_listed = dyno.untold.map(|at| self.share.untold(at)) == Some(Some(key));
@@ -357,6 +370,12 @@ impl Mesh {
                 .as_ref()
                 .map(|(_, until)| (*until, Timer::Recovery)),
         );
+        let owners = &self.owners;
+        wanted.extend(owners.look.map(|at| (at, Timer::Term)));
+        let openings = owners.openings.iter();
+        wanted.extend(openings.map(|(epoch, it)| (it.until, Timer::Opening(*epoch))));
+        let stalls = owners.stalls.iter().filter(|(_, stall)| !stall.over);
+        wanted.extend(stalls.map(|(app, stall)| (stall.until, Timer::Stall(*app))));
         for (index, app) in &self.apps {
             let key = AppKey(index as u32);
             wanted.extend(app.idle.look.map(|at| (at, Timer::Idle(key))));

@@ -20,6 +20,7 @@
 
 mod address;
 mod app;
+mod away;
 mod change;
 mod checkout;
 mod definitions;
@@ -31,6 +32,8 @@ mod limits;
 mod mesh;
 mod name;
 mod output;
+mod owners;
+mod peers;
 mod pool;
 mod queue;
 mod refusal;
@@ -38,6 +41,7 @@ mod reserve;
 mod scale;
 mod session;
 mod settings;
+mod shard;
 mod share;
 mod shared;
 mod spec;
@@ -48,22 +52,25 @@ mod timers;
 mod view;
 
 pub use address::{Address, BadAddress};
+pub use away::{FarAnswer, FarAsk, Held, ToPeer};
 pub use change::{Change, ChangeError, Manage, Operation, Update};
 pub use dyno::DynoInfo;
 pub use foreign::{Extent, Heard, LoadReport, MAX_NODES, MAX_SHARED, NodeId, NodeView, WHOLE};
 pub use limits::Limits;
-pub use mesh::Mesh;
+pub use mesh::{Mesh, TooManySessions};
 pub use name::{canonical, parse_domain};
 pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route, ScaleHint};
+pub use owners::{Ownership, PeerId, Term};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
 pub use reserve::RecallId;
 pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
-    BOOT_TIMEOUT, IDLE_TIMEOUTS, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO,
+    BOOT_TIMEOUT, Exact, IDLE_TIMEOUTS, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO,
     QUEUE_TIMEOUT, SCALE_WAITS, Settings,
 };
+pub use shard::{SHARDS, Shard};
 pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};
 pub use time::Time;
 pub use view::{AppView, Counters, DynoView, Totals};

@@ -20,6 +20,8 @@ pub struct Limits {
     /// Leases and waiting requests of one session; one more gets
     /// [`crate::Refusal::Overloaded`].
     pub asks_per_session: usize,
+    /// The same of another sidecar's session.
+    pub asks_per_peer: usize,
     /// Leases that a session may reserve at once; it gets no more than these.
     pub reserved: u32,
     /// How long the leases of a broken session wait for their worker to return.
@@ -29,6 +31,11 @@ pub struct Limits {
     pub recall_patience: Duration,
     /// Another node that was not heard for so long has no requests.
     pub node_patience: Duration,
+    /// Requests wait so long for somebody who can decide; see [`crate::Exact`].
+    pub owner_patience: Duration,
+    /// No request takes longer: what another sidecar held when it was last heard is
+    /// over then.
+    pub longest_request: Duration,
     /// First quarantine of a dyno; it doubles with each failure in a row.
     pub quarantine_first: Duration,
     /// Longest quarantine.
@@ -45,10 +52,13 @@ impl Limits {
         waiting: 10_000_000,
         sessions: 65_536,
         asks_per_session: 65_536,
+        asks_per_peer: 1_000_000,
         reserved: 1_024,
         session_grace: Duration::from_secs(60),
         recall_patience: Duration::from_secs(60),
         node_patience: Duration::from_secs(60),
+        owner_patience: Duration::from_secs(600),
+        longest_request: Duration::from_secs(7 * 24 * 3600),
         quarantine_first: Duration::from_secs(60),
         quarantine_longest: Duration::from_secs(600),
     };
@@ -64,10 +74,13 @@ impl Default for Limits {
             waiting: 1_000_000,
             sessions: 4_096,
             asks_per_session: 65_536,
+            asks_per_peer: 1_000_000,
             reserved: 128,
             session_grace: Duration::from_millis(500),
             recall_patience: Duration::from_secs(1),
             node_patience: Duration::from_millis(1_500),
+            owner_patience: Duration::from_secs(5),
+            longest_request: Duration::from_secs(600),
             quarantine_first: Duration::from_millis(500),
             quarantine_longest: Duration::from_secs(5),
         }

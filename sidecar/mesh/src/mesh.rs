@@ -15,10 +15,12 @@ use crate::{
     Address, AppKey, AskId, Counters, DynoKey, Event, Limits, Outcome, Output, SessionKey, Time,
     WorkerId,
     app::App,
+    away::Away,
     dyno::Dyno,
     foreign::Foreign,
     name::Directory,
     queue::{Request, WaiterKey, Waiters},
+    owners::Owners,
     reserve::Recalls,
     session::{Entry, Sessions},
     share::Share,
@@ -52,6 +54,10 @@ pub struct Mesh {
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: usize,
     pub(crate) recalls: Recalls,
+    /// Who decides.
+    pub(crate) owners: Owners,
+    /// What others decide about.
+    pub(crate) away: Away,
     /// What other nodes do.
     pub(crate) foreign: Foreign,
     /// What they are to be told.
@@ -67,7 +73,7 @@ pub struct Mesh {
 /// A session that can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are {0} sessions, the most allowed")]
-pub struct TooManySessions(usize);
+pub struct TooManySessions(pub(crate) usize);
 
 impl Mesh {
     /// An empty mesh. `seed` decides every choice among equals.
@@ -91,6 +97,8 @@ impl Mesh {
             leases: 0,
             reserved: 0,
             recalls: Recalls::default(),
+            owners: Owners::default(),
+            away: Away::default(),
             foreign: Foreign::default(),
             share: Share::default(),
             retired: 0,
@@ -139,6 +147,7 @@ impl Mesh {
                 }
                 self.serve_queue(app, now);
             }
+            self.greet_all(now);
         }
     }
 
@@ -163,12 +172,11 @@ impl Mesh {
         // First what is held, then what is not any more: a dyno that is in both
         // is never free in between.
         for (ask, instance) in held.into_iter().take(self.limits.asks_per_session) {
-            if let Some(dyno) = self.instances.get(&instance).copied()
-                && let Some(session) = self.sessions.get_mut(key)
-                && let MapEntry::Vacant(entry) = session.entries.entry(ask)
-            {
-                entry.insert(Entry::Leased(dyno));
-                self.take(dyno);
+            if old.is_some_and(|old| self.keep_away(old, key, ask)) {
+                continue;
+            }
+            if let Some(dyno) = self.instances.get(&instance).copied() {
+                self.hold(key, ask, dyno, now);
                 // The old session may not have said yet that a request has it.
                 if let Some(old) = old {
                     self.taken(old, ask);
@@ -180,6 +188,24 @@ impl Mesh {
         }
         self.worker_gone(worker, now);
         Ok(key)
+    }
+
+    /// A worker holds a lease, as it says.
+    fn hold(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
+        let away = !self.is_own(self.dynos[dyno.0 as usize].app);
+        let Some(holder) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let MapEntry::Vacant(entry) = holder.entries.entry(ask) else {
+            return;
+        };
+        match away {
+            true => self.hold_away(session, ask, dyno, now),
+            false => {
+                entry.insert(Entry::Leased(dyno));
+                self.take(dyno);
+            }
+        }
     }
 
     /// The router closed its session: everything it held is released.
@@ -204,25 +230,34 @@ impl Mesh {
     /// The session broke. Whoever waits leaves the queue (and asks again, if the
     /// worker comes back); leases are kept for a grace, in case it does.
     pub fn lose_session(&mut self, key: SessionKey, now: Time) {
-        let until = now + self.limits.session_grace;
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
         if session.lost_until.is_some() {
             return;
         }
+        // Another sidecar's workers go on without it.
+        let until = match session.peer {
+            None => now + self.limits.session_grace,
+            Some(_) => now + self.limits.longest_request,
+        };
         session.lost_until = Some(until);
         let mut waiting = Vec::new();
-        session.entries.retain(|_, entry| match entry {
-            Entry::Waiting(waiter) => {
-                waiting.push(*waiter);
-                false
+        let away = &self.away;
+        session.entries.retain(|_, entry| {
+            let waits = match entry {
+                Entry::Waiting(_) => true,
+                Entry::Away(id) => !away.is_lease(*id),
+                Entry::Reserved(_) | Entry::Passed(_) | Entry::Leased(_) => false,
+            };
+            if waits {
+                waiting.push(*entry);
             }
-            Entry::Reserved(_) | Entry::Passed(_) | Entry::Leased(_) => true,
+            !waits
         });
         self.timers.set(until, Timer::Session(key));
-        for waiter in waiting {
-            self.release(Entry::Waiting(waiter), now);
+        for entry in waiting {
+            self.release(entry, now);
         }
     }
 
@@ -250,6 +285,7 @@ impl Mesh {
                     self.serve_queue(app, now);
                 }
             }
+            Some(Entry::Away(id)) => self.checkin_away(id, outcome, now),
             Some(waiting) => self.release(waiting, now),
             None => {}
         }
@@ -268,6 +304,12 @@ impl Mesh {
                 Timer::Session(session) => self.close_session(session, now),
                 Timer::Recall(recall) => self.end_recall(recall),
                 Timer::Recovery => self.end_recovery(now),
+                Timer::Term => self.look_at_term(now),
+                Timer::Opening(epoch) => {
+                    self.end_opening(epoch);
+                    self.review_stalls(now);
+                }
+                Timer::Stall(app) => self.end_stall(app, now),
                 Timer::Idle(app) => self.look_idle(app, now),
                 Timer::Busy(app) => self.look_busy(app, now),
                 Timer::Window(app) => self.end_window(app, now),
@@ -300,7 +342,7 @@ impl Mesh {
         self.outputs.pop_front()
     }
 
-    fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
+    pub(crate) fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
         let session = self.sessions.get_mut(session)?;
         let entry = session.entries.remove(&ask);
         if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
@@ -324,6 +366,7 @@ impl Mesh {
                 self.end_ahead(dyno);
                 self.release(Entry::Leased(dyno), now);
             }
+            Entry::Away(id) => self.release_away(id, now),
             Entry::Waiting(waiter) => {
                 let app = self.leave_queue(waiter).app;
                 self.note_active(app, now);
@@ -371,7 +414,7 @@ impl Mesh {
     }
 
     /// One lease less for a dyno, and the next one in the queue may have it.
-    fn give_back(&mut self, key: DynoKey, now: Time) {
+    pub(crate) fn give_back(&mut self, key: DynoKey, now: Time) {
         self.unpool(key);
         self.note_untold(key);
         self.leases -= 1;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{AskId, DynoInfo, RecallId, Refusal, SessionKey};
+use crate::{AskId, DynoInfo, PeerId, RecallId, Refusal, SessionKey, ToPeer};
 
 /// Something for the driver to pass on.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Output {
     Recall(Recall),
     /// To whoever waits for it: everybody has answered.
     Recalled(RecallId),
+    /// To another sidecar, over the link that was last said to be up.
+    ToPeer(PeerId, ToPeer),
     /// To whoever watches.
     Event(Event),
 }

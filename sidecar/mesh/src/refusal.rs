@@ -25,6 +25,8 @@ pub enum Refusal {
     Quarantined,
     /// Every dyno left was tried by this request already.
     NoOtherDyno,
+    /// The sidecar that has the app's queue is out of reach.
+    NoOwner,
     /// The mesh itself is at a limit.
     Overloaded,
 }

@@ -159,7 +159,7 @@ impl Mesh {
     /// Whoever comes is served, as far as the app is concerned.
     fn is_open(&self, key: AppKey) -> bool {
         let app = &self.apps[key.0 as usize];
-        let limited = app.settings.max_requests.is_some();
+        let limited = app.settings.max_requests.is_some() || app.settings.exact.is_some();
         !self.is_recovering() && !app.maintenance && !limited && app.queue.is_empty()
     }
 

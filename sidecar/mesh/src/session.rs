@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::{DynoKey, Time, queue::WaiterKey};
+use crate::{DynoKey, PeerId, Time, queue::WaiterKey};
 
 /// One session. Never the same for two sessions of a mesh's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,16 +65,29 @@ pub(crate) enum Entry {
     /// One that was reserved and serves one request after the other.
     Passed(DynoKey),
     Leased(DynoKey),
+    /// Another sidecar decides, or has; its number there.
+    Away(AskId),
 }
 
 /// What a session has, by ask. The numbers come from a router of our own that
 /// counts, so nobody aims at collisions, and each request needs it thrice.
 pub(crate) type Entries = FxHashMap<AskId, Entry>;
 
+/// Who has a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Party {
+    Worker(WorkerId),
+    Peer(PeerId),
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     serial: u32,
-    pub(crate) worker: WorkerId,
+    party: Party,
+    /// Of another sidecar.
+    pub(crate) peer: Option<PeerId>,
+    /// The latest epoch for which that has said what it holds.
+    pub(crate) reported: u64,
     pub(crate) entries: Entries,
     /// How many leases of each dyno it has ahead: reserved or passed on.
     pub(crate) ahead: FxHashMap<DynoKey, u32>,
@@ -96,7 +109,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     slab: Slab<Session>,
-    by_worker: HashMap<WorkerId, SessionKey>,
+    by_party: HashMap<Party, SessionKey>,
     serial: u32,
 }
 
@@ -106,11 +119,24 @@ impl Sessions {
     }
 
     pub(crate) fn open(&mut self, worker: WorkerId) -> SessionKey {
+        self.open_for(Party::Worker(worker))
+    }
+
+    pub(crate) fn open_peer(&mut self, peer: PeerId) -> SessionKey {
+        self.open_for(Party::Peer(peer))
+    }
+
+    fn open_for(&mut self, party: Party) -> SessionKey {
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let session = Session {
             serial,
-            worker,
+            party,
+            peer: match party {
+                Party::Worker(_) => None,
+                Party::Peer(peer) => Some(peer),
+            },
+            reported: 0,
             entries: Entries::default(),
             ahead: FxHashMap::default(),
             lost_until: None,
@@ -119,12 +145,16 @@ impl Sessions {
             index: self.slab.insert(session) as u32,
             serial,
         };
-        self.by_worker.insert(worker, key);
+        self.by_party.insert(party, key);
         key
     }
 
     pub(crate) fn of_worker(&self, worker: WorkerId) -> Option<SessionKey> {
-        self.by_worker.get(&worker).copied()
+        self.by_party.get(&Party::Worker(worker)).copied()
+    }
+
+    pub(crate) fn of_peer(&self, peer: PeerId) -> Option<SessionKey> {
+        self.by_party.get(&Party::Peer(peer)).copied()
     }
 
     pub(crate) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -150,8 +180,8 @@ impl Sessions {
     pub(crate) fn close(&mut self, key: SessionKey) -> Option<Session> {
         self.get(key)?;
         let session = self.slab.remove(key.index as usize);
-        if self.by_worker.get(&session.worker) == Some(&key) {
-            self.by_worker.remove(&session.worker);
+        if self.by_party.get(&session.party) == Some(&key) {
+            self.by_party.remove(&session.party);
         }
         Some(session)
     }

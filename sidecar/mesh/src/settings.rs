@@ -16,6 +16,16 @@ pub enum Policy {
     IdleOnly,
 }
 
+/// What an app that wants one queue over all sidecars gets while the sidecar that has
+/// the queue is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exact {
+    /// A refusal: no limit is ever passed.
+    Strict,
+    /// A dyno by what its own sidecar knows. Others may have given it away as well.
+    Available,
+}
+
 /// Settings of an app; `None` and the default value mean the same to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -39,6 +49,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// More dynos are hinted at when somebody waits longer for a busy one.
     pub scale_wait: Option<Duration>,
+    /// Limits and the queue's order hold over all sidecars together.
+    pub exact: Option<Exact>,
 }
 
 /// Requests that may wait for each dyno, unless set.

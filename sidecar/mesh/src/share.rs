@@ -165,6 +165,10 @@ impl Mesh {
             self.unpool(key);
             let dyno = &mut self.dynos[key.0 as usize];
             let app = dyno.app;
+            if self.apps[app.0 as usize].settings.exact.is_some() {
+                self.repool(key);
+                continue;
+            }
             if sum < dyno.elsewhere && !self.apps[app.0 as usize].queue.is_empty() {
                 freer.push(app);
             }

@@ -58,11 +58,11 @@ impl Mesh {
     /// The dyno of this instance may have leases here.
     pub fn may_hold(&self, instance: &str) -> bool {
         let load = |key: &DynoKey| self.dynos[key.0 as usize].load;
+        let here = self.instances.get(instance);
+        let mut away = self.away.requests.values();
         self.is_recovering()
-            || self
-                .instances
-                .get(instance)
-                .is_some_and(|key| load(key) > 0)
+            || here.is_some_and(|key| load(key) > 0)
+            || away.any(|away| away.lease.as_deref() == Some(instance))
     }
 
     fn named(&self, app: &str) -> Option<(AppKey, &App)> {

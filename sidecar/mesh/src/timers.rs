@@ -18,6 +18,12 @@ pub(crate) enum Timer {
     Node(NodeId),
     /// Workers known from before had their time to report.
     Recovery,
+    /// A shard may not be blocked any more.
+    Term,
+    /// What others hold of the shards of this epoch is over.
+    Opening(u64),
+    /// Whoever waits for an owner has waited long enough.
+    Stall(AppKey),
     /// A look whether the app is idle.
     Idle(AppKey),
     /// A look whether somebody waits too long for a busy dyno of the app.
@@ -27,7 +33,7 @@ pub(crate) enum Timer {
 }
 
 /// Timers in order of time. Everything set is removed or fires: there is never
-/// more than one per waiter, dyno, session, recall and node, and three per app.
+/// more than one per waiter, dyno, session, recall, node and epoch, and four per app.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(Time, Timer)>);
 

@@ -15,6 +15,8 @@ pub struct Counters {
     pub refused: u64,
     /// The client left while it waited.
     pub cancelled: u64,
+    /// Of those that got a dyno, without the app's owner: a limit may have been passed.
+    pub loose: u64,
 }
 
 /// An app, and what it does.
@@ -124,7 +126,7 @@ impl Mesh {
         let app = &self.apps[key.0 as usize];
         let view = |dyno: &Dyno| DynoView {
             load: dyno.visible_load(),
-            elsewhere: dyno.elsewhere,
+            elsewhere: self.foreign.at(&dyno.info.instance),
             limit: dyno.limit(&app.settings),
             quarantine: dyno
                 .quarantine

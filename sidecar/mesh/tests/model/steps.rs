@@ -222,6 +222,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
         .prop_map(
             |(policy, limit, depth, queue, boot, max, wake, headers, idle, scale)| Settings {
+                exact: None,
                 policy,
                 dyno_limit: limit,
                 queue_depth: depth,

@@ -284,6 +284,7 @@ impl World {
                     self.wanted[index] = hint.wanted.min(8) as usize;
                 }
                 Output::Recalled(recall) => self.recall_is_over(recall),
+                Output::ToPeer(..) => unreachable!("it is alone"),
             }
         }
     }
@@ -307,7 +308,7 @@ impl World {
             Output::Answer(answer) => answer.session,
             Output::Reserved(reserved) => reserved.session,
             Output::Recall(recall) => recall.session,
-            Output::Recalled(_) | Output::Event(_) => return,
+            Output::Recalled(_) | Output::Event(_) | Output::ToPeer(..) => return,
         };
         self.note_reserved(&output);
         if let Some(connection) = self.sidecar.connections.get(&session) {

@@ -151,7 +151,7 @@ impl World {
             Output::Answer(answer) => self.answered(router, answer),
             Output::Reserved(reserved) => self.store(router, &reserved),
             Output::Recall(recall) => self.recall(router, &recall),
-            Output::Recalled(_) | Output::Event(_) => {}
+            Output::Recalled(_) | Output::Event(_) | Output::ToPeer(..) => {}
         }
     }
 

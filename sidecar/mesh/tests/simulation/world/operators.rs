@@ -23,6 +23,7 @@ impl World {
             _ => Policy::IdleOnly,
         };
         Settings {
+            exact: None,
             policy,
             dyno_limit: self.chance(40.0).then(|| self.rng.random_range(1..4)),
             queue_depth: self.chance(30.0).then(|| self.rng.random_range(0..20)),

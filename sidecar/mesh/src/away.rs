@@ -1,0 +1,405 @@
+//! Requests that another sidecar decides about: the owner of their app's shard.
+//!
+//! Here is what they are, since their routers are connected to this sidecar: who asked,
+//! when it arrived, which lease it has. So whoever the owner is, or will be, can be
+//! asked anew and told what is held; a request keeps its place by the time of its
+//! arrival.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Refusal, Route, SessionKey,
+    Time,
+    checkout::Decision,
+    owners::Gate,
+    queue::Request,
+    session::Entry,
+};
+
+/// What an owner is asked and told, over this sidecar's session with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToPeer {
+    /// The first word on each link.
+    Hello(Held),
+    /// May this request have a dyno?
+    Ask(FarAsk),
+    /// The client went away.
+    Cancel(AskId),
+    /// A lease ended.
+    Checkin(AskId, Outcome),
+    /// Owners have changed: so much is held here of what is the peer's now.
+    Report(Held),
+    /// The same of another one, which is out of reach: by whoever gave it the leases.
+    Vouch(PeerId, Held),
+}
+
+/// All leases of the shards that are the peer's, as of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The epoch.
+    pub epoch: u64,
+    /// Each with its dyno's instance.
+    pub leases: Vec<(AskId, Box<str>)>,
+}
+
+/// As [`crate::Ask`], of a request at another sidecar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FarAsk {
+    /// Unique among what its sidecar asks for.
+    pub id: AskId,
+    /// The app.
+    pub app: Arc<str>,
+    /// How long ago it arrived.
+    pub waited: Duration,
+    /// Of that, the time with dynos.
+    pub served: Duration,
+    /// It was held up, through no fault of the app.
+    pub held: bool,
+    /// Instances that failed it.
+    pub tried: Vec<Box<str>>,
+}
+
+/// An owner's answer, as [`Answer`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct FarAnswer {
+    /// Which ask.
+    pub ask: AskId,
+    /// Time in the queue.
+    pub wait: Duration,
+    /// Requests still waiting for the app.
+    pub depth: u32,
+    /// Dynos of the app that have a request.
+    pub in_use: u32,
+    /// A dyno, or why not.
+    pub result: Result<Route, Refusal>,
+}
+
+/// A request that is decided elsewhere, or a lease from there.
+#[derive(Debug)]
+pub(crate) struct AwayRequest {
+    pub(crate) request: Request,
+    /// Who was asked, or is to be told.
+    pub(crate) owner: Option<PeerId>,
+    /// The instance of the dyno that it has.
+    pub(crate) lease: Option<Box<str>>,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Away {
+    last: u64,
+    pub(crate) requests: BTreeMap<AskId, AwayRequest>,
+}
+
+impl Away {
+    pub(crate) fn is_lease(&self, id: AskId) -> bool {
+        self.requests.get(&id).is_some_and(|it| it.lease.is_some())
+    }
+
+    /// Leases that are this peer's.
+    pub(crate) fn leases_of(&self, peer: PeerId) -> Vec<(AskId, Box<str>)> {
+        let all = self.requests.iter();
+        let of = all.filter(|(_, away)| away.owner == Some(peer));
+        let leases = of.filter_map(|(id, away)| Some((*id, away.lease.clone()?)));
+        leases.collect()
+    }
+}
+
+impl Mesh {
+    fn add_away(&mut self, away: AwayRequest) -> AskId {
+        self.away.last += 1;
+        let id = AskId(self.away.last);
+        let request = &away.request;
+        self.apps[request.app.0 as usize].away += 1;
+        if let Some(session) = self.sessions.get_mut(request.session) {
+            session.entries.insert(request.ask, Entry::Away(id));
+        }
+        self.away.requests.insert(id, away);
+        id
+    }
+
+    /// The session's entry is the caller's.
+    fn remove_away(&mut self, id: AskId) -> Option<AwayRequest> {
+        let away = self.away.requests.remove(&id)?;
+        self.apps[away.request.app.0 as usize].away -= 1;
+        Some(away)
+    }
+
+    fn tell(&mut self, peer: Option<PeerId>, message: ToPeer) {
+        if let Some(peer) = peer.filter(|peer| self.owners.links.contains(peer)) {
+            self.outputs.push_back(Output::ToPeer(peer, message));
+        }
+    }
+
+    /// Asks the owner about a request.
+    pub(crate) fn ask_away(&mut self, request: Request, owner: PeerId, now: Time) {
+        let app = self.apps[request.app.0 as usize].name.clone();
+        let far = FarAsk {
+            id: AskId(0),
+            app,
+            waited: now.since(request.arrived),
+            served: request.served,
+            held: request.held,
+            tried: request.tried.clone(),
+        };
+        let id = self.add_away(AwayRequest {
+            request,
+            owner: Some(owner),
+            lease: None,
+        });
+        self.tell(Some(owner), ToPeer::Ask(FarAsk { id, ..far }));
+    }
+
+    /// An owner has decided. What nobody asks any more was cancelled, or is asked
+    /// elsewhere.
+    pub fn peer_answer(&mut self, peer: PeerId, answer: FarAnswer, now: Time) {
+        let Some(away) = self.away.requests.get_mut(&answer.ask) else {
+            return;
+        };
+        if away.owner != Some(peer) || away.lease.is_some() {
+            return;
+        }
+        let (session, ask, key) = (away.request.session, away.request.ask, away.request.app);
+        match &answer.result {
+            Ok(route) => away.lease = Some(route.dyno.instance.clone()),
+            Err(_) => {
+                self.remove_away(answer.ask);
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.entries.remove(&ask);
+                }
+            }
+        }
+        self.note_active(key, now);
+        let app = &self.apps[key.0 as usize];
+        self.outputs.push_back(Output::Answer(Answer {
+            session,
+            ask,
+            app: answer.result.is_err().then(|| app.name.clone()),
+            wait: answer.wait,
+            depth: answer.depth,
+            in_use: answer.in_use,
+            queue_headers: app.settings.queue_headers,
+            result: answer.result,
+        }));
+    }
+
+    /// A session holds this lease, and its app's owner is another one: that is told, if
+    /// it is within reach.
+    pub(crate) fn hold_away(
+        &mut self,
+        session: SessionKey,
+        ask: AskId,
+        dyno: DynoKey,
+        now: Time,
+    ) {
+        let dyno = &self.dynos[dyno.0 as usize];
+        let (app, instance) = (dyno.app, dyno.info.instance.clone());
+        let owner = self.owners.owner(self.apps[app.0 as usize].shard);
+        let request = Request {
+            session,
+            ask,
+            app,
+            arrived: now,
+            served: Duration::ZERO,
+            held: false,
+            tried: Vec::new(),
+        };
+        let id = self.add_away(AwayRequest {
+            request,
+            owner,
+            lease: Some(instance.clone()),
+        });
+        let (epoch, leases) = (self.owners.epoch(), vec![(id, instance)]);
+        self.tell(owner, ToPeer::Report(Held { epoch, leases }));
+    }
+
+    /// A worker that comes again holds this lease still, under its new session.
+    pub(crate) fn keep_away(&mut self, old: SessionKey, new: SessionKey, ask: AskId) -> bool {
+        let entry = self.sessions.get(old).and_then(|it| it.entries.get(&ask));
+        let Some(Entry::Away(id)) = entry.copied() else {
+            return false;
+        };
+        let Some(away) = self.away.requests.get_mut(&id) else {
+            return false;
+        };
+        if away.lease.is_none() {
+            return false;
+        }
+        away.request.session = new;
+        if let Some(old) = self.sessions.get_mut(old) {
+            old.entries.remove(&ask);
+        }
+        if let Some(new) = self.sessions.get_mut(new) {
+            new.entries.insert(ask, Entry::Away(id));
+        }
+        true
+    }
+
+    /// The client left, or the lease is given back.
+    pub(crate) fn release_away(&mut self, id: AskId, now: Time) {
+        self.end_away(id, ToPeer::Cancel(id), now);
+    }
+
+    /// The lease has ended so.
+    pub(crate) fn checkin_away(&mut self, id: AskId, outcome: Outcome, now: Time) {
+        self.end_away(id, ToPeer::Checkin(id, outcome), now);
+    }
+
+    fn end_away(&mut self, id: AskId, word: ToPeer, now: Time) {
+        if let Some(away) = self.remove_away(id) {
+            self.note_active(away.request.app, now);
+            self.tell(away.owner, word);
+            self.forget_if_deleted(away.request.app);
+        }
+    }
+
+    /// Leases of these apps are where their owner is: here they are load, elsewhere
+    /// they are only known of. What is held for an owner that can't be reached stays
+    /// as it is.
+    pub(crate) fn settle_leases(&mut self, apps: &BTreeSet<AppKey>, now: Time) {
+        for (session, ask, entry) in self.entries_of(apps) {
+            match entry {
+                Entry::Leased(dyno) => self.send_lease(session, ask, dyno, now),
+                Entry::Away(id) => self.fetch_lease(session, ask, id),
+                Entry::Waiting(_) | Entry::Reserved(_) | Entry::Passed(_) => {}
+            }
+        }
+    }
+
+    /// What sessions have of these apps, in order.
+    fn entries_of(&self, apps: &BTreeSet<AppKey>) -> Vec<(SessionKey, AskId, Entry)> {
+        if apps.is_empty() {
+            return Vec::new();
+        }
+        let mut entries = Vec::new();
+        for (key, session) in self.sessions.iter() {
+            let all = session.entries.iter();
+            let of = all.filter(|(_, entry)| apps.contains(&self.app_of(**entry)));
+            entries.extend(of.map(|(ask, entry)| (key, *ask, *entry)));
+        }
+        entries.sort_unstable_by_key(|(session, ask, _)| (*session, *ask));
+        entries
+    }
+
+    fn app_of(&self, entry: Entry) -> AppKey {
+        match entry {
+            Entry::Leased(dyno) | Entry::Reserved(dyno) | Entry::Passed(dyno) => {
+                self.dynos[dyno.0 as usize].app
+            }
+            Entry::Waiting(waiter) => self.waiters[waiter.0 as usize].request.app,
+            Entry::Away(id) => self.away.requests[&id].request.app,
+        }
+    }
+
+    /// A lease of an app that is not this sidecar's any more.
+    fn send_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
+        let key = self.dynos[dyno.0 as usize].app;
+        let exact = self.apps[key.0 as usize].settings.exact.is_some();
+        let Some(holder) = self.sessions.get(session) else {
+            return;
+        };
+        let by_peer = holder.peer.is_some();
+        if self.is_own(key) && (exact || !by_peer) {
+            return;
+        }
+        // Its sidecar tells the owner. If it knows of a later one than this, perhaps
+        // that is this one.
+        let ahead = holder.reported > self.owners.epoch();
+        let reachable = matches!(self.gate(key, now), Gate::Away(_));
+        if by_peer && ahead || !by_peer && !reachable {
+            return;
+        }
+        self.forget_entry(session, ask);
+        if !by_peer {
+            self.hold_away(session, ask, dyno, now);
+        }
+        self.give_back(dyno, now);
+    }
+
+    /// A lease from elsewhere, of an app that may be this sidecar's now.
+    fn fetch_lease(&mut self, session: SessionKey, ask: AskId, id: AskId) {
+        let Some(away) = self.away.requests.get_mut(&id) else {
+            return;
+        };
+        let Some(instance) = away.lease.clone() else {
+            return;
+        };
+        let key = away.request.app;
+        let app = &self.apps[key.0 as usize];
+        let before = std::mem::replace(&mut away.owner, self.owners.owner(app.shard));
+        let exact = app.settings.exact.is_some();
+        if !self.is_own(key) {
+            return;
+        }
+        if !exact {
+            // Nobody decides for others any more. A former owner of the shard drops it
+            // by itself: as long as it may still grant, it must not think that the dyno
+            // is free.
+            self.tell(before, ToPeer::Cancel(id));
+        }
+        self.remove_away(id);
+        self.forget_entry(session, ask);
+        if let Some(dyno) = self.instances.get(&instance).copied()
+            && let Some(session) = self.sessions.get_mut(session)
+        {
+            session.entries.insert(ask, Entry::Leased(dyno));
+            self.take(dyno);
+        }
+        self.forget_if_deleted(key);
+    }
+
+    /// Requests of these apps wait where they are decided about.
+    pub(crate) fn settle_requests(&mut self, apps: &BTreeSet<AppKey>, now: Time) {
+        for (_, _, entry) in self.entries_of(apps) {
+            match entry {
+                Entry::Waiting(waiter) => {
+                    let request = &self.waiters[waiter.0 as usize].request;
+                    let session = self.sessions.get(request.session);
+                    let by_peer = session.is_none_or(|session| session.peer.is_some());
+                    if let Gate::Away(owner) = self.gate(request.app, now)
+                        && !by_peer
+                    {
+                        let request = self.leave_queue(waiter);
+                        self.ask_away(request, owner, now);
+                    }
+                }
+                Entry::Away(id) => self.ask_elsewhere(id, now),
+                Entry::Leased(_) | Entry::Reserved(_) | Entry::Passed(_) => {}
+            }
+        }
+        for key in apps {
+            self.serve_queue(*key, now);
+        }
+    }
+
+    /// A request that waits at an owner that is none any more, or is out of reach.
+    fn ask_elsewhere(&mut self, id: AskId, now: Time) {
+        let away = &self.away.requests[&id];
+        let gate = self.gate(away.request.app, now);
+        if away.lease.is_some() || away.owner.map(Gate::Away) == Some(gate) {
+            return;
+        }
+        let Some(mut away) = self.remove_away(id) else {
+            return;
+        };
+        self.tell(away.owner, ToPeer::Cancel(id));
+        away.request.held = true;
+        if let Some(session) = self.sessions.get_mut(away.request.session) {
+            session.entries.remove(&away.request.ask);
+        }
+        match gate {
+            Gate::Away(owner) => self.ask_away(away.request, owner, now),
+            Gate::Open | Gate::Closed => self.enqueue(away.request, Decision::WaitBusy, now),
+        }
+    }
+
+    /// This sidecar owns the app's shard.
+    pub(crate) fn is_own(&self, key: AppKey) -> bool {
+        let app = &self.apps[key.0 as usize];
+        app.settings.exact.is_none() || self.owners.is_mine(app.shard)
+    }
+}

@@ -1,0 +1,363 @@
+//! Who decides for an app, where several sidecars share one queue.
+//!
+//! Apps are in [`Shard`]s, and each shard has one *owner*. Who that is, and for how
+//! long it may grant, is found outside, by an ordered log of all sidecars; here it is
+//! taken as it is told. Only apps with [`Settings::exact`](crate::Settings::exact)
+//! care: for these a sidecar that does not own their shard asks the owner (`away.rs`),
+//! and the owner takes it as one more session (`peers.rs`).
+//!
+//! An owner grants while its *term* lasts, and not before everybody who may hold
+//! leases of a shard that it got has said what these are. When nobody can decide,
+//! requests wait for a while, and then get what their app wants: a refusal, or a dyno
+//! by what is known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    AppKey, Mesh, Refusal, SHARDS, Shard, Time,
+    away::Held,
+    settings::Exact,
+    shard,
+    timers::Timer,
+};
+
+/// Another sidecar: the same after it restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+impl PeerId {
+    /// The one of this name.
+    pub fn of(name: &str) -> Self {
+        Self(shard::mix(shard::hash(name)))
+    }
+}
+
+/// Who owns what, since one place in the log of all sidecars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// That place: a later one is a newer truth.
+    pub epoch: u64,
+    /// This sidecar.
+    pub me: PeerId,
+    /// Everybody else who may hold leases: also who is no member any more and has not
+    /// come back since.
+    pub peers: BTreeSet<PeerId>,
+    /// By shard.
+    pub owners: Vec<Option<PeerId>>,
+}
+
+impl Ownership {
+    /// Nobody is known to own anything.
+    pub fn unknown(me: PeerId) -> Self {
+        Self {
+            epoch: 0,
+            me,
+            peers: BTreeSet::new(),
+            owners: vec![None; SHARDS],
+        }
+    }
+
+    fn owner(&self, shard: Shard) -> Option<PeerId> {
+        self.owners.get(shard.index()).copied().flatten()
+    }
+}
+
+/// For how long this sidecar may grant what is its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Term {
+    /// Until then.
+    pub until: Time,
+    /// And not before this, of these shards: somebody else may still grant.
+    pub blocked: BTreeMap<Shard, Time>,
+}
+
+/// Shards that came to this sidecar with one epoch, and are not opened yet.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) shards: BTreeSet<Shard>,
+    /// Who has not said what it holds of these.
+    pub(crate) missing: BTreeSet<PeerId>,
+    /// By then whatever they hold is over.
+    pub(crate) until: Time,
+}
+
+/// An app that nobody can decide for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    /// Whoever waits for that has waited long enough by then.
+    pub(crate) until: Time,
+    /// That is past.
+    pub(crate) over: bool,
+}
+
+/// Whose word counts for an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// This sidecar's.
+    Open,
+    /// That of another one, which can be asked.
+    Away(PeerId),
+    /// Nobody's, at this moment.
+    Closed,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    /// `None`: this sidecar is the only one.
+    pub(crate) known: Option<Ownership>,
+    pub(crate) term: Term,
+    /// When the next shard of the term is not blocked any more.
+    pub(crate) look: Option<Time>,
+    /// By epoch.
+    pub(crate) openings: BTreeMap<u64, Opening>,
+    /// Peers that can be asked.
+    pub(crate) links: BTreeSet<PeerId>,
+    /// Peers that could be asked if it were known what is held here.
+    pub(crate) waiting_links: BTreeSet<PeerId>,
+    /// What has to be told to peers (the first ones) that can't be asked, of others.
+    pub(crate) vouched: BTreeMap<(PeerId, PeerId), Held>,
+    pub(crate) stalls: BTreeMap<AppKey, Stall>,
+    /// Apps that care.
+    pub(crate) exact: BTreeSet<(Shard, AppKey)>,
+}
+
+impl Owners {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.known.as_ref().map_or(0, |known| known.epoch)
+    }
+
+    pub(crate) fn owner(&self, shard: Shard) -> Option<PeerId> {
+        self.known.as_ref()?.owner(shard)
+    }
+
+    pub(crate) fn is_mine(&self, shard: Shard) -> bool {
+        let known = self.known.as_ref();
+        known.is_none_or(|known| known.owner(shard) == Some(known.me))
+    }
+
+    fn may_grant(&self, shard: Shard, now: Time) -> bool {
+        let blocked = self.term.blocked.get(&shard);
+        let opening = self.openings.values().any(|it| it.shards.contains(&shard));
+        now < self.term.until && blocked.is_none_or(|until| *until <= now) && !opening
+    }
+
+    fn gate(&self, shard: Shard, now: Time) -> Gate {
+        let Some(known) = &self.known else {
+            return Gate::Open;
+        };
+        match known.owner(shard) {
+            Some(owner) if owner == known.me => match self.may_grant(shard, now) {
+                true => Gate::Open,
+                false => Gate::Closed,
+            },
+            Some(owner) if self.links.contains(&owner) => Gate::Away(owner),
+            _ => Gate::Closed,
+        }
+    }
+
+    /// The apps in these shards.
+    pub(crate) fn apps(&self, shards: impl IntoIterator<Item = Shard>) -> BTreeSet<AppKey> {
+        let first = |shard| (shard, AppKey(0));
+        let last = |shard| (shard, AppKey(u32::MAX));
+        let of = |shard| self.exact.range(first(shard)..=last(shard));
+        let apps = shards.into_iter().flat_map(of);
+        apps.map(|(_, app)| *app).collect()
+    }
+
+    /// The shards of this peer.
+    pub(crate) fn shards_of(&self, peer: PeerId) -> impl Iterator<Item = Shard> {
+        Shard::all().filter(move |shard| self.owner(*shard) == Some(peer))
+    }
+}
+
+impl Mesh {
+    /// From now on others may decide for apps: who does is not known yet. To be called
+    /// before anybody has a lease.
+    pub fn share_apps(&mut self, me: PeerId) {
+        self.owners.known = Some(Ownership::unknown(me));
+    }
+
+    /// Who owns what has changed. An older epoch than the last one is ignored.
+    pub fn own(&mut self, ownership: Ownership, now: Time) {
+        let Some(before) = &self.owners.known else {
+            return;
+        };
+        if ownership.epoch <= before.epoch {
+            return;
+        }
+        let changed = |shard: &Shard| before.owner(*shard) != ownership.owner(*shard);
+        let changed: BTreeSet<_> = Shard::all().filter(changed).collect();
+        let is_mine = |known: &Ownership, shard| known.owner(shard) == Some(known.me);
+        let lost = changed.iter().filter(|shard| is_mine(before, **shard));
+        let lost: BTreeSet<_> = lost.copied().collect();
+        let got = changed.iter().filter(|shard| is_mine(&ownership, **shard));
+        let got: BTreeSet<_> = got.copied().collect();
+        let vouched = self.vouch(&lost, &ownership);
+        let epoch = ownership.epoch;
+        self.owners.known = Some(ownership);
+        self.begin_opening(epoch, got, &lost, now);
+        // What was kept for an owner of before is of no use to it any more.
+        self.owners.vouched.clear();
+        for (owner, of, held) in vouched {
+            self.tell_or_keep(owner, of, held);
+        }
+        let apps = self.owners.apps(changed.iter().copied());
+        self.settle_leases(&apps, now);
+        self.report_to_all();
+        self.settle_requests(&apps, now);
+        self.review_stalls(now);
+    }
+
+    fn begin_opening(
+        &mut self,
+        epoch: u64,
+        got: BTreeSet<Shard>,
+        lost: &BTreeSet<Shard>,
+        now: Time,
+    ) {
+        let openings = self.owners.openings.keys().copied().collect::<Vec<_>>();
+        for earlier in openings {
+            if let Some(opening) = self.owners.openings.get_mut(&earlier) {
+                opening.shards.retain(|shard| !lost.contains(shard));
+            }
+            self.end_opening_if_complete(earlier);
+        }
+        let peers = self.owners.known.as_ref().map(|known| known.peers.clone());
+        let missing = peers.into_iter().flatten();
+        let missing = missing.filter(|peer| !self.has_reported(*peer, epoch));
+        let until = now + self.limits.longest_request;
+        let opening = Opening {
+            missing: missing.collect(),
+            shards: got,
+            until,
+        };
+        self.timers.set(until, Timer::Opening(epoch));
+        self.owners.openings.insert(epoch, opening);
+        self.end_opening_if_complete(epoch);
+    }
+
+    pub(crate) fn end_opening_if_complete(&mut self, epoch: u64) {
+        let opening = self.owners.openings.get(&epoch);
+        if opening.is_some_and(|it| it.missing.is_empty() || it.shards.is_empty()) {
+            self.end_opening(epoch);
+        }
+    }
+
+    /// All leases of its shards are known here.
+    pub(crate) fn end_opening(&mut self, epoch: u64) {
+        if let Some(opening) = self.owners.openings.remove(&epoch) {
+            self.timers.unset(opening.until, Timer::Opening(epoch));
+        }
+    }
+
+    /// This peer has said what it holds of the shards that are this sidecar's in this
+    /// epoch or before.
+    pub(crate) fn accounted(&mut self, peer: PeerId, epoch: u64, now: Time) {
+        let until = self.owners.openings.range_mut(..=epoch);
+        let mut complete = Vec::new();
+        for (epoch, opening) in until {
+            opening.missing.remove(&peer);
+            complete.push(*epoch);
+        }
+        for epoch in complete {
+            self.end_opening_if_complete(epoch);
+        }
+        self.review_stalls(now);
+    }
+
+    /// For how long this sidecar may grant.
+    pub fn serve_term(&mut self, term: Term, now: Time) {
+        self.owners.term = term;
+        self.look_at_term(now);
+    }
+
+    /// A shard may not be blocked any more.
+    pub(crate) fn look_at_term(&mut self, now: Time) {
+        self.owners.term.blocked.retain(|_, until| *until > now);
+        let next = self.owners.term.blocked.values().min().copied();
+        let old = std::mem::replace(&mut self.owners.look, next);
+        self.timers.replace(old, next, Timer::Term);
+        self.review_stalls(now);
+    }
+
+    /// Whose word counts for an app.
+    pub(crate) fn gate(&self, key: AppKey, now: Time) -> Gate {
+        let app = &self.apps[key.0 as usize];
+        match app.settings.exact {
+            None => Gate::Open,
+            Some(_) => self.owners.gate(app.shard, now),
+        }
+    }
+
+    /// Requests of an app are decided here, at this moment: also because nobody else
+    /// can, and the app would rather have a dyno too many in use.
+    pub(crate) fn decides(&self, key: AppKey, now: Time) -> bool {
+        !self.is_recovering() && (self.gate(key, now) == Gate::Open || self.is_loose(key))
+    }
+
+    /// Nobody can decide, and that is no reason not to.
+    pub(crate) fn is_loose(&self, key: AppKey) -> bool {
+        let exact = self.apps[key.0 as usize].settings.exact;
+        exact == Some(Exact::Available) && self.is_stall_over(key)
+    }
+
+    fn is_stall_over(&self, key: AppKey) -> bool {
+        self.owners.stalls.get(&key).is_some_and(|stall| stall.over)
+    }
+
+    /// Nobody can decide, for so long that there is no sense in waiting.
+    pub(crate) fn is_given_up(&self, key: AppKey) -> bool {
+        self.is_stall_over(key) && !self.is_loose(key)
+    }
+
+    /// Requests of an app had to wait since nobody can decide.
+    pub(crate) fn stall(&mut self, key: AppKey, now: Time) {
+        if self.is_recovering() || self.owners.stalls.contains_key(&key) {
+            return;
+        }
+        let until = now + self.limits.owner_patience;
+        let stall = Stall { until, over: false };
+        self.owners.stalls.insert(key, stall);
+        self.timers.set(until, Timer::Stall(key));
+    }
+
+    /// Whoever waits for an owner has waited long enough.
+    pub(crate) fn end_stall(&mut self, key: AppKey, now: Time) {
+        if let Some(stall) = self.owners.stalls.get_mut(&key) {
+            stall.over = true;
+        }
+        match self.is_loose(key) {
+            true => self.serve_queue(key, now),
+            false => self.refuse_all(key, Refusal::NoOwner, now),
+        }
+    }
+
+    pub(crate) fn unstall(&mut self, key: AppKey) {
+        if let Some(stall) = self.owners.stalls.remove(&key)
+            && !stall.over
+        {
+            self.timers.unset(stall.until, Timer::Stall(key));
+        }
+    }
+
+    /// Somebody may be able to decide now.
+    pub(crate) fn review_stalls(&mut self, now: Time) {
+        let stalled: Vec<_> = self.owners.stalls.keys().copied().collect();
+        let mut away = BTreeSet::new();
+        for key in stalled {
+            match self.gate(key, now) {
+                Gate::Closed => {}
+                Gate::Open => {
+                    self.unstall(key);
+                    self.serve_queue(key, now);
+                }
+                Gate::Away(_) => {
+                    self.unstall(key);
+                    away.insert(key);
+                }
+            }
+        }
+        self.settle_requests(&away, now);
+    }
+}

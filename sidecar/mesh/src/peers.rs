@@ -1,0 +1,330 @@
+//! Other sidecars: their sessions here, of what they ask an owner, and what they say
+//! that they hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    AppKey, DynoKey, FarAsk, Mesh, Output, Ownership, PeerId, Refusal, SessionKey, Shard, Time,
+    away::{Held, ToPeer},
+    mesh::TooManySessions,
+    owners::Gate,
+    queue::Request,
+    session::Entry,
+};
+
+impl Mesh {
+    /// A peer can be asked from now on. What it has to know first is told, as soon as
+    /// it is known here.
+    pub fn peer_up(&mut self, peer: PeerId, now: Time) {
+        // A new link is a new beginning, whatever became of the one before.
+        self.peer_down(peer, now);
+        if !self.is_recovering() {
+            self.greet(peer, now);
+        }
+        self.owners.waiting_links.remove(&peer);
+        if self.is_recovering() {
+            self.owners.waiting_links.insert(peer);
+        }
+    }
+
+    pub(crate) fn greet_all(&mut self, now: Time) {
+        for peer in std::mem::take(&mut self.owners.waiting_links) {
+            self.greet(peer, now);
+        }
+    }
+
+    fn greet(&mut self, peer: PeerId, now: Time) {
+        self.owners.links.insert(peer);
+        let shards: Vec<_> = self.owners.shards_of(peer).collect();
+        let apps = self.owners.apps(shards);
+        self.settle_leases(&apps, now);
+        let held = self.held_for(peer);
+        self.outputs
+            .push_back(Output::ToPeer(peer, ToPeer::Hello(held)));
+        let vouched = std::mem::take(&mut self.owners.vouched);
+        for ((to, of), held) in vouched {
+            self.tell_or_keep(to, of, held);
+        }
+        for app in &apps {
+            self.unstall(*app);
+        }
+        self.settle_requests(&apps, now);
+    }
+
+    /// Sends it, if there is a way, and keeps it until there is.
+    pub(crate) fn tell_or_keep(&mut self, peer: PeerId, of: PeerId, held: Held) {
+        match self.owners.links.contains(&peer) {
+            true => {
+                let word = ToPeer::Vouch(of, held);
+                self.outputs.push_back(Output::ToPeer(peer, word));
+            }
+            false => _ = self.owners.vouched.insert((peer, of), held),
+        }
+    }
+
+    /// A peer can't be asked any more: whoever waits there waits here.
+    pub fn peer_down(&mut self, peer: PeerId, now: Time) {
+        self.owners.waiting_links.remove(&peer);
+        if self.owners.links.remove(&peer) {
+            let shards: Vec<_> = self.owners.shards_of(peer).collect();
+            let apps = self.owners.apps(shards);
+            self.settle_requests(&apps, now);
+        }
+    }
+
+    fn held_for(&self, peer: PeerId) -> Held {
+        Held {
+            epoch: self.owners.epoch(),
+            leases: self.away.leases_of(peer),
+        }
+    }
+
+    /// Owners have changed: everybody is told what is held of its shards.
+    pub(crate) fn report_to_all(&mut self) {
+        let links: Vec<_> = self.owners.links.iter().copied().collect();
+        for peer in links {
+            let report = ToPeer::Report(self.held_for(peer));
+            self.outputs.push_back(Output::ToPeer(peer, report));
+        }
+    }
+
+    /// What is known here of those who can't say it themselves, of shards that are lost:
+    /// for whoever gets them.
+    pub(crate) fn vouch(
+        &self,
+        lost: &BTreeSet<Shard>,
+        next: &Ownership,
+    ) -> Vec<(PeerId, PeerId, Held)> {
+        let unknown = |shard: &Shard| {
+            let mut openings = self.owners.openings.values();
+            openings.any(|opening| opening.shards.contains(shard))
+        };
+        let mut words = Vec::new();
+        for (_, session) in self.sessions.iter() {
+            let Some(of) = session.peer.filter(|_| session.lost_until.is_some()) else {
+                continue;
+            };
+            let mut by_owner: BTreeMap<PeerId, Vec<_>> = BTreeMap::new();
+            for shard in lost {
+                let owner = next.owners.get(shard.index()).copied().flatten();
+                by_owner.extend(owner.map(|owner| (owner, Vec::new())));
+            }
+            for (ask, entry) in &session.entries {
+                if let Entry::Leased(dyno) = entry {
+                    let dyno = &self.dynos[dyno.0 as usize];
+                    let shard = self.apps[dyno.app.0 as usize].shard;
+                    let owner = next.owners.get(shard.index()).copied().flatten();
+                    if let Some(leases) = owner.and_then(|owner| by_owner.get_mut(&owner))
+                        && lost.contains(&shard)
+                    {
+                        leases.push((*ask, dyno.info.instance.clone()));
+                    }
+                }
+            }
+            for (owner, mut leases) in by_owner {
+                let mut gone = lost.iter();
+                let of_owner = |shard: &&Shard| next.owners.get(shard.index()) == Some(&Some(owner));
+                if of == owner || gone.any(|shard| of_owner(&shard) && unknown(shard)) {
+                    continue;
+                }
+                leases.sort_unstable();
+                let epoch = next.epoch;
+                words.push((owner, of, Held { epoch, leases }));
+            }
+        }
+        words
+    }
+
+    /// Everything that a peer holds of the shards here, or nearly so, is known.
+    pub(crate) fn has_reported(&self, peer: PeerId, epoch: u64) -> bool {
+        let session = self.sessions.of_peer(peer);
+        let session = session.and_then(|key| self.sessions.get(key));
+        session.is_some_and(|session| session.reported >= epoch)
+    }
+
+    /// A peer says hello, with all that it holds of the shards here. If it had a session,
+    /// that one is over.
+    ///
+    /// # Errors
+    /// [`TooManySessions`], at the limit.
+    pub fn peer_hello(
+        &mut self,
+        peer: PeerId,
+        held: Held,
+        now: Time,
+    ) -> Result<SessionKey, TooManySessions> {
+        let old = self.sessions.of_peer(peer);
+        if old.is_none() && self.sessions.len() >= self.limits.sessions {
+            return Err(TooManySessions(self.limits.sessions));
+        }
+        let key = self.sessions.open_peer(peer);
+        let epoch = held.epoch;
+        self.hold_for(key, held);
+        if let Some(old) = old {
+            self.close_session(old, now);
+        }
+        self.accounted(peer, epoch, now);
+        Ok(key)
+    }
+
+    /// Owners have changed, and the peer has these of what is here now.
+    pub fn peer_report(&mut self, session: SessionKey, held: Held, now: Time) {
+        let Some(peer) = self.sessions.get(session).and_then(|it| it.peer) else {
+            return;
+        };
+        let epoch = held.epoch;
+        self.hold_for(session, held);
+        self.accounted(peer, epoch, now);
+    }
+
+    /// The owner before this one says what it gave to `of`, which can't say it itself.
+    ///
+    /// # Errors
+    /// [`TooManySessions`], at the limit.
+    pub fn peer_vouch(
+        &mut self,
+        of: PeerId,
+        held: Held,
+        now: Time,
+    ) -> Result<(), TooManySessions> {
+        let session = match self.sessions.of_peer(of) {
+            Some(session) => session,
+            None if self.sessions.len() >= self.limits.sessions => {
+                return Err(TooManySessions(self.limits.sessions));
+            }
+            None => {
+                let session = self.sessions.open_peer(of);
+                self.lose_session(session, now);
+                session
+            }
+        };
+        let epoch = held.epoch;
+        let before = self.sessions.get(session).map(|it| it.reported);
+        self.hold_for(session, held);
+        // It is what one knows of it, not what it has said.
+        if let (Some(session), Some(before)) = (self.sessions.get_mut(session), before) {
+            session.reported = before;
+        }
+        self.accounted(of, epoch, now);
+        Ok(())
+    }
+
+    fn hold_for(&mut self, session: SessionKey, held: Held) {
+        for (ask, instance) in held.leases {
+            let known = self.instances.get(&instance).copied();
+            let Some(holder) = self.sessions.get(session) else {
+                return;
+            };
+            let room = holder.entries.len() < self.limits.asks_per_peer;
+            let holder_has = holder.entries.contains_key(&ask);
+            if let Some(dyno) = known
+                && room
+                && !holder_has
+                && self.is_to_know(dyno, held.epoch)
+                && let Some(holder) = self.sessions.get_mut(session)
+            {
+                holder.entries.insert(ask, Entry::Leased(dyno));
+                self.take(dyno);
+            }
+        }
+        if let Some(holder) = self.sessions.get_mut(session) {
+            holder.reported = holder.reported.max(held.epoch);
+        }
+    }
+
+    /// It is for this sidecar to know who has this dyno, or will be when it has read as
+    /// far in the log.
+    fn is_to_know(&self, dyno: DynoKey, epoch: u64) -> bool {
+        let app = self.dynos[dyno.0 as usize].app;
+        let exact = self.apps[app.0 as usize].settings.exact.is_some();
+        exact && (self.is_own(app) || epoch > self.owners.epoch())
+    }
+
+    /// A peer asks, since this sidecar owns the app's shard, or will as soon as it has
+    /// read as far in the log. Says whether it was taken.
+    pub fn peer_ask(&mut self, session: SessionKey, ask: FarAsk, now: Time) -> bool {
+        let Some(asking) = self.sessions.get(session) else {
+            return false;
+        };
+        if asking.lost_until.is_some() || asking.entries.contains_key(&ask.id) {
+            return false;
+        }
+        let full = asking.entries.len() >= self.limits.asks_per_peer;
+        let arrived = now.before(ask.waited);
+        let Some(app) = self.by_name.get(&*ask.app).copied() else {
+            self.refuse_unknown(session, ask.id, now.since(arrived));
+            return true;
+        };
+        let request = Request {
+            session,
+            ask: ask.id,
+            app,
+            arrived,
+            served: ask.served,
+            held: ask.held,
+            tried: ask.tried,
+        };
+        match full || self.waiters.len() >= self.limits.waiting {
+            true => self.refuse(&request, Refusal::Overloaded, now),
+            false => self.check_out(request, now),
+        }
+        true
+    }
+
+    /// A peer is known to be gone, with everything that it held.
+    pub fn peer_gone(&mut self, peer: PeerId, now: Time) {
+        if let Some(session) = self.sessions.of_peer(peer) {
+            self.close_session(session, now);
+        }
+        self.accounted(peer, u64::MAX, now);
+    }
+
+    /// Asked by a worker of this sidecar, an app may be another one's.
+    pub(crate) fn elsewhere(&self, request: &Request, now: Time) -> Option<PeerId> {
+        match self.gate(request.app, now) {
+            Gate::Away(owner) if !self.is_recovering() => Some(owner),
+            _ => None,
+        }
+    }
+
+    /// After a change of an app: who decides for it may be another one.
+    pub(crate) fn review_owner(&mut self, key: AppKey, was_exact: bool, now: Time) {
+        let app = &self.apps[key.0 as usize];
+        let place = (app.shard, key);
+        let (exact, dynos) = (app.settings.exact.is_some(), app.dynos.clone());
+        match exact {
+            true => _ = self.owners.exact.insert(place),
+            false => _ = self.owners.exact.remove(&place),
+        }
+        if was_exact != exact {
+            self.unstall(key);
+            for dyno in dynos {
+                self.unpool(dyno);
+                let instance = self.dynos[dyno.0 as usize].info.instance.clone();
+                let elsewhere = self.seen_elsewhere(key, &instance);
+                self.dynos[dyno.0 as usize].elsewhere = elsewhere;
+                self.repool(dyno);
+            }
+            let one = BTreeSet::from([key]);
+            self.settle_leases(&one, now);
+            self.report_to_all();
+            self.settle_requests(&one, now);
+        }
+    }
+
+    /// Others' requests at this dyno, as far as they matter: where one decides for all,
+    /// they are known.
+    pub(crate) fn seen_elsewhere(&self, app: AppKey, instance: &str) -> u32 {
+        match self.apps[app.0 as usize].settings.exact {
+            Some(_) => 0,
+            None => self.foreign.at(instance),
+        }
+    }
+
+    /// The app is deleted.
+    pub(crate) fn forget_owner(&mut self, key: AppKey) {
+        self.unstall(key);
+        let shard = self.apps[key.0 as usize].shard;
+        self.owners.exact.remove(&(shard, key));
+    }
+}
