@@ -32,4 +32,3 @@ mod tenure;
 pub use entry::{Entry, Kind, Listed, Listing, Node, Place};
 pub use membership::{Membership, Output, Standing, Timing};
 pub use mesh::{Ownership, PeerId, SHARDS, Shard, Term, Time};
-

@@ -53,7 +53,11 @@ impl List {
             read: self.read,
             epoch: self.epoch,
             members: self.members.values().cloned().collect(),
-            gone: self.gone.iter().map(|(name, at)| (name.clone(), *at)).collect(),
+            gone: self
+                .gone
+                .iter()
+                .map(|(name, at)| (name.clone(), *at))
+                .collect(),
         }
     }
 
@@ -114,11 +118,11 @@ impl List {
             Kind::Found { after } if self.has(&entry.from) => {
                 let silent = self.members.iter().filter(|(_, it)| it.wrote <= *after);
                 let silent: Vec<_> = silent.map(|(name, _)| name.clone()).collect();
-                silent.iter().fold(false, |any, name| self.remove(place, name) || any)
+                silent
+                    .iter()
+                    .fold(false, |any, name| self.remove(place, name) || any)
             }
-            Kind::Leave { .. } => {
-                self.has(&entry.from) && self.remove(place, &entry.from.name)
-            }
+            Kind::Leave { .. } => self.has(&entry.from) && self.remove(place, &entry.from.name),
             Kind::Found { .. } | Kind::Tick { .. } | Kind::Yield { .. } => false,
         };
         if changed {

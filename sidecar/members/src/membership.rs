@@ -376,7 +376,9 @@ impl Membership {
 
     /// The members that are known here, by name.
     pub fn members(&self) -> impl Iterator<Item = &Listed> {
-        self.member().into_iter().flat_map(|member| member.list.members())
+        self.member()
+            .into_iter()
+            .flat_map(|member| member.list.members())
     }
 
     /// The place of the entry that last changed them.

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    Node, Place, SHARDS, Shard, Time,
-    list::List,
-
-};
+use crate::{Node, Place, SHARDS, Shard, Time, list::List};
 
 /// What a member waits for, and what others wait for of it.
 #[derive(Debug)]

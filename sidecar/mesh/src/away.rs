@@ -13,11 +13,7 @@ use std::{
 
 use crate::{
     Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Refusal, Route, SessionKey,
-    Time,
-    checkout::Decision,
-    owners::Gate,
-    queue::Request,
-    session::Entry,
+    Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
 };
 
 /// What an owner is asked and told, over this sidecar's session with it.
@@ -42,8 +38,13 @@ pub enum ToPeer {
 pub struct Held {
     /// The epoch.
     pub epoch: u64,
+    /// These are all; otherwise they come to what was said before.
+    pub whole: bool,
     /// Each with its dyno's instance.
     pub leases: Vec<(AskId, Box<str>)>,
+    /// In the first word on a link, also those of shards that are not the peer's in this
+    /// epoch: it may not have read as far, and give out dynos as long as it may.
+    pub others: Vec<(AskId, Box<str>)>,
 }
 
 /// As [`crate::Ask`], of a request at another sidecar.
@@ -78,6 +79,9 @@ pub struct FarAnswer {
     pub result: Result<Route, Refusal>,
 }
 
+/// Asks, and the instances that they have.
+pub(crate) type Leases = Vec<(AskId, Box<str>)>;
+
 /// A request that is decided elsewhere, or a lease from there.
 #[derive(Debug)]
 pub(crate) struct AwayRequest {
@@ -91,7 +95,7 @@ pub(crate) struct AwayRequest {
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Away {
-    last: u64,
+    pub(crate) last: u64,
     pub(crate) requests: BTreeMap<AskId, AwayRequest>,
 }
 
@@ -100,12 +104,13 @@ impl Away {
         self.requests.get(&id).is_some_and(|it| it.lease.is_some())
     }
 
-    /// Leases that are this peer's.
-    pub(crate) fn leases_of(&self, peer: PeerId) -> Vec<(AskId, Box<str>)> {
+    /// Leases that are this peer's, and all others.
+    pub(crate) fn leases(&self, peer: PeerId) -> (Leases, Leases) {
         let all = self.requests.iter();
-        let of = all.filter(|(_, away)| away.owner == Some(peer));
-        let leases = of.filter_map(|(id, away)| Some((*id, away.lease.clone()?)));
-        leases.collect()
+        let leases = all.filter_map(|(id, away)| Some((away, (*id, away.lease.clone()?))));
+        let (of, others): (Vec<_>, Vec<_>) = leases.partition(|(it, _)| it.owner == Some(peer));
+        let bare = |leases: Vec<(&AwayRequest, _)>| leases.into_iter().map(|it| it.1).collect();
+        (bare(of), bare(others))
     }
 }
 
@@ -187,15 +192,15 @@ impl Mesh {
         }));
     }
 
-    /// A session holds this lease, and its app's owner is another one: that is told, if
-    /// it is within reach.
+    /// A session holds this lease, and its app's owner is another one, which has to be
+    /// told.
     pub(crate) fn hold_away(
         &mut self,
         session: SessionKey,
         ask: AskId,
         dyno: DynoKey,
         now: Time,
-    ) {
+    ) -> AskId {
         let dyno = &self.dynos[dyno.0 as usize];
         let (app, instance) = (dyno.app, dyno.info.instance.clone());
         let owner = self.owners.owner(self.apps[app.0 as usize].shard);
@@ -208,13 +213,28 @@ impl Mesh {
             held: false,
             tried: Vec::new(),
         };
-        let id = self.add_away(AwayRequest {
+        self.add_away(AwayRequest {
             request,
             owner,
-            lease: Some(instance.clone()),
-        });
-        let (epoch, leases) = (self.owners.epoch(), vec![(id, instance)]);
-        self.tell(owner, ToPeer::Report(Held { epoch, leases }));
+            lease: Some(instance),
+        })
+    }
+
+    /// A worker has come with a lease of which the owner may not know.
+    pub(crate) fn tell_of_lease(&mut self, id: AskId) {
+        let away = self.away.requests.get(&id);
+        let Some((owner, instance)) = away.and_then(|it| Some((it.owner, it.lease.clone()?)))
+        else {
+            return;
+        };
+        // All the others were reported in this epoch, so this does not claim too much.
+        let held = Held {
+            epoch: self.owners.epoch(),
+            whole: false,
+            leases: vec![(id, instance)],
+            others: Vec::new(),
+        };
+        self.tell(owner, ToPeer::Report(held));
     }
 
     /// A worker that comes again holds this lease still, under its new session.
@@ -306,11 +326,9 @@ impl Mesh {
         if self.is_own(key) && (exact || !by_peer) {
             return;
         }
-        // Its sidecar tells the owner. If it knows of a later one than this, perhaps
-        // that is this one.
-        let ahead = holder.reported > self.owners.epoch();
+        // A peer tells the owner itself.
         let reachable = matches!(self.gate(key, now), Gate::Away(_));
-        if by_peer && ahead || !by_peer && !reachable {
+        if !by_peer && !reachable {
             return;
         }
         self.forget_entry(session, ask);

@@ -19,8 +19,8 @@ use crate::{
     dyno::Dyno,
     foreign::Foreign,
     name::Directory,
-    queue::{Request, WaiterKey, Waiters},
     owners::Owners,
+    queue::{Request, WaiterKey, Waiters},
     reserve::Recalls,
     session::{Entry, Sessions},
     share::Share,
@@ -200,7 +200,10 @@ impl Mesh {
             return;
         };
         match away {
-            true => self.hold_away(session, ask, dyno, now),
+            true => {
+                let id = self.hold_away(session, ask, dyno, now);
+                self.tell_of_lease(id);
+            }
             false => {
                 entry.insert(Entry::Leased(dyno));
                 self.take(dyno);
@@ -344,6 +347,9 @@ impl Mesh {
 
     pub(crate) fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
         let session = self.sessions.get_mut(session)?;
+        for held in &mut session.early {
+            held.leases.retain(|(early, _)| *early != ask);
+        }
         let entry = session.entries.remove(&ask);
         if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
             session.less_ahead(dyno);
@@ -351,7 +357,7 @@ impl Mesh {
         entry
     }
 
-    fn release(&mut self, entry: Entry, now: Time) {
+    pub(crate) fn release(&mut self, entry: Entry, now: Time) {
         match entry {
             Entry::Leased(dyno) => {
                 self.note_active(self.dynos[dyno.0 as usize].app, now);

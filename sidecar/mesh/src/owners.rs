@@ -13,12 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rand::RngExt;
+
 use crate::{
-    AppKey, Mesh, Refusal, SHARDS, Shard, Time,
-    away::Held,
-    settings::Exact,
-    shard,
-    timers::Timer,
+    AppKey, Mesh, Refusal, SHARDS, Shard, Time, away::Held, settings::Exact, shard, timers::Timer,
 };
 
 /// Another sidecar: the same after it restarts.
@@ -176,59 +174,76 @@ impl Mesh {
     /// before anybody has a lease.
     pub fn share_apps(&mut self, me: PeerId) {
         self.owners.known = Some(Ownership::unknown(me));
+        // No other life of this sidecar has used these numbers.
+        self.away.last = u64::from(self.rng.random::<u32>()) << 32;
     }
 
     /// Who owns what has changed. An older epoch than the last one is ignored.
     pub fn own(&mut self, ownership: Ownership, now: Time) {
-        let Some(before) = &self.owners.known else {
+        if ownership.epoch > self.owners.epoch() && self.owners.known.is_some() {
+            self.change_owners(ownership, now);
+        }
+    }
+
+    /// This sidecar is no member any more: what it owned is somebody else's, and may
+    /// be this one's again before it hears of that.
+    pub fn disown(&mut self, now: Time) {
+        if let Some(mut ownership) = self.owners.known.clone() {
+            let me = Some(ownership.me);
+            let mine = ownership.owners.iter_mut().filter(|owner| **owner == me);
+            mine.for_each(|owner| *owner = None);
+            self.change_owners(ownership, now);
+        }
+    }
+
+    fn change_owners(&mut self, ownership: Ownership, now: Time) {
+        let Some(before) = self.owners.known.take() else {
             return;
         };
-        if ownership.epoch <= before.epoch {
-            return;
-        }
         let changed = |shard: &Shard| before.owner(*shard) != ownership.owner(*shard);
         let changed: BTreeSet<_> = Shard::all().filter(changed).collect();
-        let is_mine = |known: &Ownership, shard| known.owner(shard) == Some(known.me);
-        let lost = changed.iter().filter(|shard| is_mine(before, **shard));
-        let lost: BTreeSet<_> = lost.copied().collect();
-        let got = changed.iter().filter(|shard| is_mine(&ownership, **shard));
-        let got: BTreeSet<_> = got.copied().collect();
+        let mine = |known: &Ownership| -> BTreeSet<Shard> {
+            let of = changed.iter().copied();
+            of.filter(|shard| known.owner(*shard) == Some(known.me))
+                .collect()
+        };
+        let (lost, got) = (mine(&before), mine(&ownership));
         let vouched = self.vouch(&lost, &ownership);
         let epoch = ownership.epoch;
         self.owners.known = Some(ownership);
-        self.begin_opening(epoch, got, &lost, now);
         // What was kept for an owner of before is of no use to it any more.
         self.owners.vouched.clear();
         for (owner, of, held) in vouched {
             self.tell_or_keep(owner, of, held);
         }
-        let apps = self.owners.apps(changed.iter().copied());
+        self.shrink_openings(&lost);
+        let apps = self.owners.apps(changed);
         self.settle_leases(&apps, now);
+        self.begin_opening(epoch, got, now);
+        self.take_early_reports(now);
         self.report_to_all();
         self.settle_requests(&apps, now);
         self.review_stalls(now);
     }
 
-    fn begin_opening(
-        &mut self,
-        epoch: u64,
-        got: BTreeSet<Shard>,
-        lost: &BTreeSet<Shard>,
-        now: Time,
-    ) {
-        let openings = self.owners.openings.keys().copied().collect::<Vec<_>>();
-        for earlier in openings {
-            if let Some(opening) = self.owners.openings.get_mut(&earlier) {
+    fn shrink_openings(&mut self, lost: &BTreeSet<Shard>) {
+        let openings: Vec<_> = self.owners.openings.keys().copied().collect();
+        for epoch in openings {
+            if let Some(opening) = self.owners.openings.get_mut(&epoch) {
                 opening.shards.retain(|shard| !lost.contains(shard));
             }
-            self.end_opening_if_complete(earlier);
+            self.end_opening_if_complete(epoch);
+        }
+    }
+
+    fn begin_opening(&mut self, epoch: u64, got: BTreeSet<Shard>, now: Time) {
+        if got.is_empty() {
+            return;
         }
         let peers = self.owners.known.as_ref().map(|known| known.peers.clone());
-        let missing = peers.into_iter().flatten();
-        let missing = missing.filter(|peer| !self.has_reported(*peer, epoch));
         let until = now + self.limits.longest_request;
         let opening = Opening {
-            missing: missing.collect(),
+            missing: peers.unwrap_or_default(),
             shards: got,
             until,
         };

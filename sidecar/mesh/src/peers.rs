@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AppKey, DynoKey, FarAsk, Mesh, Output, Ownership, PeerId, Refusal, SessionKey, Shard, Time,
+    AppKey, AskId, DynoKey, FarAsk, Mesh, Output, Ownership, PeerId, Refusal, SessionKey, Shard,
+    Time,
     away::{Held, ToPeer},
     mesh::TooManySessions,
     owners::Gate,
@@ -73,9 +74,12 @@ impl Mesh {
     }
 
     fn held_for(&self, peer: PeerId) -> Held {
+        let (leases, others) = self.away.leases(peer);
         Held {
             epoch: self.owners.epoch(),
-            leases: self.away.leases_of(peer),
+            whole: true,
+            leases,
+            others,
         }
     }
 
@@ -83,7 +87,9 @@ impl Mesh {
     pub(crate) fn report_to_all(&mut self) {
         let links: Vec<_> = self.owners.links.iter().copied().collect();
         for peer in links {
-            let report = ToPeer::Report(self.held_for(peer));
+            let others = Vec::new();
+            let held = self.held_for(peer);
+            let report = ToPeer::Report(Held { others, ..held });
             self.outputs.push_back(Output::ToPeer(peer, report));
         }
     }
@@ -123,27 +129,26 @@ impl Mesh {
             }
             for (owner, mut leases) in by_owner {
                 let mut gone = lost.iter();
-                let of_owner = |shard: &&Shard| next.owners.get(shard.index()) == Some(&Some(owner));
+                let of_owner =
+                    |shard: &&Shard| next.owners.get(shard.index()) == Some(&Some(owner));
                 if of == owner || gone.any(|shard| of_owner(&shard) && unknown(shard)) {
                     continue;
                 }
                 leases.sort_unstable();
                 let epoch = next.epoch;
-                words.push((owner, of, Held { epoch, leases }));
+                let held = Held {
+                    epoch,
+                    whole: false,
+                    leases,
+                    others: Vec::new(),
+                };
+                words.push((owner, of, held));
             }
         }
         words
     }
 
-    /// Everything that a peer holds of the shards here, or nearly so, is known.
-    pub(crate) fn has_reported(&self, peer: PeerId, epoch: u64) -> bool {
-        let session = self.sessions.of_peer(peer);
-        let session = session.and_then(|key| self.sessions.get(key));
-        session.is_some_and(|session| session.reported >= epoch)
-    }
-
-    /// A peer says hello, with all that it holds of the shards here. If it had a session,
-    /// that one is over.
+    /// A peer says hello, with all that it holds. If it had a session, that one is over.
     ///
     /// # Errors
     /// [`TooManySessions`], at the limit.
@@ -158,36 +163,37 @@ impl Mesh {
             return Err(TooManySessions(self.limits.sessions));
         }
         let key = self.sessions.open_peer(peer);
-        let epoch = held.epoch;
-        self.hold_for(key, held);
+        if held.epoch > self.owners.epoch() {
+            // Not for long: these are lost to this sidecar as soon as it reads on.
+            self.hold_for(key, &held.others);
+        } else if held.epoch < self.owners.epoch()
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            // It may have told another owner since that one of these has ended.
+            session.doubtful = held.leases.iter().map(|(ask, _)| *ask).collect();
+        }
+        self.reported(key, peer, held, now);
         if let Some(old) = old {
             self.close_session(old, now);
         }
-        self.accounted(peer, epoch, now);
         Ok(key)
     }
 
     /// Owners have changed, and the peer has these of what is here now.
     pub fn peer_report(&mut self, session: SessionKey, held: Held, now: Time) {
-        let Some(peer) = self.sessions.get(session).and_then(|it| it.peer) else {
-            return;
-        };
-        let epoch = held.epoch;
-        self.hold_for(session, held);
-        self.accounted(peer, epoch, now);
+        if let Some(peer) = self.sessions.get(session).and_then(|it| it.peer) {
+            self.reported(session, peer, held, now);
+        }
     }
 
     /// The owner before this one says what it gave to `of`, which can't say it itself.
     ///
     /// # Errors
     /// [`TooManySessions`], at the limit.
-    pub fn peer_vouch(
-        &mut self,
-        of: PeerId,
-        held: Held,
-        now: Time,
-    ) -> Result<(), TooManySessions> {
+    pub fn peer_vouch(&mut self, of: PeerId, held: Held, now: Time) -> Result<(), TooManySessions> {
         let session = match self.sessions.of_peer(of) {
+            // It speaks for itself.
+            Some(session) if self.is_live(session) => return Ok(()),
             Some(session) => session,
             None if self.sessions.len() >= self.limits.sessions => {
                 return Err(TooManySessions(self.limits.sessions));
@@ -198,46 +204,91 @@ impl Mesh {
                 session
             }
         };
-        let epoch = held.epoch;
-        let before = self.sessions.get(session).map(|it| it.reported);
-        self.hold_for(session, held);
-        // It is what one knows of it, not what it has said.
-        if let (Some(session), Some(before)) = (self.sessions.get_mut(session), before) {
-            session.reported = before;
-        }
-        self.accounted(of, epoch, now);
+        self.reported(session, of, held, now);
         Ok(())
     }
 
-    fn hold_for(&mut self, session: SessionKey, held: Held) {
-        for (ask, instance) in held.leases {
-            let known = self.instances.get(&instance).copied();
-            let Some(holder) = self.sessions.get(session) else {
-                return;
-            };
-            let room = holder.entries.len() < self.limits.asks_per_peer;
-            let holder_has = holder.entries.contains_key(&ask);
-            if let Some(dyno) = known
-                && room
-                && !holder_has
-                && self.is_to_know(dyno, held.epoch)
-                && let Some(holder) = self.sessions.get_mut(session)
-            {
-                holder.entries.insert(ask, Entry::Leased(dyno));
-                self.take(dyno);
-            }
+    fn is_live(&self, session: SessionKey) -> bool {
+        let session = self.sessions.get(session);
+        session.is_some_and(|session| session.lost_until.is_none())
+    }
+
+    /// What is said of a later epoch than is known here counts when that is known: so far
+    /// it is not said of what this sidecar still has to know.
+    fn reported(&mut self, session: SessionKey, peer: PeerId, held: Held, now: Time) {
+        self.hold_for(session, &held.leases);
+        if held.epoch <= self.owners.epoch() {
+            self.end_doubts(session, &held, now);
+            return self.accounted(peer, held.epoch, now);
         }
-        if let Some(holder) = self.sessions.get_mut(session) {
-            holder.reported = holder.reported.max(held.epoch);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.early.push(held);
         }
     }
 
-    /// It is for this sidecar to know who has this dyno, or will be when it has read as
-    /// far in the log.
-    fn is_to_know(&self, dyno: DynoKey, epoch: u64) -> bool {
+    pub(crate) fn take_early_reports(&mut self, now: Time) {
+        let epoch = self.owners.epoch();
+        let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in sessions {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            let Some(peer) = session.peer else { continue };
+            let (known, early) = session.early.drain(..).partition(|it| it.epoch <= epoch);
+            session.early = early;
+            let known: Vec<Held> = known;
+            for held in known {
+                self.hold_for(key, &held.leases);
+                self.end_doubts(key, &held, now);
+                self.accounted(peer, held.epoch, now);
+            }
+        }
+    }
+
+    /// What the peer said before it had read as far as this sidecar, and says no more, is
+    /// over.
+    fn end_doubts(&mut self, session: SessionKey, held: &Held, now: Time) {
+        if !held.whole || held.epoch < self.owners.epoch() {
+            return;
+        }
+        let Some(holder) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let mut doubtful = std::mem::take(&mut holder.doubtful);
+        for (ask, _) in &held.leases {
+            doubtful.remove(ask);
+        }
+        for ask in doubtful {
+            if let Some(entry) = self.forget_entry(session, ask) {
+                self.release(entry, now);
+            }
+        }
+    }
+
+    fn hold_for(&mut self, session: SessionKey, leases: &[(AskId, Box<str>)]) {
+        for (ask, instance) in leases {
+            let Some(holder) = self.sessions.get(session) else {
+                return;
+            };
+            let full = holder.entries.len() >= self.limits.asks_per_peer;
+            let has = holder.entries.contains_key(ask);
+            if let Some(dyno) = self.instances.get(instance).copied()
+                && !full
+                && !has
+                && self.is_to_know(dyno)
+                && let Some(holder) = self.sessions.get_mut(session)
+            {
+                holder.entries.insert(*ask, Entry::Leased(dyno));
+                self.take(dyno);
+            }
+        }
+    }
+
+    /// It is for this sidecar to know who has this dyno.
+    fn is_to_know(&self, dyno: DynoKey) -> bool {
         let app = self.dynos[dyno.0 as usize].app;
         let exact = self.apps[app.0 as usize].settings.exact.is_some();
-        exact && (self.is_own(app) || epoch > self.owners.epoch())
+        exact && self.is_own(app)
     }
 
     /// A peer asks, since this sidecar owns the app's shard, or will as soon as it has
@@ -276,7 +327,8 @@ impl Mesh {
         if let Some(session) = self.sessions.of_peer(peer) {
             self.close_session(session, now);
         }
-        self.accounted(peer, u64::MAX, now);
+        let epoch = self.owners.epoch();
+        self.accounted(peer, epoch, now);
     }
 
     /// Asked by a worker of this sidecar, an app may be another one's.

@@ -1,11 +1,14 @@
 //! Who asks: the sessions and what each of them holds.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::{DynoKey, PeerId, Time, queue::WaiterKey};
+use crate::{DynoKey, Held, PeerId, Time, queue::WaiterKey};
 
 /// One session. Never the same for two sessions of a mesh's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,8 +89,10 @@ pub(crate) struct Session {
     party: Party,
     /// Of another sidecar.
     pub(crate) peer: Option<PeerId>,
-    /// The latest epoch for which that has said what it holds.
-    pub(crate) reported: u64,
+    /// What that has said of epochs that are not known here yet.
+    pub(crate) early: Vec<Held>,
+    /// Leases that it may have ended without a word to this sidecar.
+    pub(crate) doubtful: BTreeSet<AskId>,
     pub(crate) entries: Entries,
     /// How many leases of each dyno it has ahead: reserved or passed on.
     pub(crate) ahead: FxHashMap<DynoKey, u32>,
@@ -136,7 +141,8 @@ impl Sessions {
                 Party::Worker(_) => None,
                 Party::Peer(peer) => Some(peer),
             },
-            reported: 0,
+            early: Vec::new(),
+            doubtful: BTreeSet::new(),
             entries: Entries::default(),
             ahead: FxHashMap::default(),
             lost_until: None,

@@ -63,6 +63,8 @@ pub struct Totals {
     pub leases: usize,
     /// Requests waiting.
     pub waiting: usize,
+    /// Requests and leases of which others decide.
+    pub away: usize,
     /// Of all apps, deleted ones included.
     pub counters: Counters,
 }
@@ -118,6 +120,7 @@ impl Mesh {
             sessions: self.sessions.len(),
             leases: self.leases - self.reserved,
             waiting: self.waiters.len(),
+            away: self.away.requests.len(),
             counters: self.counters,
         }
     }

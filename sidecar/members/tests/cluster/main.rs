@@ -1,0 +1,104 @@
+//! Sidecars with their cores, their log, their links, their routers and the dynos,
+//! and everything that goes wrong with all of these, played through in simulated time
+//! from one seed: a dyno under a limit of one never has two requests.
+//!
+//! `MESH_SEEDS=1000` runs more seeds; `MESH_SEED=17` that one alone, with a trace.
+
+mod faults;
+mod link;
+mod node;
+mod router;
+mod world;
+
+use std::{env, panic, time::Duration};
+
+use world::{Report, World};
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn simulate(seed: u64, trace: bool) -> Report {
+    let run = || {
+        let mut world = World::new(seed, 4, trace);
+        world.run(Duration::from_secs(8), false, 1.0);
+        world.run(Duration::from_secs(40), true, 1.0);
+        // Whoever is down or cut off comes back.
+        world.run(Duration::from_secs(25), false, 0.5);
+        world.settle();
+        world.report
+    };
+    panic::catch_unwind(run).unwrap_or_else(|cause| {
+        eprintln!("again, with a trace: MESH_SEED={seed} cargo test -p members --test cluster");
+        panic::resume_unwind(cause)
+    })
+}
+
+#[test]
+fn a_dyno_never_has_two_requests_whatever_happens() {
+    if let Some(seed) = number("MESH_SEED") {
+        println!("{:#?}", simulate(seed, true));
+        return;
+    }
+    let mut all = Report::default();
+    for seed in 0..number("MESH_SEEDS").unwrap_or(15) {
+        all.add(&simulate(seed, false));
+    }
+    println!("{all:#?}");
+    assert!(
+        all.served > all.asked * 3 / 5,
+        "most requests are served: {all:?}"
+    );
+    assert!(
+        all.far > all.served / 3,
+        "many of them by way of another sidecar: {all:?}"
+    );
+    for what in [
+        all.crashes,
+        all.freezes,
+        all.cuts,
+        all.stalls,
+        all.leaves,
+        all.dead_workers,
+        all.moved,
+        all.refused,
+    ] {
+        assert!(what > 0, "{all:?}");
+    }
+}
+
+#[test]
+fn one_seed_is_one_story() {
+    assert_eq!(simulate(3, false), simulate(3, false));
+}
+
+/// Without faults there is one queue, first in, first out.
+#[test]
+fn nobody_is_overtaken() {
+    for seed in 0..10 {
+        let mut world = World::new(seed, 4, false);
+        world.run(Duration::from_secs(6), false, 0.0);
+        world.strict_order = true;
+        world.run(Duration::from_secs(20), false, 1.3);
+        world.strict_order = false;
+        world.run(Duration::from_secs(30), false, 0.0);
+        world.settle();
+        let report = &world.report;
+        assert!(report.served > 1_000 && report.refused == 0, "{report:?}");
+    }
+}
+
+/// Nobody sees that a sidecar is stopped and started as planned.
+#[test]
+fn what_is_planned_delays_nobody_for_long() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, 4, false);
+        world.run(Duration::from_secs(8), false, 0.4);
+        let before = world.report.refused;
+        world.leave(1, Duration::from_millis(400));
+        world.run(Duration::from_secs(5), false, 0.4);
+        world.run(Duration::from_secs(5), false, 0.0);
+        world.settle();
+        assert_eq!(world.report.refused, before);
+    }
+}

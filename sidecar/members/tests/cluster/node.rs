@@ -1,0 +1,64 @@
+//! One host: a sidecar, with its routers beside it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use members::{Entry, Membership, Place};
+use mesh::{AskId, Mesh, Outcome};
+
+use crate::router::Router;
+
+/// What a router says.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    Hello {
+        router: usize,
+        worker: u64,
+        held: Vec<(AskId, Box<str>)>,
+    },
+    Ask {
+        router: usize,
+        ask: AskId,
+        app: usize,
+        arrived: u64,
+        held: bool,
+    },
+    Cancel {
+        router: usize,
+        ask: AskId,
+    },
+    Done {
+        router: usize,
+        ask: AskId,
+        outcome: Outcome,
+    },
+    /// The router's process died.
+    Gone {
+        router: usize,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    /// `None` while it is down.
+    pub(crate) core: Option<Mesh>,
+    pub(crate) membership: Option<Membership>,
+    /// Its clock runs so much faster than the world's, in thousandths of a thousandth.
+    pub(crate) drift: i64,
+    pub(crate) epoch: Option<Place>,
+    pub(crate) frozen_until: u64,
+    pub(crate) cut_until: u64,
+    /// It is about to stop, as planned, and what then.
+    pub(crate) stops_at: Option<(u64, u64)>,
+    pub(crate) back_at: Option<u64>,
+    pub(crate) routers: Vec<Router>,
+    /// From its routers, in order.
+    pub(crate) said: VecDeque<Said>,
+    /// Which router has which session.
+    pub(crate) sessions: BTreeMap<mesh::SessionKey, usize>,
+    /// The log.
+    pub(crate) next: usize,
+    pub(crate) heard_at: u64,
+    pub(crate) wrote_at: u64,
+    pub(crate) arriving: VecDeque<(u64, Place)>,
+    pub(crate) leaving: VecDeque<(u64, Entry)>,
+}
