@@ -20,6 +20,7 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         queue_headers: given.queue_headers,
         idle_timeout: span(given.idle_timeout_ms),
         scale_wait: span(given.scale_wait_ms),
+        exact: None,
     })
 }
 

@@ -130,6 +130,7 @@ impl<'a> Delivery<'a> {
                     self.in_effect
                         .extend(state.recalls.over(recall, &state.mesh));
                 }
+                Output::ToPeer(..) => {}
                 Output::Event(event) => {
                     let told = match self.way {
                         Some(way) => way.tell(event),
