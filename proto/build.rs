@@ -4,12 +4,13 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "mesh/v1/types.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",
     "mesh/v1/load.proto",
+    "mesh/v1/members.proto",
     "mesh/v1/peer.proto",
 ];
 

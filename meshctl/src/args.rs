@@ -14,7 +14,9 @@ pub(crate) use app::{App, Create, Delete, List, Set};
 pub(crate) use connection::{Address, Connection};
 pub(crate) use domain::{Domain, Domains};
 pub(crate) use dyno::{Add, Drain, Dyno, SetDyno, State};
-pub(crate) use mesh::{Apply, Completion, Export, Maintenance, OnOff, Shell, Status, Top, Watch};
+pub(crate) use mesh::{
+    Apply, Completion, Export, Maintenance, Nodes, OnOff, Shell, Status, Top, Watch,
+};
 pub(crate) use settings::SettingsArgs;
 
 /// Part of `--help`: what scripts rely on.
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Top(Top),
     /// Tell whether the sidecar is ready, and how much it has to do
     Status(Status),
+    /// Show which sidecars are members, and what each decides for
+    Nodes(Nodes),
     /// Print a shell's completion script
     Completion(Completion),
 }

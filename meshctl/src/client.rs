@@ -9,7 +9,8 @@ use dynomesh_proto::{
     MAX_MESSAGE,
     v1::{
         AppStatus, Applied, Change, Event, GetAppRequest, GetStatusRequest, ListAppsRequest,
-        ListAppsResponse, Status, WatchRequest, control_client::ControlClient,
+        ListAppsResponse, NodesRequest, NodesResponse, Status, WatchRequest,
+        control_client::ControlClient,
     },
 };
 use futures_util::{Stream, stream};
@@ -119,6 +120,10 @@ impl Client {
     /// Every app, page by page.
     pub(crate) fn pages(&self, prefix: &str, busy_only: bool) -> Pages {
         Pages::new(self.clone(), prefix, busy_only)
+    }
+
+    pub(crate) async fn nodes(&self) -> Result<NodesResponse, Failure> {
+        self.answer(self.rpc.clone().nodes(NodesRequest {})).await
     }
 
     pub(crate) async fn status(&self) -> Result<Status, Failure> {

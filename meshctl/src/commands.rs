@@ -7,6 +7,7 @@ mod domain;
 mod dyno;
 mod export;
 mod maintenance;
+mod nodes;
 mod progress;
 mod status;
 mod top;
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(args) => export::run(&args, &context).await,
         Command::Watch(args) => watch::run(&args, &context).await,
         Command::Top(args) => top::run(&args, &context).await,
+        Command::Nodes(args) => nodes::run(&args, &context).await,
         Command::Apply(_) | Command::Status(_) | Command::Completion(_) => Ok(()),
     }
 }

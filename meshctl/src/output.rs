@@ -2,6 +2,7 @@
 
 mod app;
 mod event;
+mod nodes;
 mod operation;
 mod status;
 mod table;
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 pub(crate) use app::{app_details, app_row, app_table, up};
 pub(crate) use event::event_line;
+pub(crate) use nodes::{membership_fact, nodes_details};
 pub(crate) use status::status_details;
 pub(crate) use table::{Table, cell, state_name};
 pub(crate) use units::{bar, count, longest, plain, rate};

@@ -14,6 +14,7 @@
 //!
 //! [`share_load`] does the same for what sidecars tell each other of their requests,
 //! over a connection of its own: nothing of that is kept, or published twice.
+//! [`keep_membership`] says that this one is there, in a stream of its own.
 //! [`announce_events`] tells dyno managers what the log has come to, likewise.
 //!
 //! lapin's types do not leave this module.
@@ -25,6 +26,7 @@ mod events;
 mod link;
 mod load;
 mod meaning;
+mod members;
 mod options;
 mod place;
 mod problem;
@@ -40,5 +42,6 @@ mod waiting;
 
 pub use events::announce_events;
 pub use load::share_load;
+pub use members::keep_membership;
 pub use options::{Options, Tls};
 pub use serve::serve;

@@ -1,6 +1,7 @@
 //! The configuration: a file, the environment, the command line; the later one
 //! wins. Every key has the same name in all three (`router-socket`,
 //! `DYNOMESH_ROUTER_SOCKET`, `--router-socket`).
+mod address;
 mod bounds;
 mod broker;
 mod error;
@@ -11,6 +12,7 @@ mod peers;
 mod resolve;
 mod tls;
 
+pub use address::PeerAddress;
 pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
 pub use error::ConfigError;
 pub use options::{Cli, LogFormat, LogLevel, Options};

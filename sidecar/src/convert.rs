@@ -11,6 +11,8 @@ mod event;
 mod load;
 mod log;
 mod manage;
+mod members;
+mod nodes;
 mod queued;
 mod report;
 mod settings;
@@ -22,6 +24,8 @@ pub use change::{change_from_core, change_from_proto};
 pub use event::{event, event_to_json};
 pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
+pub use members::{members_entry_from_bytes, members_entry_to_bytes};
+pub use nodes::{membership_status, nodes};
 pub use queued::{queued_from_bytes, queued_to_bytes};
 pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,

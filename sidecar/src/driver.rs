@@ -14,10 +14,12 @@ mod announce;
 mod clock;
 mod load;
 mod log;
+mod members;
 mod notice;
 mod outbox;
 mod recalls;
 mod recovery;
+mod seats;
 mod session;
 mod state;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use log::{
     Entry, EntryKind, Frozen, LogView, Matter, OutcomeSender, Position, Proposal, Proposals,
     QueueView, Report, Said, Seen, Standing, Sync, Wanted, What, Word, digest, key_of_id,
 };
+pub use members::{MemberView, MembersView, Part};
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;
 pub use recovery::watch_recovery;
@@ -69,6 +72,7 @@ pub struct Driver {
     limits: mesh::Limits,
     load: load::Board,
     desk: announce::Desk,
+    members: members::Desk,
 }
 
 impl Driver {
@@ -84,6 +88,7 @@ impl Driver {
             limits,
             load: load::Board::default(),
             desk: announce::Desk::default(),
+            members: members::Desk::default(),
         })
     }
 

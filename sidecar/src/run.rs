@@ -1,10 +1,12 @@
 //! The process: what starts when, on which thread, and how it ends.
 //!
-//! Three threads, or four. The main one serves the routers and keeps time: nothing else
+//! Three threads, or five. The main one serves the routers and keeps time: nothing else
 //! is on it, so that nothing else delays an answer. A second one serves the
 //! operators. The third one writes changes to disk. With a broker the fourth one
-//! speaks with it.
+//! speaks with it, and where this sidecar is a member of several the fifth one does
+//! nothing but say so.
 mod log;
+mod members;
 mod peers;
 mod plane;
 mod signals;
@@ -62,6 +64,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         ..
     } = started;
     let log = log::start(config, &driver, proposals, history.position(), node_id)?;
+    let members = members::start(config, &driver, sockets.peer_port())?;
     let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
     let writer = spawn("store", move || drop(writer.run()))?;
     let Sockets {
@@ -92,12 +95,14 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     // Also after an error: what can end in good order shall.
     let operators = operators.join();
     let log = log.map(std::thread::JoinHandle::join).transpose();
+    let members = members.map(std::thread::JoinHandle::join).transpose();
     routers.block_on(driver.changes().stop());
     let written = writer.join();
     drop(files);
     served?;
     operators.map_err(|_| anyhow!("the thread for operators panicked"))??;
     log.map_err(|_| anyhow!("the thread for the log panicked"))?;
+    members.map_err(|_| anyhow!("the thread for members panicked"))?;
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())
@@ -111,6 +116,11 @@ async fn stop_on(mut signals: Signals, driver: Arc<Driver>) {
     }
     tracing::info!("stopping");
     notify(NotifyState::Stopping);
+    // Routers are served meanwhile.
+    tokio::select! {
+        () = driver.leave() => {}
+        () = driver.stopped() => {}
+    }
     driver.stop();
 }
 

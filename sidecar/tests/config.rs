@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 39] = [
     "node",
     "data-dir",
     "router-socket",
@@ -18,6 +18,7 @@ const KEYS: [&str; 38] = [
     "control-socket-group",
     "router-tcp",
     "control-tcp",
+    "peer-address",
     "tls-cert",
     "tls-key",
     "router-tls-client-ca",

@@ -7,7 +7,7 @@ mod hand;
 mod load;
 mod peer;
 mod queue;
-mod secure;
+pub(crate) mod secure;
 mod soak;
 mod tables;
 

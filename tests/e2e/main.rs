@@ -16,6 +16,7 @@ mod instruments;
 mod leaving;
 mod log;
 mod manager;
+mod members;
 mod mix;
 mod panics;
 mod protocols;

@@ -106,6 +106,16 @@ pub(crate) struct Status {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
+SHARDS: how many of the 256 parts of all apps a sidecar decides for. GRANTS: for how many
+of its own this one may decide at this moment. HEARD: since something came of it.
+
+Examples:
+  meshctl nodes
+  meshctl nodes --json | jq -r '.members[].name'")]
+pub(crate) struct Nodes {}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
 Examples:
   meshctl completion bash > /etc/bash_completion.d/meshctl
   meshctl completion zsh  > \"${fpath[1]}/_meshctl\"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dynomesh_proto::v1::{LoadStatus, LogState, LogStatus, NodeStatus, Status};
 
-use super::plain;
+use super::{membership_fact, plain};
 
 /// All that there is to say about a sidecar.
 pub(crate) fn status_details(status: &Status) -> String {
@@ -30,6 +30,8 @@ pub(crate) fn status_details(status: &Status) -> String {
     ];
     facts.extend(status.log.iter().flat_map(log_facts));
     facts.extend(status.load.iter().flat_map(load_facts));
+    let membership = status.membership.as_ref();
+    facts.extend(membership.map(|it| ("members", membership_fact(it))));
     facts
         .iter()
         .map(|(key, value)| format!("{key:<16}{}\n", plain(value)))

@@ -1,4 +1,4 @@
-//! `meshctl status` and `meshctl completion`.
+//! `meshctl status`, `meshctl nodes` and `meshctl completion`.
 
 use std::{
     fs,
@@ -69,6 +69,14 @@ fn a_sidecar_that_is_only_starting_is_waited_for() {
     serve(&runtime, &socket, Arc::new(Mesh::default()));
     let ran = running.join().expect("a run");
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn members_are_listed() {
+    let sidecar = Sidecar::start();
+    assert!(sidecar.ok("nodes").contains("\nnode-1 "));
+    let nodes = sidecar.run("nodes --json").json();
+    assert_eq!(nodes["members"][0]["name"].as_str(), Some("node-1"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One sidecar's part.
 
+mod view;
+
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -85,6 +87,8 @@ struct Member {
     tenure: Tenure,
     /// Own ticks that came back since these wrote something.
     unanswered: HashMap<Node, u32>,
+    /// When these wrote something, by when it was read.
+    heard: HashMap<Node, Time>,
     /// Ticks that shall still carry the list.
     tell: u32,
 }
@@ -272,6 +276,7 @@ impl Membership {
             list,
             tenure,
             unanswered: HashMap::new(),
+            heard: HashMap::new(),
             tell: TELL,
         }));
         self.outputs.push_back(Output::Changed);
@@ -296,7 +301,11 @@ impl Membership {
             Kind::Leave { clear } => clear == Some(member.list.epoch()),
             _ => false,
         };
-        if !member.list.apply(place, entry) {
+        let has_changed = member.list.apply(place, entry);
+        if member.list.has(&entry.from) {
+            member.heard.insert(entry.from.clone(), now);
+        }
+        if !has_changed {
             return;
         }
         if !member.list.has(&self.me) {
@@ -304,6 +313,7 @@ impl Membership {
         }
         let list = &member.list;
         member.unanswered.retain(|node, _| list.has(node));
+        member.heard.retain(|node, _| list.has(node));
         let after = owners(list);
         let before = mem::replace(&mut member.owners, after);
         let wait = self.timing.wait();

@@ -7,22 +7,31 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Doubles with each failure in a row, for ever.
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+pub(super) struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self(FIRST)
+        Self::up_to(LONGEST)
+    }
+
+    /// Never waits for longer than this.
+    pub(super) fn up_to(longest: Duration) -> Self {
+        let next = FIRST.min(longest);
+        Self { next, longest }
     }
 
     /// It worked.
     pub(super) fn reset(&mut self) {
-        self.0 = FIRST;
+        self.next = FIRST.min(self.longest);
     }
 
     /// The next wait. `chance`, from 0 to 1, spreads those who failed together.
     pub(super) fn next(&mut self, chance: f64) -> Duration {
-        let wait = self.0.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        self.0 = (self.0 * 2).min(LONGEST);
+        let wait = self.next.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        self.next = (self.next * 2).min(self.longest);
         wait
     }
 }

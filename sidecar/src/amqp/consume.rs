@@ -25,6 +25,8 @@ const OFFSET: &str = "x-stream-offset";
 pub(super) enum From {
     /// With the oldest entry that there is.
     First,
+    /// With the next one that comes.
+    Next,
     /// With this one.
     Offset(u64),
 }
@@ -68,6 +70,7 @@ impl Feed {
         let mut arguments = FieldTable::default();
         let from = match from {
             From::First => text("first"),
+            From::Next => text("next"),
             From::Offset(offset) => {
                 AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX))
             }

@@ -24,6 +24,11 @@ const DEAD_BYTES: i64 = 64_000_000;
 const LOADS: i64 = 10_000;
 const LOAD_MS: i64 = 5_000;
 
+/// The stream of members is read by who is there: what is older than some minutes is
+/// of no use to anybody.
+const MEMBERS_BYTES: i64 = 8_000_000;
+const MEMBERS_SEGMENT: i64 = 2_000_000;
+
 /// What things are called.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -37,6 +42,8 @@ pub(super) struct Names {
     pub(super) dead: String,
     /// The exchange by which sidecars tell each other of their load.
     pub(super) load: String,
+    /// The stream in which sidecars say that they are there.
+    pub(super) members: String,
     /// The exchange by which dyno managers are told of events.
     pub(super) events: String,
 }
@@ -49,6 +56,7 @@ impl Names {
             dead_exchange: format!("{prefix}.dlx"),
             dead: format!("{prefix}.dead"),
             load: format!("{prefix}.load"),
+            members: format!("{prefix}.members"),
             events: format!("{prefix}.events"),
         }
     }
@@ -106,6 +114,19 @@ pub(super) async fn declare_events(channel: &Channel, exchange: &str) -> Result<
         FieldTable::default(),
     );
     within(&format!("exchange {exchange}"), declared).await
+}
+
+/// Makes the stream of members, if it is missing.
+pub(super) async fn declare_members(channel: &Channel, stream: &str) -> Result<(), Problem> {
+    let small = [
+        ("x-queue-type", text("stream")),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(MEMBERS_BYTES)),
+        (
+            "x-stream-max-segment-size-bytes",
+            AMQPValue::LongLongInt(MEMBERS_SEGMENT),
+        ),
+    ];
+    queue(channel, stream, table(small)).await
 }
 
 /// Makes what is missing for load, and a queue for this connection alone, which

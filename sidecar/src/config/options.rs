@@ -133,6 +133,16 @@ pub struct Options {
         help_heading = "TCP"
     )]
     pub peer_tcp: Option<SocketAddr>,
+    /// Where other sidecars reach it: a name or an IP that this one's certificate is
+    /// for, and a port, 0 for the one of peer-tcp [default: peer-tcp, if that is an IP
+    /// of this host]
+    #[arg(
+        long,
+        env = "DYNOMESH_PEER_ADDRESS",
+        value_name = "HOST:PORT",
+        help_heading = "TCP"
+    )]
+    pub peer_address: Option<String>,
     /// Sidecars that this one may get the table of when it has none:
     /// https://HOST:PORT of their peer-tcp
     #[arg(

@@ -11,7 +11,7 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, Peers, Tcp,
+    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, Tcp, address,
     bounds::NUMBERS,
     broker,
     mode::Mode,
@@ -31,6 +31,8 @@ pub struct Config {
     pub router_tcp: Option<Tcp>,
     pub control_tcp: Option<Tcp>,
     pub peer_tcp: Option<Tcp>,
+    /// Of a sidecar that is a member.
+    pub peer_address: Option<PeerAddress>,
     pub peers: Option<Peers>,
     pub broker: Option<Broker>,
     pub log_level: LogLevel,
@@ -241,6 +243,7 @@ fn config(
     let snapshot_every = Duration::from_secs(options.broker_snapshot_every_s.unwrap_or(0));
     let broker = broker::broker(options, said, heartbeat_s, snapshot_every)?;
     let [router_tcp, control_tcp, peer_tcp] = tls::services(options, said)?;
+    let peer_address = address::peer_address(options, said)?;
     let peers = peers::peers(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {
@@ -255,6 +258,7 @@ fn config(
         router_tcp,
         control_tcp,
         peer_tcp,
+        peer_address,
         peers,
         broker,
         log_level: options.log_level.unwrap_or(LogLevel::Info),

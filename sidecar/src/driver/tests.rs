@@ -23,6 +23,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 mod announce;
 mod log;
+mod members;
 
 use super::{
     ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,

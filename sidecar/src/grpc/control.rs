@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use dynomesh_proto::v1::{
     self, AppStatus, Applied, Change, Event, GetAppRequest, GetStatusRequest, ListAppsRequest,
-    ListAppsResponse, WatchRequest, control_server::Control,
+    ListAppsResponse, NodesRequest, NodesResponse, WatchRequest, control_server::Control,
 };
 use futures_core::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -117,6 +117,8 @@ impl Control for ControlService {
         let (totals, ready) = self.driver.totals();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let uptime = self.driver.up().as_millis();
+        let log = self.driver.changes().log();
+        let members = log.as_ref().map(|_| self.driver.members_view());
         Ok(Response::new(v1::Status {
             node: (*self.identity.node).into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -129,8 +131,16 @@ impl Control for ControlService {
             leases: count(totals.leases),
             waiting: count(totals.waiting),
             counters: Some(convert::counters(&totals.counters)),
-            log: self.driver.changes().log().map(convert::log_status),
+            log: log.map(convert::log_status),
             load: self.driver.load_view().map(convert::load_status),
+            membership: members.as_ref().map(convert::membership_status),
         }))
+    }
+
+    async fn nodes(
+        &self,
+        _request: Request<NodesRequest>,
+    ) -> Result<Response<NodesResponse>, Status> {
+        Ok(Response::new(convert::nodes(&self.driver.members_view())))
     }
 }

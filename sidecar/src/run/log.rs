@@ -53,7 +53,7 @@ pub(super) fn start(
 }
 
 /// Stops everything, also when a panic ends this thread.
-struct StopAtEnd(Arc<Driver>);
+pub(super) struct StopAtEnd(pub(super) Arc<Driver>);
 
 impl Drop for StopAtEnd {
     fn drop(&mut self) {
@@ -61,7 +61,7 @@ impl Drop for StopAtEnd {
     }
 }
 
-fn options(broker: &Broker, node: &str) -> anyhow::Result<amqp::Options> {
+pub(super) fn options(broker: &Broker, node: &str) -> anyhow::Result<amqp::Options> {
     let pem = broker.tls.as_ref().map(|tls| tls.load()).transpose()?;
     let tls = pem.map(|BrokerPem { ca, identity }| amqp::Tls {
         ca,

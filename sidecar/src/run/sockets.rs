@@ -48,6 +48,12 @@ impl Sockets {
             files: [router_file, control_file],
         })
     }
+
+    /// The port that other sidecars come to.
+    pub(super) fn peer_port(&self) -> Option<u16> {
+        let (tcp, _) = self.peer.as_ref()?;
+        tcp.local_addr().ok().map(|address| address.port())
+    }
 }
 
 fn bind(tcp: &Tcp) -> anyhow::Result<(TcpListener, ServerTlsConfig)> {

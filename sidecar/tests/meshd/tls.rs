@@ -199,3 +199,64 @@ fn a_check_reads_the_files_and_names_the_bad_one() {
         fs::write(&file, good).expect("written");
     }
 }
+
+#[test]
+fn others_are_told_an_address_that_leads_here() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let (cert, key) = authority.issue();
+    let files = [
+        ("--tls-cert", cert),
+        ("--tls-key", key),
+        ("--peer-tls-ca", authority.0.pem()),
+    ];
+    let own = files.map(|(flag, content)| {
+        let file = dir.path().join(&flag[2..]);
+        fs::write(&file, content).expect("written");
+        [flag.to_owned(), file.display().to_string()]
+    });
+    let check = |more: &[&str]| {
+        let broker = ["--broker-url", "amqp://127.0.0.1:1", "--check"];
+        let more = broker.iter().chain(more).map(|flag| (*flag).to_owned());
+        let all: Vec<_> = own.iter().flatten().cloned().chain(more).collect();
+        let output = options(dir.path(), &all).output();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), text)
+    };
+    for good in [
+        &["--peer-tcp", "127.0.0.1:0"][..],
+        &[
+            "--peer-tcp",
+            "0.0.0.0:7443",
+            "--peer-address",
+            "a.test:7443",
+        ],
+        &["--peer-tcp", "[::]:0", "--peer-address", "localhost:0"],
+    ] {
+        let (is_good, text) = check(good);
+        assert!(is_good, "{good:?}: {text}");
+    }
+    for (bad, words) in [
+        (
+            &["--peer-tcp", "0.0.0.0:7443"][..],
+            ["--peer-address", "at which other sidecars reach this one"],
+        ),
+        (
+            &["--peer-tcp", "127.0.0.1:1", "--peer-address", "[::]:1"],
+            ["--peer-address", "leads to no host"],
+        ),
+        (
+            &["--peer-tcp", "127.0.0.1:1", "--peer-address", "a.test"],
+            ["--peer-address", "is not HOST:PORT"],
+        ),
+    ] {
+        let (is_good, text) = check(bad);
+        assert!(!is_good, "{bad:?}");
+        for word in words {
+            assert!(text.contains(word), "{word} is not in: {text}");
+        }
+    }
+    let alone = ["--peer-address".to_owned(), "a.test:1".to_owned()];
+    let text = options(dir.path(), &alone).complaint();
+    assert!(text.contains("without broker-url and peer-tcp"), "{text}");
+}

@@ -13,10 +13,10 @@ use super::create;
 
 const LIMIT: Duration = Duration::from_secs(150);
 
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         // What has the name of its issuer is taken for its own issuer.
         params.distinguished_name.push(DnType::CommonName, name);
@@ -25,12 +25,12 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Certificate and key for `localhost`.
-    pub(super) fn issue(&self) -> (String, String) {
+    pub(crate) fn issue(&self) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let name = "localhost";
@@ -41,7 +41,7 @@ impl Authority {
 }
 
 /// Gives a sidecar files, by flag and name.
-pub(super) fn write_files<const N: usize>(sidecar: &mut Sidecar, files: [(&str, &str, String); N]) {
+pub(crate) fn write_files<const N: usize>(sidecar: &mut Sidecar, files: [(&str, &str, String); N]) {
     for (flag, name, text) in files {
         let path = sidecar.dir().join(name);
         fs::write(&path, text).unwrap();

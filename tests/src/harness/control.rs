@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use dynomesh_proto::v1::{
     AppStatus, Applied, Change, CreateApp, Dyno, DynoState, Event, GetAppRequest, GetStatusRequest,
-    Operation, PutDyno, SetDynoState, Settings, Status as MeshStatus, WatchRequest,
-    control_client::ControlClient, event, operation::Kind,
+    NodesRequest, NodesResponse, Operation, PutDyno, SetDynoState, Settings, Status as MeshStatus,
+    WatchRequest, control_client::ControlClient, event, operation::Kind,
 };
 use tonic::{
     Status, Streaming,
@@ -136,6 +136,12 @@ impl Control {
         self.try_status()
             .await
             .unwrap_or_else(|error| panic!("status of the sidecar: {error}"))
+    }
+
+    /// Which sidecars are members, or why nobody can say.
+    pub async fn try_nodes(&self) -> Result<NodesResponse, Status> {
+        let nodes = self.client.clone().nodes(NodesRequest {}).await?;
+        Ok(nodes.into_inner())
     }
 
     /// Waits until the app is there, and as `check` wants it.

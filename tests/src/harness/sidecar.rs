@@ -110,8 +110,20 @@ impl Sidecar {
 
     /// Lets it end by itself.
     pub async fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.ended().await;
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        if let Some(process) = &mut self.process {
+            process.signal(signal);
+        }
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.signal(Signal::TERM);
             let status = process.wait().await;
             assert!(
                 status.success(),

@@ -4,8 +4,8 @@ use std::{future, ops::Bound, pin::Pin, sync::Arc, time::Duration};
 
 use dynomesh_proto::v1::{
     AppStatus, Applied, Change, ChangeError, Event, GetAppRequest, GetStatusRequest,
-    ListAppsRequest, ListAppsResponse, Status as SidecarStatus, WatchRequest, control_server,
-    event::Kind,
+    ListAppsRequest, ListAppsResponse, MemberStatus, NodesRequest, NodesResponse,
+    Status as SidecarStatus, WatchRequest, control_server, event::Kind,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::{sync::mpsc, time::timeout};
@@ -111,6 +111,19 @@ impl control_server::Control for Control {
         };
         self.0.faults.change(|faults| faults.status_looks += 1);
         self.answer(Ok(status)).await
+    }
+
+    async fn nodes(&self, _: Request<NodesRequest>) -> Result<Response<NodesResponse>, Status> {
+        let own = MemberStatus {
+            name: "node-1".into(),
+            own: true,
+            ..Default::default()
+        };
+        let nodes = NodesResponse {
+            members: vec![own],
+            ..Default::default()
+        };
+        self.answer(Ok(nodes)).await
     }
 }
 

@@ -1,0 +1,70 @@
+//! What can be seen of it from outside.
+
+use super::{Membership, Phase};
+use crate::{Node, Time};
+
+impl Membership {
+    /// Until when it may grant, if it writes nothing more that comes back.
+    pub fn lease(&self) -> Option<Time> {
+        self.lease
+    }
+
+    /// When something by this member was read last, if anything was.
+    pub fn heard(&self, node: &Node) -> Option<Time> {
+        match &self.phase {
+            Phase::Member(member) => member.heard.get(node).copied(),
+            Phase::Joining(_) | Phase::Left(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Output, Shard, Standing, Timing};
+
+    /// Lets both write and read, step by step, until they know of each other.
+    fn pair() -> (Membership, Membership, Time) {
+        let mut now = Time::from_micros(10_000_000);
+        let make = |name| Membership::new(name, 1, "here:1", Timing::default(), now);
+        let mut both = [make("a"), make("b")];
+        let mut place = 0;
+        while both.iter().any(|it| it.members().count() < 2) {
+            now = now + Duration::from_millis(10);
+            for at in 0..2 {
+                both[at].handle_timeout(now);
+                while let Some(output) = both[at].poll_output() {
+                    let Output::Write(entry) = output else {
+                        continue;
+                    };
+                    place += 1;
+                    both.iter_mut().for_each(|it| it.entry(place, &entry, now));
+                }
+            }
+            assert!(place < 1_000, "they never know each other");
+        }
+        let [a, b] = both;
+        (a, b, now)
+    }
+
+    #[test]
+    fn a_member_has_a_lease_and_hears_the_other_one() {
+        let (a, b, now) = pair();
+        for (it, other) in [(&a, &b), (&b, &a)] {
+            let lease = it.lease().expect("a lease");
+            assert!(lease > now && lease <= now + Timing::default().lease);
+            assert!(Shard::all().all(|shard| !it.may_grant(shard, lease)));
+            assert!(it.heard(other.me()).is_some_and(|heard| heard <= now));
+        }
+    }
+
+    #[test]
+    fn who_has_left_has_nothing_to_show() {
+        let (mut a, b, now) = pair();
+        a.leave(now);
+        assert_eq!((a.lease(), a.heard(b.me())), (None, None));
+        assert_eq!(a.standing(), Standing::Left);
+    }
+}
