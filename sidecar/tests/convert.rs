@@ -32,7 +32,7 @@ fn number() -> impl Strategy<Value = u32> {
 
 prop_compose! {
     fn settings()(
-        policy in code(),
+        (policy, exact) in (code(), code()),
         (dyno_limit, queue_depth, max_requests) in (number(), number(), number()),
         (queue_timeout_ms, boot_timeout_ms) in (number(), number()),
         (wake, queue_headers) in any::<(bool, bool)>(),
@@ -40,7 +40,7 @@ prop_compose! {
     ) -> Settings {
         Settings {
             policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
-            queue_headers, idle_timeout_ms, scale_wait_ms,
+            queue_headers, idle_timeout_ms, scale_wait_ms, exact,
         }
     }
 }

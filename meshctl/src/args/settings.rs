@@ -3,7 +3,7 @@
 use clap::Args;
 use dynomesh_proto::v1;
 
-use super::values::{Policy, millis};
+use super::values::{Exact, Policy, millis};
 
 /// Flags for settings: what is not given stays as it is.
 #[derive(Args, Clone, Debug, Default)]
@@ -12,6 +12,10 @@ pub(crate) struct SettingsArgs {
     /// How a dyno is chosen for a request
     #[arg(long, value_enum)]
     policy: Option<Policy>,
+
+    /// One queue and exact limits over all sidecars of a route log
+    #[arg(long, value_enum)]
+    exact: Option<Exact>,
 
     /// Most requests at once for a dyno without a limit of its own; 0: the default
     #[arg(long, value_name = "N")]
@@ -65,6 +69,7 @@ impl SettingsArgs {
         // Destructured, so that a new flag cannot be forgotten here.
         let Self {
             policy,
+            exact,
             dyno_limit,
             queue_depth,
             queue_timeout,
@@ -87,7 +92,8 @@ impl SettingsArgs {
             scale_wait,
         ];
         let flags = [wake, no_wake, queue_headers, no_queue_headers];
-        policy.is_none() && numbers.iter().all(|n| n.is_none()) && !flags.into_iter().any(|f| *f)
+        let values = policy.is_none() && exact.is_none();
+        values && numbers.iter().all(|n| n.is_none()) && !flags.into_iter().any(|f| *f)
     }
 
     /// What `--wake` and `--no-wake` say together.
@@ -105,6 +111,9 @@ impl SettingsArgs {
             policy: self
                 .policy
                 .map_or(old.policy, |policy| v1::Policy::from(policy).into()),
+            exact: self
+                .exact
+                .map_or(old.exact, |exact| v1::Exact::from(exact).into()),
             dyno_limit: self.dyno_limit.unwrap_or(old.dyno_limit),
             queue_depth: self.queue_depth.unwrap_or(old.queue_depth),
             queue_timeout_ms: self.queue_timeout.unwrap_or(old.queue_timeout_ms),

@@ -16,6 +16,27 @@ pub(crate) enum Policy {
     IdleOnly,
 }
 
+/// One queue and exact limits over all sidecars, and what holds when one is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Exact {
+    /// Each sidecar decides, by what it knows of the others
+    Off,
+    /// One decides; without it requests are refused (H99)
+    Strict,
+    /// One decides; without it each sidecar does
+    Available,
+}
+
+impl From<Exact> for v1::Exact {
+    fn from(exact: Exact) -> Self {
+        match exact {
+            Exact::Off => Self::Unspecified,
+            Exact::Strict => Self::Strict,
+            Exact::Available => Self::Available,
+        }
+    }
+}
+
 impl From<Policy> for v1::Policy {
     fn from(policy: Policy) -> Self {
         match policy {

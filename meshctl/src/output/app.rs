@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Policy, Settings};
+use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Policy, Settings};
 
 use super::{
     Table, longest, plain,
@@ -64,6 +64,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("app", app.name.clone()),
         ("version", app.version.to_string()),
         ("policy", policy_name(&settings).to_owned()),
+        ("exact", exact_name(&settings).to_owned()),
         ("dyno limit", setting(settings.dyno_limit)),
         ("queue depth", setting(settings.queue_depth)),
         ("queue timeout", setting_millis(settings.queue_timeout_ms)),
@@ -150,6 +151,14 @@ pub(super) fn policy_name(settings: &Settings) -> &'static str {
         Policy::Random => "random",
         Policy::LeastLoad => "least-load",
         Policy::IdleOnly => "idle-only",
+    }
+}
+
+pub(super) fn exact_name(settings: &Settings) -> &'static str {
+    match settings.exact() {
+        Exact::Unspecified => "off",
+        Exact::Strict => "strict",
+        Exact::Available => "available",
     }
 }
 

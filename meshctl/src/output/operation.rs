@@ -3,7 +3,7 @@
 use dynomesh_proto::v1::{Change, Dyno, Manage, Settings, operation::Kind};
 
 use super::{
-    app::{on_off, policy_name},
+    app::{exact_name, on_off, policy_name},
     table::state_name,
     units::{setting, setting_millis},
 };
@@ -74,6 +74,9 @@ fn manage_words(manage: &Manage) -> String {
 /// Only what is not the default.
 fn settings_words(settings: &Settings) -> String {
     let mut words = vec![format!("policy {}", policy_name(settings))];
+    if settings.exact != 0 {
+        words.push(format!("exact {}", exact_name(settings)));
+    }
     for (name, n) in [
         ("dyno-limit", settings.dyno_limit),
         ("queue-depth", settings.queue_depth),

@@ -116,6 +116,6 @@ pub fn of_refusal(refusal: Refusal, before: Option<Code>) -> Code {
         Refusal::BootTimeout => Code::H20,
         Refusal::Quarantined => Code::H34,
         Refusal::NoOtherDyno => before.unwrap_or(Code::H34),
-        Refusal::Overloaded | Refusal::Unspecified => Code::H99,
+        Refusal::NoOwner | Refusal::Overloaded | Refusal::Unspecified => Code::H99,
     }
 }

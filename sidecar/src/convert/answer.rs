@@ -94,7 +94,8 @@ fn refusal(reason: Refusal) -> v1::Refusal {
         Refusal::BootTimeout => v1::Refusal::BootTimeout,
         Refusal::Quarantined => v1::Refusal::Quarantined,
         Refusal::NoOtherDyno => v1::Refusal::NoOtherDyno,
-        Refusal::Overloaded | Refusal::NoOwner => v1::Refusal::Overloaded,
+        Refusal::NoOwner => v1::Refusal::NoOwner,
+        Refusal::Overloaded => v1::Refusal::Overloaded,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynomesh_proto::v1;
-use mesh::{DynoState, Policy, Settings};
+use mesh::{DynoState, Exact, Policy, Settings};
 
 use super::{Malformed, millis, non_zero};
 
@@ -20,7 +20,7 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         queue_headers: given.queue_headers,
         idle_timeout: span(given.idle_timeout_ms),
         scale_wait: span(given.scale_wait_ms),
-        exact: None,
+        exact: exact_from_proto(given.exact)?,
     })
 }
 
@@ -41,6 +41,27 @@ pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
         queue_headers: settings.queue_headers,
         idle_timeout_ms: settings.idle_timeout.map_or(0, millis),
         scale_wait_ms: settings.scale_wait.map_or(0, millis),
+        exact: exact_from_core(settings.exact).into(),
+    }
+}
+
+fn exact_from_proto(given: i32) -> Result<Option<Exact>, Malformed> {
+    match v1::Exact::try_from(given) {
+        Ok(v1::Exact::Unspecified) => Ok(None),
+        Ok(v1::Exact::Strict) => Ok(Some(Exact::Strict)),
+        Ok(v1::Exact::Available) => Ok(Some(Exact::Available)),
+        Err(_) => Err(Malformed::new(
+            "exact",
+            format!("{given} is not a kind of exactness"),
+        )),
+    }
+}
+
+fn exact_from_core(exact: Option<Exact>) -> v1::Exact {
+    match exact {
+        None => v1::Exact::Unspecified,
+        Some(Exact::Strict) => v1::Exact::Strict,
+        Some(Exact::Available) => v1::Exact::Available,
     }
 }
 

@@ -7,7 +7,15 @@ use super::Driver;
 impl Driver {
     /// What it may grant has changed, or until when. The desk of the members is locked:
     /// whoever has the core may not ask for that.
-    ///
-    /// Does nothing yet: here the core will be told.
-    pub(super) fn seat(&self, _membership: &Membership) {}
+    pub(super) fn seat(&self, membership: &Membership) {
+        let (ownership, term) = (membership.ownership(), membership.term());
+        self.act_on_state(None, |state, now| {
+            match ownership {
+                Some(ownership) => state.mesh.own(ownership, now),
+                // Put out, or somebody new: it knows of nobody.
+                None => state.mesh.disown(now),
+            }
+            state.mesh.serve_term(term, now);
+        });
+    }
 }

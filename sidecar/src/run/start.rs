@@ -3,7 +3,7 @@
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, sync::Arc};
 
 use anyhow::Context as _;
-use mesh::{Mesh, Update, WorkerId};
+use mesh::{Mesh, PeerId, Update, WorkerId};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand::random;
 
@@ -63,6 +63,7 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
     mesh.recover(known, clock.now() + config.recovery);
     if config.broker.is_some() {
         mesh.share_load();
+        mesh.share_apps(PeerId::of(&config.node));
     }
 
     let (changes, inbox, proposals) = match &config.broker {

@@ -1,7 +1,7 @@
 //! Operators: every operation.
 
 use dynomesh_proto::v1::{
-    AppStatus, Dyno, DynoState, GetAppRequest, Policy, PutDyno, Settings,
+    AppStatus, Dyno, DynoState, Exact, GetAppRequest, Policy, PutDyno, Settings,
     control_client::ControlClient, operation::Kind,
 };
 use tonic::{Code, transport::Channel};
@@ -38,6 +38,7 @@ async fn an_app_from_its_creation_to_its_end() {
         queue_headers: true,
         idle_timeout_ms: 60_000,
         scale_wait_ms: 1_000,
+        exact: Exact::Available.into(),
     };
     let applied = control
         .apply(change("shop", [create(settings)]))
