@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "mesh/v1/types.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 7] = [
     "mesh/v1/load.proto",
     "mesh/v1/members.proto",
     "mesh/v1/peer.proto",
+    "mesh/v1/owner.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_transport(false)
         .client_mod_attribute("mesh.v1.Control", "#[cfg(feature = \"control\")]")
         .client_mod_attribute("mesh.v1.Peer", "#[cfg(feature = \"peer\")]")
+        .client_mod_attribute("mesh.v1.Owner", "#[cfg(feature = \"peer\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds(set)?;
     if env::var_os("CARGO_FEATURE_JSON").is_some() {

@@ -1,7 +1,7 @@
 //! The protocol of the mesh, `mesh.v1`, generated from the `.proto` files beside
 //! this crate. Those files are its documentation.
 //!
-//! Features: `control` (client of Control), `peer` (client of Peer), `server` (all servers), `json`
+//! Features: `control` (client of Control), `peer` (clients of Peer and Owner), `server` (all servers), `json`
 //! (serde: proto3's JSON mapping). A router uses none of them.
 
 pub mod place;

@@ -13,6 +13,7 @@ mod log;
 mod manage;
 mod members;
 mod nodes;
+mod owner;
 mod queued;
 mod report;
 mod settings;
@@ -26,6 +27,9 @@ pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_sta
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
 pub use members::{members_entry_from_bytes, members_entry_to_bytes};
 pub use nodes::{membership_status, nodes};
+pub use owner::{
+    OwnerWords, far_answer, far_answer_from_proto, introduction_to_owner, word_to_owner,
+};
 pub use queued::{queued_from_bytes, queued_to_bytes};
 pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,

@@ -12,11 +12,14 @@
 //! and nobody has it for longer than a few hundred apps take.
 mod announce;
 mod clock;
+mod line;
 mod load;
 mod log;
 mod members;
 mod notice;
 mod outbox;
+mod peering;
+mod peers;
 mod recalls;
 mod recovery;
 mod seats;
@@ -37,6 +40,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use announce::Announcement;
 pub use clock::Clock;
+pub use line::Line;
 pub use load::LoadView;
 pub use log::{
     Entry, EntryKind, Frozen, LogView, Matter, OutcomeSender, Position, Proposal, Proposals,
@@ -45,6 +49,7 @@ pub use log::{
 pub use members::{MemberView, MembersView, Part};
 pub use notice::{Notice, Watcher};
 pub use outbox::Reply;
+pub use peering::{Peer, Peering};
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
 pub use timer::keep_time;

@@ -3,12 +3,16 @@
 //! `router` is the way of every request: nothing on it waits for a channel, a
 //! task or a disk. `control` is for operators and runs on another thread, with
 //! `peer`, for other sidecars; `fetch` is its client.
+//! `owner` is what other sidecars ask this one about requests, and `links` its client:
+//! on a thread of their own, with nothing between, too.
 mod control;
 mod ending;
 mod fetch;
 mod introductions;
+mod links;
 mod list;
 mod many;
+mod owner;
 mod peer;
 mod router;
 mod server;
@@ -18,6 +22,8 @@ mod watch;
 
 pub use control::ControlService;
 pub use fetch::fetch_table;
+pub use links::{Asking, keep_links};
+pub use owner::OwnerService;
 pub use peer::PeerService;
 pub use router::{Identity, RouterService};
 pub use server::{serve_control, serve_peers, serve_router};

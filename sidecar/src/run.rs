@@ -1,10 +1,11 @@
 //! The process: what starts when, on which thread, and how it ends.
 //!
-//! Three threads, or five. The main one serves the routers and keeps time: nothing else
+//! Three threads, or up to six. The main one serves the routers and keeps time: nothing else
 //! is on it, so that nothing else delays an answer. A second one serves the
 //! operators. The third one writes changes to disk. With a broker the fourth one
 //! speaks with it, and where this sidecar is a member of several the fifth one does
-//! nothing but say so.
+//! nothing but say so. Other sidecars have one as well, if they may come.
+mod links;
 mod log;
 mod members;
 mod peers;
@@ -25,7 +26,7 @@ use sd_notify::NotifyState;
 use crate::{
     config::Config,
     driver::{Clock, Driver, Writer, keep_time, watch_recovery},
-    grpc::{ControlService, PeerService, RouterService},
+    grpc::{ControlService, RouterService},
     store::WorkerProcess,
 };
 use plane::Plane;
@@ -74,18 +75,15 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         files,
     } = sockets;
     let service = ControlService::new(driver.clone(), identity.clone());
-    let peers = PeerService::new(driver.clone());
     operators.spawn(watch_recovery(
         driver.clone(),
         awaited,
         WorkerProcess::may_live,
     ));
     let operators = spawn("control", move || {
-        operators.run(async |plane| {
-            let peers = plane.serve_peers(peers, peer);
-            plane.serve_operators(service, control, peers).await
-        })
+        operators.run(async |plane| plane.serve_operators(service, control).await)
     })?;
+    let peers = links::start(config, &driver, peer, identity.epoch)?;
 
     let service = RouterService::new(driver.clone(), identity);
     routers.spawn(keep_time(driver.clone()));
@@ -96,6 +94,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let operators = operators.join();
     let log = log.map(std::thread::JoinHandle::join).transpose();
     let members = members.map(std::thread::JoinHandle::join).transpose();
+    let peers = peers.map(std::thread::JoinHandle::join).transpose();
     routers.block_on(driver.changes().stop());
     let written = writer.join();
     drop(files);
@@ -103,6 +102,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     operators.map_err(|_| anyhow!("the thread for operators panicked"))??;
     log.map_err(|_| anyhow!("the thread for the log panicked"))?;
     members.map_err(|_| anyhow!("the thread for members panicked"))?;
+    let peers = peers.map_err(|_| anyhow!("the thread for other sidecars panicked"))?;
+    peers.transpose()?;
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())

@@ -1,13 +1,9 @@
 //! Other sidecars, whose table this one may begin with.
 
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::ClientTlsConfig;
 use url::Url;
 
-use super::{
-    ConfigError, Options,
-    resolve::Said,
-    tls::{TlsFiles, check_certificates, read},
-};
+use super::{ConfigError, Options, resolve::Said, tls::TlsFiles};
 
 /// They are asked one after the other at the start.
 const MOST: usize = 16;
@@ -27,17 +23,7 @@ impl Peers {
     /// # Errors
     /// Which one can't be used, and why.
     pub fn load(&self) -> Result<ClientTlsConfig, ConfigError> {
-        let TlsFiles {
-            cert,
-            key,
-            client_ca,
-        } = &self.tls;
-        let (chain, secret, ca) = (read(cert)?, read(key)?, read(client_ca)?);
-        check_certificates(cert, &chain)?;
-        check_certificates(client_ca, &ca)?;
-        Ok(ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(ca))
-            .identity(Identity::from_pem(chain, secret)))
+        self.tls.load_client()
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity, Server, ServerTlsConfig};
 
 use super::{ConfigError, Options, resolve::Said};
 
@@ -131,6 +131,19 @@ impl Service<'_> {
 }
 
 impl TlsFiles {
+    /// Reads the files, to come to others of the same authority.
+    ///
+    /// # Errors
+    /// Which one can't be used, and why.
+    pub fn load_client(&self) -> Result<ClientTlsConfig, ConfigError> {
+        let (cert, key, ca) = (read(&self.cert)?, read(&self.key)?, read(&self.client_ca)?);
+        check_certificates(&self.cert, &cert)?;
+        check_certificates(&self.client_ca, &ca)?;
+        Ok(ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(ca))
+            .identity(Identity::from_pem(cert, key)))
+    }
+
     /// Reads the files and tries them, so that it is known which one is wrong.
     ///
     /// # Errors

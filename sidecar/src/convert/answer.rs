@@ -81,7 +81,7 @@ pub fn dyno_info(number: u32, dyno: &DynoInfo) -> v1::SidecarMessage {
     }
 }
 
-fn refusal(reason: Refusal) -> v1::Refusal {
+pub(super) fn refusal(reason: Refusal) -> v1::Refusal {
     match reason {
         Refusal::UnknownName => v1::Refusal::UnknownName,
         Refusal::Maintenance => v1::Refusal::Maintenance,
@@ -96,6 +96,24 @@ fn refusal(reason: Refusal) -> v1::Refusal {
         Refusal::NoOtherDyno => v1::Refusal::NoOtherDyno,
         Refusal::NoOwner => v1::Refusal::NoOwner,
         Refusal::Overloaded => v1::Refusal::Overloaded,
+    }
+}
+
+/// The same the other way. One that is not known here is the other's fault.
+pub(super) fn refusal_from_proto(given: i32) -> Refusal {
+    match v1::Refusal::try_from(given) {
+        Ok(v1::Refusal::UnknownName) => Refusal::UnknownName,
+        Ok(v1::Refusal::Maintenance) => Refusal::Maintenance,
+        Ok(v1::Refusal::QueueFull) => Refusal::QueueFull,
+        Ok(v1::Refusal::QueueTimeout) => Refusal::QueueTimeout,
+        Ok(v1::Refusal::TooManyRequests) => Refusal::TooManyRequests,
+        Ok(v1::Refusal::NoDynos) => Refusal::NoDynos,
+        Ok(v1::Refusal::NeverReleased) => Refusal::NeverReleased,
+        Ok(v1::Refusal::Crashed) => Refusal::Crashed,
+        Ok(v1::Refusal::BootTimeout) => Refusal::BootTimeout,
+        Ok(v1::Refusal::Quarantined) => Refusal::Quarantined,
+        Ok(v1::Refusal::NoOtherDyno) => Refusal::NoOtherDyno,
+        Ok(v1::Refusal::Overloaded | v1::Refusal::Unspecified) | Err(_) => Refusal::Overloaded,
     }
 }
 

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use members::{Entry, Kind, Membership, Output, Place, Standing, Time, Timing};
+use members::{Entry, Kind, Listed, Membership, Output, Place, Standing, Time, Timing};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 
 pub use view::{MemberView, MembersView, Part};
 
-use super::Driver;
+use super::{Driver, Peer};
 use crate::panics;
 use lives::Lives;
 
@@ -35,6 +35,8 @@ pub(super) struct Desk {
     more: Notify,
     /// The others know that this one has left.
     left: Notify,
+    /// Who is a member has changed.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ struct State {
     /// Why it takes no part, or is cut off from the others.
     problem: Option<Arc<str>>,
     lives: Lives,
+    /// The other members, as they were known last.
+    others: Vec<Peer>,
     is_leaving: bool,
     /// Another one has its name, and that was said.
     is_twin_told: bool,
@@ -143,6 +147,16 @@ impl Driver {
         self.members.state.lock().problem = problem;
     }
 
+    /// The other members. Who is out for a moment has those that it knew last.
+    pub(super) fn other_members(&self) -> Vec<Peer> {
+        self.members.state.lock().others.clone()
+    }
+
+    /// Returns when they may have changed since this was last called.
+    pub(super) async fn members_changed(&self) {
+        self.members.changed.notified().await;
+    }
+
     /// What came is no entry.
     pub fn count_members_skipped(&self) {
         self.members.state.lock().skipped += 1;
@@ -184,10 +198,11 @@ impl Driver {
         let lease = membership.lease();
         // Read under the lock, so that it never sees time go back.
         panics::in_core(|| input(membership, self.clock.now()));
-        let mut is_moving = is_moving || membership.lease() != lease;
+        let is_moving = is_moving || membership.lease() != lease;
+        let mut has_changed = false;
         while let Some(output) = membership.poll_output() {
             match output {
-                Output::Changed => is_moving = true,
+                Output::Changed => has_changed = true,
                 Output::Write(entry) => {
                     if state.outbox.len() >= MOST {
                         state.outbox.pop_front();
@@ -197,10 +212,24 @@ impl Driver {
             }
         }
         state.lives.add(membership.me());
-        if is_moving {
+        if has_changed && membership.epoch().is_some() {
+            state.others = others(membership);
+            self.members.changed.notify_one();
+        }
+        if is_moving || has_changed {
             self.seat(membership);
         }
     }
+}
+
+fn others(membership: &Membership) -> Vec<Peer> {
+    let others = membership.members();
+    let others = others.filter(|it| it.node.name != membership.me().name);
+    let peer = |it: &Listed| Peer {
+        name: it.node.name.clone(),
+        address: it.address.clone(),
+    };
+    others.map(peer).collect()
 }
 
 impl State {

@@ -59,7 +59,7 @@ async fn receive(channel: Channel) -> Result<Whole, String> {
 }
 
 /// With its cause, which says more.
-fn words(error: &tonic::transport::Error) -> String {
+pub(super) fn words(error: &tonic::transport::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -4,14 +4,17 @@ use std::{future::Future, io};
 
 use dynomesh_proto::{
     MAX_MESSAGE,
-    v1::{control_server::ControlServer, peer_server::PeerServer, router_server::RouterServer},
+    v1::{
+        control_server::ControlServer, owner_server::OwnerServer, peer_server::PeerServer,
+        router_server::RouterServer,
+    },
 };
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Error, Server, ServerTlsConfig, server::Connected};
 
-use super::{ControlService, PeerService, RouterService, ending::NoteEnding};
-use crate::listen::Pings;
+use super::{ControlService, OwnerService, PeerService, RouterService, ending::NoteEnding};
+use crate::{driver::Peering, listen::Pings};
 
 /// A router has one stream; more are only there while it reconnects.
 const ROUTER_STREAMS: u32 = 8;
@@ -73,16 +76,21 @@ pub async fn serve_control<C: Connection>(
 ///
 /// # Errors
 /// What tonic says; a single connection's errors are not among them.
-pub async fn serve_peers<C: Connection>(
+pub async fn serve_peers<C: Connection, P: Peering>(
     service: PeerService,
+    owner: OwnerService<P>,
     incoming: impl Stream<Item = io::Result<C>>,
     tls: ServerTlsConfig,
     pings: Pings,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let service = PeerServer::new(service).max_encoding_message_size(MAX_MESSAGE);
+    let owner = OwnerServer::new(owner)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     server(Some(tls), pings, PEER_STREAMS)?
         .add_service(service)
+        .add_service(owner)
         .serve_with_incoming_shutdown(incoming, stop)
         .await
 }

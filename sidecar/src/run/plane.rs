@@ -13,7 +13,10 @@ use tonic::transport::{Error, ServerTlsConfig};
 use super::{END_WITHIN, sockets::Listeners};
 use crate::{
     driver::Driver,
-    grpc::{ControlService, PeerService, RouterService, serve_control, serve_peers, serve_router},
+    grpc::{
+        ControlService, OwnerService, PeerService, RouterService, serve_control, serve_peers,
+        serve_router,
+    },
     listen::{self, Pings},
 };
 
@@ -98,33 +101,38 @@ impl Context {
         &self,
         service: ControlService,
         listeners: Listeners,
-        peers: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let unix = listen::unix(UnixListener::from_std(listeners.unix)?);
         let unix = serve_control(service.clone(), unix, None, self.pings, self.stopped());
-        let operators = async {
+        let tcp = async {
             let Some((tcp, tls)) = listeners.tcp else {
                 return Ok(());
             };
             let tcp = listen::tcp(TcpListener::from_std(tcp)?);
-            anyhow::Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
+            Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
         };
-        let tcp = async { tokio::try_join!(operators, peers).map(|_| ()) };
         self.until_ended(unix, tcp).await
     }
 
-    /// Beside the operators.
     pub(super) async fn serve_peers(
         &self,
         service: PeerService,
-        listener: Option<(StdListener, ServerTlsConfig)>,
+        owner: OwnerService<Driver>,
+        (tcp, tls): (StdListener, ServerTlsConfig),
     ) -> anyhow::Result<()> {
-        let Some((tcp, tls)) = listener else {
-            return Ok(());
-        };
         let tcp = listen::tcp(TcpListener::from_std(tcp)?);
-        let served = serve_peers(service, tcp, tls, self.pings, self.stopped()).await;
-        served.context("cannot serve peers")
+        let stop = {
+            let (owner, stopped) = (owner.clone(), self.stopped());
+            async move {
+                stopped.await;
+                owner.stop();
+            }
+        };
+        let served = serve_peers(service, owner, tcp, tls, self.pings, stop);
+        tokio::select! {
+            served = served => served.context("cannot serve peers"),
+            () = self.late() => Ok(()),
+        }
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + use<> {
@@ -140,13 +148,15 @@ impl Context {
     ) -> anyhow::Result<()> {
         let unix = async { unix.await.context("cannot serve the socket") };
         let both = async { tokio::try_join!(unix, tcp).map(|_| ()) };
-        let late = async {
-            self.driver.stopped().await;
-            timeout(END_WITHIN, std::future::pending::<()>()).await.ok();
-        };
         tokio::select! {
             ended = both => ended,
-            () = late => Ok(()),
+            () = self.late() => Ok(()),
         }
+    }
+
+    /// Returns some time after the stop.
+    async fn late(&self) {
+        self.driver.stopped().await;
+        timeout(END_WITHIN, std::future::pending::<()>()).await.ok();
     }
 }

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use crate::harness::{Meshd, Options};
+use dynomesh_proto::v1::owner_client::OwnerClient;
+use tonic::Code;
+
+use crate::harness::{Meshd, Options, channel};
 
 #[tokio::test]
 async fn sockets_have_their_mode_and_group() {
@@ -96,4 +99,16 @@ fn a_place_that_cannot_be_used_is_named() {
     options.args[3] = dir.path().join("r".repeat(120)).display().to_string();
     let complaint = options.complaint();
     assert!(complaint.contains("too long"), "{complaint}");
+}
+
+#[tokio::test]
+async fn no_worker_and_no_operator_comes_as_a_sidecar() {
+    let meshd = Meshd::start(&[]).await;
+    for socket in ["router.sock", "control.sock"] {
+        let (channel, _) = channel(&meshd.path(socket)).await.expect("connected");
+        let nothing = tokio_stream::pending();
+        let status = OwnerClient::new(channel).session(nothing).await;
+        let status = status.expect_err("no such service");
+        assert_eq!(status.code(), Code::Unimplemented, "{socket}");
+    }
 }
