@@ -119,7 +119,10 @@ async fn stop_on(mut signals: Signals, driver: Arc<Driver>) {
     notify(NotifyState::Stopping);
     // Routers are served meanwhile.
     tokio::select! {
-        () = driver.leave() => {}
+        () = async {
+            driver.leave().await;
+            driver.until_told().await;
+        } => {}
         () = driver.stopped() => {}
     }
     driver.stop();

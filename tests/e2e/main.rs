@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod echo;
 mod events;
+mod exact;
 mod example;
 mod faults;
 mod framing;

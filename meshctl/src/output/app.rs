@@ -87,7 +87,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
 
 fn figures(status: &AppStatus) -> Vec<(&'static str, String)> {
     let counters = status.counters.unwrap_or_default();
-    vec![
+    let mut figures = vec![
         ("in flight", status.in_flight.to_string()),
         ("waiting", status.waiting.to_string()),
         ("oldest wait", longest(status.oldest_wait_ms)),
@@ -97,7 +97,11 @@ fn figures(status: &AppStatus) -> Vec<(&'static str, String)> {
         ),
         ("refused", counters.refused.to_string()),
         ("cancelled", counters.cancelled.to_string()),
-    ]
+    ];
+    if counters.loose > 0 {
+        figures.push(("loose", counters.loose.to_string()));
+    }
+    figures
 }
 
 fn dyno_table(app: &App, status: &AppStatus, colour: bool) -> Table {

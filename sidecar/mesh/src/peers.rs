@@ -239,6 +239,12 @@ impl Mesh {
             let known: Vec<Held> = known;
             for held in known {
                 self.hold_for(key, &held.leases);
+                if held.epoch < epoch
+                    && let Some(session) = self.sessions.get_mut(key)
+                {
+                    let asks = held.leases.iter().map(|(ask, _)| *ask);
+                    session.doubtful.extend(asks);
+                }
                 self.end_doubts(key, &held, now);
                 self.accounted(peer, held.epoch, now);
             }
@@ -284,11 +290,11 @@ impl Mesh {
         }
     }
 
-    /// It is for this sidecar to know who has this dyno.
+    /// It is for this sidecar to know who has this dyno, or will be as soon as the app is
+    /// exact here as well.
     fn is_to_know(&self, dyno: DynoKey) -> bool {
         let app = self.dynos[dyno.0 as usize].app;
-        let exact = self.apps[app.0 as usize].settings.exact.is_some();
-        exact && self.is_own(app)
+        self.owners.is_mine(self.apps[app.0 as usize].shard)
     }
 
     /// A peer asks, since this sidecar owns the app's shard, or will as soon as it has

@@ -28,8 +28,9 @@ macro_rules! number {
 /// A session's grace has to outlast a reconnect. Of pings, see [`Pings`].
 ///
 /// [`Pings`]: crate::listen::Pings
-pub(super) const NUMBERS: [Number; 16] = [
+pub(super) const NUMBERS: [Number; 17] = [
     number!(session_grace_ms, "session-grace-ms", 500, 0..=60_000),
+    number!(longest_request_s, "longest-request-s", 600, 1..=604_800),
     number!(recovery_ms, "recovery-ms", 5_000, 0..=60_000),
     number!(quarantine_first_ms, "quarantine-first-ms", 500, 1..=60_000),
     number!(

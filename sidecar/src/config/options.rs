@@ -287,6 +287,15 @@ pub struct Options {
         help_heading = "Times"
     )]
     pub session_grace_ms: Option<u64>,
+    /// How long a request may take: what another sidecar that is out of reach held is
+    /// over then [default: 600]
+    #[arg(
+        long,
+        env = "DYNOMESH_LONGEST_REQUEST_S",
+        value_name = "S",
+        help_heading = "Times"
+    )]
+    pub longest_request_s: Option<u64>,
     /// After a restart, how long workers from before are waited for [default: 5000]
     #[arg(
         long,

@@ -293,9 +293,9 @@ fn limits(options: &Options) -> Limits {
         node_patience: Limits::default().node_patience,
         asks_per_peer: Limits::default().asks_per_peer,
         owner_patience: Limits::default().owner_patience,
-        longest_request: Limits::default().longest_request,
         recall_patience: Limits::default().recall_patience,
         session_grace: millis(options.session_grace_ms),
+        longest_request: Duration::from_secs(options.longest_request_s.unwrap_or(0)),
         quarantine_first: millis(options.quarantine_first_ms),
         quarantine_longest: millis(options.quarantine_longest_ms),
     }

@@ -113,6 +113,7 @@ pub(super) fn refusal_from_proto(given: i32) -> Refusal {
         Ok(v1::Refusal::BootTimeout) => Refusal::BootTimeout,
         Ok(v1::Refusal::Quarantined) => Refusal::Quarantined,
         Ok(v1::Refusal::NoOtherDyno) => Refusal::NoOtherDyno,
+        Ok(v1::Refusal::NoOwner) => Refusal::NoOwner,
         Ok(v1::Refusal::Overloaded | v1::Refusal::Unspecified) | Err(_) => Refusal::Overloaded,
     }
 }

@@ -99,5 +99,6 @@ pub fn counters(counters: &Counters) -> v1::Counters {
         queued: counters.queued,
         refused: counters.refused,
         cancelled: counters.cancelled,
+        loose: counters.loose,
     }
 }

@@ -69,6 +69,12 @@ impl<T> Line<T> {
         }
     }
 
+    /// Everything that was put is taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.contents.lock().waiting.is_empty()
+    }
+
     /// It takes nothing any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {

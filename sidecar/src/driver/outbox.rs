@@ -130,7 +130,9 @@ impl<'a> Delivery<'a> {
                     self.in_effect
                         .extend(state.recalls.over(recall, &state.mesh));
                 }
-                Output::ToPeer(..) => {}
+                Output::ToPeer(peer, word) => {
+                    self.wakers.extend(state.lines.tell(peer, word));
+                }
                 Output::Event(event) => {
                     let told = match self.way {
                         Some(way) => way.tell(event),
@@ -150,8 +152,12 @@ impl<'a> Delivery<'a> {
             Some((key, queue)) if *key == session => queue.push_back(reply),
             _ => {
                 let outbox: Option<&Arc<Outbox>> = state.sessions.get(&session);
-                self.wakers
-                    .extend(outbox.and_then(|outbox| outbox.put(reply)));
+                let waker = match (outbox, reply) {
+                    (Some(outbox), reply) => outbox.put(reply),
+                    (None, Reply::Answer(answer)) => state.lines.answer(answer),
+                    (None, _) => None,
+                };
+                self.wakers.extend(waker);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use mesh::{Mesh, SessionKey, Time, WorkerId};
 
-use super::{outbox::Outbox, recalls::Recalls};
+use super::{outbox::Outbox, peers::Lines, recalls::Recalls};
 
 /// A worker's latest session.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) sessions: HashMap<SessionKey, Arc<Outbox>>,
     /// The latest session of each worker, also one that is lost and in its grace.
     pub(super) workers: HashMap<WorkerId, Latest>,
+    /// To other sidecars.
+    pub(super) lines: Lines,
     /// Lost sessions and when their grace ends, in that order.
     pub(super) lost: VecDeque<(Time, WorkerId, SessionKey)>,
     pub(super) recalls: Recalls,
@@ -39,6 +41,7 @@ impl State {
             mesh,
             sessions: HashMap::new(),
             workers: HashMap::new(),
+            lines: Lines::default(),
             lost: VecDeque::new(),
             recalls: Recalls::default(),
             armed: None,

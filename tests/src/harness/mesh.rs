@@ -37,6 +37,8 @@ pub struct Builder {
     no_sidecar: bool,
     /// More arguments for the sidecar.
     more: Vec<String>,
+    /// Files for it: the flag, the name, what is in it.
+    files: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Builder {
@@ -119,6 +121,21 @@ impl Builder {
         self
     }
 
+    /// The sidecar is told by this flag of a file of this name, with this in it.
+    #[must_use]
+    pub fn file(mut self, flag: &'static str, name: &'static str, text: String) -> Self {
+        self.files.push((flag, name, text));
+        self
+    }
+
+    /// More arguments for the sidecar.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|it| (*it).to_owned());
+        self.more.extend(arguments);
+        self
+    }
+
     /// Nginx starts alone.
     #[must_use]
     pub fn without_sidecar(mut self) -> Self {
@@ -143,13 +160,18 @@ impl Builder {
     }
 
     /// Starts it, and waits until it is ready.
-    pub async fn start(self) -> Mesh {
+    pub async fn start(mut self) -> Mesh {
         let mut dir = tempfile::Builder::new()
             .prefix("mesh-")
             .tempdir()
             .expect("a directory can be made");
         dir.disable_cleanup(std::env::var_os("DYNOMESH_KEEP").is_some());
         let path = dir.path();
+        for (flag, name, text) in self.files {
+            let file = path.join(name);
+            fs::write(&file, text).expect("the mesh's directory can be written to");
+            self.more.extend([flag.to_owned(), file.display().to_string()]);
+        }
         let control = Control::new(&path.join("control.sock"));
         let meshd = match self.no_sidecar {
             true => None,

@@ -1,0 +1,158 @@
+//! What is so when something goes wrong.
+
+use std::time::{Duration, Instant};
+
+use dynomesh_proto::v1::Exact;
+use e2e::harness::{Broker, Signal, broker, run_within, wait};
+
+use super::{
+    LIMIT, app, hosts, none_had_two, owner, settings, start_loads, stop_all, until_agreed,
+    until_nothing_is_left,
+};
+
+/// A sidecar that is stopped as planned, and started again, is seen by no client.
+#[test]
+fn a_planned_restart_of_the_owner_fails_nobody() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let mut hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (_app, dynos) = app(&hosts, settings(Exact::Strict), 6).await;
+        let loads = start_loads(&hosts, 10, &["/sleep/3", "/"]);
+        for _ in 0..2 {
+            for load in &loads {
+                load.more(300).await;
+            }
+            let owner = owner(&hosts, "shop").await;
+            hosts[owner].stop_meshd().await;
+            for (_, load) in loads.iter().enumerate().filter(|(at, _)| *at != owner) {
+                load.more(100).await;
+            }
+            hosts[owner].start_meshd().await;
+            until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        }
+        for load in &loads {
+            load.more(300).await;
+        }
+        for report in stop_all(loads).await {
+            assert_eq!(report.failures(), 0, "{report:?}");
+            println!("longest {} us", report.max);
+        }
+        none_had_two(&dynos).await;
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+#[test]
+fn an_owner_that_is_killed_double_books_nothing() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let mut hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (_app, dynos) = app(&hosts, settings(Exact::Strict), 6).await;
+        let loads = start_loads(&hosts, 10, &["/sleep/3", "/"]);
+        for _ in 0..2 {
+            for load in &loads {
+                load.more(300).await;
+            }
+            let owner = owner(&hosts, "shop").await;
+            hosts[owner].crash_meshd().await;
+            let killed = Instant::now();
+            for load in &loads {
+                load.more(100).await;
+            }
+            let back = killed.elapsed();
+            println!("all are served again after {back:?}");
+            assert!(back < Duration::from_secs(5), "{back:?}");
+            until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        }
+        for report in stop_all(loads).await {
+            assert_eq!(report.failures(), 0, "{report:?}");
+        }
+        none_had_two(&dynos).await;
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+#[test]
+fn a_sidecar_that_stands_still_double_books_nothing() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let mut hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (_app, dynos) = app(&hosts, settings(Exact::Strict), 6).await;
+        let loads = start_loads(&hosts, 10, &["/sleep/3", "/"]);
+        for load in &loads {
+            load.more(300).await;
+        }
+        let owner = owner(&hosts, "shop").await;
+        hosts[owner].signal_meshd(Signal::STOP);
+        let another = (owner + 1) % hosts.len();
+        wait::until("it is out", async || {
+            let nodes = hosts[another].control().try_nodes().await;
+            nodes.is_ok_and(|nodes| nodes.members.len() == 2)
+        })
+        .await;
+        hosts[owner].signal_meshd(Signal::CONT);
+        let awake = Instant::now();
+        for load in &loads {
+            load.more(100).await;
+        }
+        let back = awake.elapsed();
+        println!("all are served again after {back:?}");
+        assert!(back < Duration::from_secs(5), "{back:?}");
+        until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        // Whoever waited for it for longer than for any sidecar was told so.
+        for report in stop_all(loads).await {
+            let told = report.statuses.get(&503).copied().unwrap_or(0);
+            assert_eq!(report.failures(), told, "{report:?}");
+        }
+        none_had_two(&dynos).await;
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+#[test]
+fn without_the_broker_strict_is_refused_and_available_is_served() {
+    run_within(LIMIT, async {
+        let mut broker = Broker::start().await;
+        let hosts = hosts(&broker.url(), "mesh", 2).await;
+        let (app, _dynos) = app(&hosts, settings(Exact::Strict), 2).await;
+        let other = hosts[0].app_with("loose", settings(Exact::Available)).await;
+        let _dynos = other.dynos(2).await;
+        for host in &hosts {
+            host.control()
+                .until_app("loose", "has its dynos", |it| it.dynos.len() == 2)
+                .await;
+        }
+        broker.kill().await;
+        for host in &hosts {
+            wait::until("it may decide for nothing", async || {
+                let nodes = host.control().try_nodes().await.unwrap();
+                nodes.may_grant.iter().all(|bits| *bits == 0)
+            })
+            .await;
+        }
+        for host in &hosts {
+            let strict = host.get(&app.host(), "/").await;
+            assert_eq!(strict.status(), 503);
+            assert_eq!(strict.header("x-mesh-error"), Some("H99"));
+            assert_eq!(host.get(&other.host(), "/").await.status(), 200);
+        }
+        broker.start_again().await;
+        until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        for host in &hosts {
+            assert_eq!(host.get(&app.host(), "/").await.status(), 200);
+            assert_eq!(host.get(&other.host(), "/").await.status(), 200);
+        }
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
