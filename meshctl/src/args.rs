@@ -15,7 +15,7 @@ pub(crate) use connection::{Address, Connection};
 pub(crate) use domain::{Domain, Domains};
 pub(crate) use dyno::{Add, Drain, Dyno, SetDyno, State};
 pub(crate) use mesh::{
-    Apply, Completion, Export, Maintenance, Nodes, OnOff, Shell, Status, Top, Watch,
+    Apply, Completion, Export, Maintenance, Nodes, NodesCommand, OnOff, Shell, Status, Top, Watch,
 };
 pub(crate) use settings::SettingsArgs;
 

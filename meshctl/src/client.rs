@@ -8,9 +8,9 @@ use std::{future::Future, time::Duration};
 use dynomesh_proto::{
     MAX_MESSAGE,
     v1::{
-        AppStatus, Applied, Change, Event, GetAppRequest, GetStatusRequest, ListAppsRequest,
-        ListAppsResponse, NodesRequest, NodesResponse, Status, WatchRequest,
-        control_client::ControlClient,
+        AppStatus, Applied, Change, Event, ForgetNodeRequest, ForgetNodeResponse, GetAppRequest,
+        GetStatusRequest, ListAppsRequest, ListAppsResponse, NodesRequest, NodesResponse, Status,
+        WatchRequest, control_client::ControlClient,
     },
 };
 use futures_util::{Stream, stream};
@@ -124,6 +124,12 @@ impl Client {
 
     pub(crate) async fn nodes(&self) -> Result<NodesResponse, Failure> {
         self.answer(self.rpc.clone().nodes(NodesRequest {})).await
+    }
+
+    pub(crate) async fn forget_node(&self, name: &str) -> Result<ForgetNodeResponse, Failure> {
+        let name = name.to_owned();
+        let request = ForgetNodeRequest { name };
+        self.answer(self.rpc.clone().forget_node(request)).await
     }
 
     pub(crate) async fn status(&self) -> Result<Status, Failure> {

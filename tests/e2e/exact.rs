@@ -2,6 +2,7 @@
 
 mod basics;
 mod faults;
+mod soak;
 
 use std::time::Duration;
 
@@ -107,6 +108,13 @@ fn start_loads(hosts: &[Mesh], connections: usize, targets: &[&str]) -> Vec<Load
         })
     };
     hosts.iter().enumerate().map(load).collect()
+}
+
+/// Waits until so many more requests have ended, wherever.
+async fn more_of_all(loads: &[Load], requests: u64) {
+    let ended = || loads.iter().map(Load::ended).sum::<u64>();
+    let goal = ended() + requests;
+    wait::until("more requests have ended", async || ended() >= goal).await;
 }
 
 async fn stop_all(loads: Vec<Load>) -> Vec<Report> {

@@ -10,6 +10,7 @@
 //! - `core`: the crate `mesh` alone.
 //! - `scale`: 50,000 apps: loading, restarting, memory.
 //! - `churn`: 10,000 changes a second while requests go on.
+//! - `exact`: what a decision costs that another sidecar makes.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
 mod backend;
@@ -20,6 +21,7 @@ mod core;
 mod cost;
 mod cpu;
 mod dynos;
+mod exact;
 mod haproxy;
 mod nginx;
 mod order;
@@ -60,17 +62,20 @@ pub enum Part {
     Churn,
     /// Three sidecars, one table.
     Sync,
+    /// Two sidecars, one queue.
+    Exact,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
         Self::Scale,
         Self::Churn,
         Self::Sync,
+        Self::Exact,
     ];
 }
 
@@ -88,6 +93,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Scale => scale::measure(plan, &mut report).await?,
             Part::Churn => churn::measure(plan, &mut report).await?,
             Part::Sync => sync::measure(plan, &mut report).await?,
+            Part::Exact => exact::measure(plan, &mut report).await?,
         }
     }
     Ok(report)

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::some_time;
 
@@ -111,8 +111,25 @@ of its own this one may decide at this moment. HEARD: since something came of it
 
 Examples:
   meshctl nodes
-  meshctl nodes --json | jq -r '.members[].name'")]
-pub(crate) struct Nodes {}
+  meshctl nodes --json | jq -r '.members[].name'
+  meshctl nodes forget r7")]
+pub(crate) struct Nodes {
+    #[command(subcommand)]
+    pub(crate) command: Option<NodesCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum NodesCommand {
+    /// Say that a host which was a member is dead, with all requests that it had
+    ///
+    /// Until it comes back or this is said, exact apps keep free what it may still use.
+    /// Say it of a host that is switched off: of one that is not, dynos may get a
+    /// request too many.
+    Forget {
+        /// Its name, as `meshctl nodes` has it
+        name: String,
+    },
+}
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

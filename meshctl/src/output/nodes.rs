@@ -14,6 +14,12 @@ pub(crate) fn nodes_details(nodes: &NodesResponse, colour: bool) -> String {
         text.push_str(&table(&nodes.members, colour));
         text.push('\n');
     }
+    if !nodes.gone.is_empty() {
+        let names = plain(&nodes.gone.join(", ")).into_owned();
+        text.push_str(&format!(
+            "\ngone, and may hold something still: {names} (dead: meshctl nodes forget NAME)\n"
+        ));
+    }
     text
 }
 
@@ -92,6 +98,7 @@ mod tests {
             membership: Some(membership(MemberStanding::Member, "")),
             members: vec![member("a", true, Some(12)), member("b", false, None)],
             may_grant: Vec::new(),
+            gone: vec!["c".into()],
         };
         let want = "\
 one of 2, epoch 42; decides for 120 of 256 shards, for 900 ms more
@@ -99,6 +106,8 @@ one of 2, epoch 42; decides for 120 of 256 shards, for 900 ms more
 NODE  ADDRESS      SHARDS  GRANTS  HEARD
 a     a.test:7443     128     120   12ms
 b     b.test:7443     128
+
+gone, and may hold something still: c (dead: meshctl nodes forget NAME)
 ";
         assert_eq!(nodes_details(&nodes, false), want);
     }

@@ -58,6 +58,12 @@ pub enum Kind {
         /// The epoch.
         epoch: Place,
     },
+    /// This one, who was a member and is none, is known to be gone with everything that
+    /// it held.
+    Forget {
+        /// Its name.
+        name: Arc<str>,
+    },
     /// The writer is out. It has granted nothing since it wrote this.
     Leave {
         /// Nor may anybody grant who had its shards before this epoch.

@@ -160,6 +160,10 @@ fn is_by_member(kind: &Kind) -> bool {
     match kind {
         Kind::Tick { member, .. } => *member,
         Kind::Join { .. } => false,
-        Kind::Suspect { .. } | Kind::Found { .. } | Kind::Yield { .. } | Kind::Leave { .. } => true,
+        Kind::Suspect { .. }
+        | Kind::Found { .. }
+        | Kind::Yield { .. }
+        | Kind::Forget { .. }
+        | Kind::Leave { .. } => true,
     }
 }

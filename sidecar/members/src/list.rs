@@ -123,7 +123,10 @@ impl List {
                     .fold(false, |any, name| self.remove(place, name) || any)
             }
             Kind::Leave { .. } => self.has(&entry.from) && self.remove(place, &entry.from.name),
-            Kind::Found { .. } | Kind::Tick { .. } | Kind::Yield { .. } => false,
+            Kind::Forget { name } if self.has(&entry.from) => self.gone.remove(name).is_some(),
+            Kind::Found { .. } | Kind::Tick { .. } | Kind::Yield { .. } | Kind::Forget { .. } => {
+                false
+            }
         };
         if changed {
             self.epoch = place;

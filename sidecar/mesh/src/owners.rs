@@ -208,6 +208,7 @@ impl Mesh {
                 .collect()
         };
         let (lost, got) = (mine(&before), mine(&ownership));
+        let dead: Vec<_> = before.peers.difference(&ownership.peers).copied().collect();
         let vouched = self.vouch(&lost, &ownership);
         let epoch = ownership.epoch;
         self.owners.known = Some(ownership);
@@ -217,6 +218,9 @@ impl Mesh {
             self.tell_or_keep(owner, of, held);
         }
         self.shrink_openings(&lost);
+        for peer in dead {
+            self.peer_gone(peer, now);
+        }
         let apps = self.owners.apps(changed);
         self.settle_leases(&apps, now);
         self.begin_opening(epoch, got, now);
@@ -331,7 +335,12 @@ impl Mesh {
         if self.is_recovering() || self.owners.stalls.contains_key(&key) {
             return;
         }
-        let until = now + self.limits.owner_patience;
+        // Who would rather have a dyno than a promise does not wait for long.
+        let patience = match self.apps[key.0 as usize].settings.exact {
+            Some(Exact::Available) => self.limits.owner_patience / 10,
+            _ => self.limits.owner_patience,
+        };
+        let until = now + patience;
         let stall = Stall { until, over: false };
         self.owners.stalls.insert(key, stall);
         self.timers.set(until, Timer::Stall(key));

@@ -328,13 +328,21 @@ impl Mesh {
         true
     }
 
-    /// A peer is known to be gone, with everything that it held.
-    pub fn peer_gone(&mut self, peer: PeerId, now: Time) {
-        if let Some(session) = self.sessions.of_peer(peer) {
+    /// A peer is known to be gone, with everything that it held. (Or it is this sidecar
+    /// that does not know of it any more.)
+    pub(crate) fn peer_gone(&mut self, peer: PeerId, now: Time) {
+        if let Some(session) = self.sessions.of_peer(peer)
+            && !self.is_live(session)
+        {
             self.close_session(session, now);
         }
-        let epoch = self.owners.epoch();
-        self.accounted(peer, epoch, now);
+        let epochs: Vec<_> = self.owners.openings.keys().copied().collect();
+        for epoch in epochs {
+            if let Some(opening) = self.owners.openings.get_mut(&epoch) {
+                opening.missing.remove(&peer);
+            }
+            self.end_opening_if_complete(epoch);
+        }
     }
 
     /// Asked by a worker of this sidecar, an app may be another one's.

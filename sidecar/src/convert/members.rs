@@ -56,6 +56,9 @@ fn kind_from_proto(kind: members_entry::Kind) -> Result<Kind, Malformed> {
         members_entry::Kind::Found(found) => Kind::Found { after: found.after },
         members_entry::Kind::Yield(it) => Kind::Yield { epoch: it.epoch },
         members_entry::Kind::Leave(leave) => Kind::Leave { clear: leave.clear },
+        members_entry::Kind::Forget(forget) => Kind::Forget {
+            name: text("forget.name", forget.name, MAX_NAME)?,
+        },
     })
 }
 
@@ -80,6 +83,9 @@ fn kind_to_proto(kind: &Kind) -> members_entry::Kind {
         Kind::Found { after } => members_entry::Kind::Found(v1::MemberFound { after: *after }),
         Kind::Yield { epoch } => members_entry::Kind::Yield(v1::MemberYield { epoch: *epoch }),
         Kind::Leave { clear } => members_entry::Kind::Leave(v1::MemberLeave { clear: *clear }),
+        Kind::Forget { name } => members_entry::Kind::Forget(v1::MemberForget {
+            name: (**name).into(),
+        }),
     }
 }
 

@@ -14,6 +14,7 @@ pub fn nodes(view: &MembersView) -> v1::NodesResponse {
         membership: Some(membership_status(view)),
         members: members.map(|it| member_status(it, own_shards)).collect(),
         may_grant: bits(&view.may_grant),
+        gone: view.gone.iter().map(|name| (**name).into()).collect(),
     }
 }
 

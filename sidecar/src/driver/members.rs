@@ -132,6 +132,20 @@ impl Driver {
         Some(self.clock.instant(due))
     }
 
+    /// Tells all that the one of this name, who is no member any more, is dead. Says whether
+    /// it is one of those, and this one can say so.
+    pub fn forget_member(&self, name: &str) -> bool {
+        let mut guard = self.members.state.lock();
+        let state = &mut *guard;
+        let mut told = false;
+        self.act_on_members(state, false, |it, _| told = it.forget(name));
+        drop(guard);
+        if told {
+            self.members.more.notify_one();
+        }
+        told
+    }
+
     /// The next entry to be written.
     pub fn next_members_entry(&self) -> Option<Entry> {
         self.members.state.lock().outbox.pop_front()

@@ -44,7 +44,10 @@ impl Lines {
     /// It has said something that can't be: it begins anew.
     fn break_off(&self, peer: PeerId, why: &str) {
         if let Some((_, line)) = self.from.get(&peer) {
-            tracing::error!(peer = peer.0, "a link of another sidecar is broken off: {why}");
+            tracing::error!(
+                peer = peer.0,
+                "a link of another sidecar is broken off: {why}"
+            );
             line.break_off();
         }
     }

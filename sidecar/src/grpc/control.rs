@@ -3,8 +3,9 @@
 use std::{pin::Pin, sync::Arc};
 
 use dynomesh_proto::v1::{
-    self, AppStatus, Applied, Change, Event, GetAppRequest, GetStatusRequest, ListAppsRequest,
-    ListAppsResponse, NodesRequest, NodesResponse, WatchRequest, control_server::Control,
+    self, AppStatus, Applied, Change, Event, ForgetNodeRequest, ForgetNodeResponse, GetAppRequest,
+    GetStatusRequest, ListAppsRequest, ListAppsResponse, NodesRequest, NodesResponse, WatchRequest,
+    control_server::Control,
 };
 use futures_core::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -142,5 +143,19 @@ impl Control for ControlService {
         _request: Request<NodesRequest>,
     ) -> Result<Response<NodesResponse>, Status> {
         Ok(Response::new(convert::nodes(&self.driver.members_view())))
+    }
+
+    async fn forget_node(
+        &self,
+        request: Request<ForgetNodeRequest>,
+    ) -> Result<Response<ForgetNodeResponse>, Status> {
+        let name = request.into_inner().name;
+        match self.driver.forget_member(&name) {
+            true => Ok(Response::new(ForgetNodeResponse {})),
+            false => Err(Status::failed_precondition(format!(
+                "\"{name}\" is none that was a member and is gone, as far as this sidecar \
+                 knows as a member itself: see who is with `meshctl nodes`"
+            ))),
+        }
     }
 }

@@ -156,3 +156,68 @@ fn without_the_broker_strict_is_refused_and_available_is_served() {
         }
     });
 }
+
+/// Nobody knows what an owner that is gone gave to its own routers.
+#[test]
+fn what_a_dead_owner_gave_is_kept_free_until_it_is_known_to_be_dead() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let mut hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (app, dynos) = app(&hosts, settings(Exact::Strict), 2).await;
+        let owner = owner(&hosts, "shop").await;
+        let others = [(owner + 1) % 3, (owner + 2) % 3];
+        // One that the owner gave to its own router, and one to another.
+        let own = hosts[owner].request("GET", &app.host(), "/hold");
+        let mut own = own.start().await.unwrap();
+        wait::until("it has a dyno", async || app.status().await.in_flight == 1).await;
+        let far = hosts[others[0]].request("GET", &app.host(), "/hold");
+        let mut far = far.start().await.unwrap();
+        dynos[0].until_now(1).await;
+        dynos[1].until_now(1).await;
+        hosts[owner].kill_meshd().await;
+        let at = &hosts[others[0]];
+        wait::until("it is gone", async || {
+            let nodes = at.control().try_nodes().await;
+            nodes.is_ok_and(|nodes| nodes.gone == [format!("r{owner}")])
+        })
+        .await;
+        let refused = hosts[others[1]].get(&app.host(), "/").await;
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.header("x-mesh-error"), Some("H99"));
+
+        let told = at.ctl(&format!("nodes forget r{owner}")).await;
+        assert_eq!(told.code, 0, "{told:?}");
+        let again = at.ctl(&format!("nodes forget r{}", others[1])).await;
+        assert_ne!(again.code, 0, "{again:?}");
+        wait::until("it is forgotten", async || {
+            let nodes = at.control().try_nodes().await;
+            nodes.is_ok_and(|nodes| nodes.gone.is_empty())
+        })
+        .await;
+        // It was no truth: of the two dynos it is known who has one, and the other one is
+        // taken for free.
+        let next = hosts[others[1]].request("GET", &app.host(), "/");
+        let mut next = next.start().await.unwrap();
+        let busy = async || {
+            let mut all = Vec::new();
+            for dyno in &dynos {
+                all.push(dyno.figures().await.max);
+            }
+            all.sort_unstable();
+            all
+        };
+        wait::until("one has two", async || busy().await == [1, 2]).await;
+        for dyno in &dynos {
+            dyno.release().await;
+        }
+        for conn in [&mut own, &mut far, &mut next] {
+            assert_eq!(conn.response().await.unwrap().status(), 200);
+        }
+        hosts[owner].start_meshd().await;
+        until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}

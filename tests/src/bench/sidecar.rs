@@ -8,7 +8,8 @@ use std::{
 };
 
 use dynomesh_proto::v1::{
-    Change, Event, GetStatusRequest, Status, WatchRequest, control_client::ControlClient,
+    Change, Event, GetStatusRequest, NodesRequest, NodesResponse, Status, WatchRequest,
+    control_client::ControlClient,
 };
 use futures_util::{Stream, stream};
 use tonic::{
@@ -143,6 +144,12 @@ impl Sidecar {
     pub(super) async fn status(&self) -> Result<Status, Failure> {
         let status = self.client.clone().get_status(GetStatusRequest {}).await?;
         Ok(status.into_inner())
+    }
+
+    /// The members that it knows.
+    pub(super) async fn nodes(&self) -> Result<NodesResponse, Failure> {
+        let nodes = self.client.clone().nodes(NodesRequest {}).await?;
+        Ok(nodes.into_inner())
     }
 
     /// Waits until this many workers have a session.

@@ -170,7 +170,8 @@ impl Builder {
         for (flag, name, text) in self.files {
             let file = path.join(name);
             fs::write(&file, text).expect("the mesh's directory can be written to");
-            self.more.extend([flag.to_owned(), file.display().to_string()]);
+            self.more
+                .extend([flag.to_owned(), file.display().to_string()]);
         }
         let control = Control::new(&path.join("control.sock"));
         let meshd = match self.no_sidecar {

@@ -3,9 +3,9 @@
 use std::{future, ops::Bound, pin::Pin, sync::Arc, time::Duration};
 
 use dynomesh_proto::v1::{
-    AppStatus, Applied, Change, ChangeError, Event, GetAppRequest, GetStatusRequest,
-    ListAppsRequest, ListAppsResponse, MemberStatus, NodesRequest, NodesResponse,
-    Status as SidecarStatus, WatchRequest, control_server, event::Kind,
+    AppStatus, Applied, Change, ChangeError, Event, ForgetNodeRequest, ForgetNodeResponse,
+    GetAppRequest, GetStatusRequest, ListAppsRequest, ListAppsResponse, MemberStatus, NodesRequest,
+    NodesResponse, Status as SidecarStatus, WatchRequest, control_server, event::Kind,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::{sync::mpsc, time::timeout};
@@ -124,6 +124,18 @@ impl control_server::Control for Control {
             ..Default::default()
         };
         self.answer(Ok(nodes)).await
+    }
+
+    async fn forget_node(
+        &self,
+        request: Request<ForgetNodeRequest>,
+    ) -> Result<Response<ForgetNodeResponse>, Status> {
+        let name = request.into_inner().name;
+        self.answer(match &*name {
+            "gone" => Ok(ForgetNodeResponse {}),
+            _ => Err(Status::failed_precondition("it is not gone")),
+        })
+        .await
     }
 }
 

@@ -1,12 +1,32 @@
 //! What can be seen of it from outside.
 
+use std::sync::Arc;
+
 use super::{Membership, Phase};
-use crate::{Node, Time};
+use crate::{Kind, Node, Time};
 
 impl Membership {
     /// Until when it may grant, if it writes nothing more that comes back.
     pub fn lease(&self) -> Option<Time> {
         self.lease
+    }
+
+    /// Who was a member, and may hold something still.
+    pub fn gone(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.member()
+            .into_iter()
+            .flat_map(|member| member.list.gone())
+    }
+
+    /// Whatever the one of this name holds is over: its host is known to be dead. Says
+    /// whether it is one of whom that can be said.
+    pub fn forget(&mut self, name: &str) -> bool {
+        let is_gone = self.gone().any(|gone| **gone == *name);
+        let can = is_gone && matches!(self.phase, Phase::Member(_));
+        if can {
+            self.write(Kind::Forget { name: name.into() });
+        }
+        can
     }
 
     /// When something by this member was read last, if anything was.

@@ -34,6 +34,8 @@ pub struct MembersView {
     pub may_grant: Vec<Shard>,
     /// All of them, by name.
     pub members: Vec<MemberView>,
+    /// Who was one and has not come back, by name.
+    pub gone: Vec<Arc<str>>,
     /// What was no entry.
     pub skipped: u64,
 }
@@ -73,6 +75,9 @@ impl Driver {
             members: members
                 .filter_map(|listed| Some(member(membership?, listed, now)))
                 .collect(),
+            gone: membership
+                .map(|it| it.gone().cloned().collect())
+                .unwrap_or_default(),
             skipped: state.skipped,
         }
     }

@@ -1,0 +1,175 @@
+//! The long ones: `make soak`.
+
+use std::{cmp::Reverse, collections::BinaryHeap, env, time::Duration};
+
+use dynomesh_proto::v1::{Exact, Settings};
+use e2e::{
+    client::Request,
+    harness::{Broker, broker, run_within},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    app, hosts, none_had_two, owner, settings, start_loads, stop_all, until_nothing_is_left,
+};
+
+/// Longer than any of these takes.
+const LIMIT: Duration = Duration::from_secs(1_800);
+
+fn number(name: &str, usual: u64) -> u64 {
+    let given = env::var(name);
+    given.map_or(usual, |number| number.parse().unwrap())
+}
+
+#[test]
+#[ignore = "long: make soak"]
+fn no_dyno_is_double_booked_in_a_million_requests() {
+    let requests = number("DYNOMESH_REQUESTS", 1_000_000);
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let hosts = hosts(&broker.url(), &prefix, 4).await;
+        let (_app, dynos) = app(&hosts, settings(Exact::Strict), 8).await;
+        let loads = start_loads(&hosts, 50, &["/"]);
+        while loads.iter().map(e2e::load::Load::ended).sum::<u64>() < requests {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let mut sum = 0;
+        for report in stop_all(loads).await {
+            assert_eq!(report.failures(), 0, "{report:?}");
+            eprintln!("{} requests, p99 {} us", report.requests, report.p99);
+            sum += report.requests;
+        }
+        assert_eq!(none_had_two(&dynos).await, sum);
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+/// Requests a minute.
+const RATE: f64 = 9_000.0;
+
+/// When it comes, and how long it takes, in seconds.
+#[derive(Clone, Copy)]
+struct Arrival {
+    at: f64,
+    service: f64,
+}
+
+/// The load that somebody measured in February 2013 and that one queue serves well:
+/// Poisson, service times of a Weibull distribution with shape 0.46 and median 50 ms,
+/// from 10 ms to 30 s.
+fn arrivals(seconds: f64) -> Vec<Arrival> {
+    let mut rng = StdRng::seed_from_u64(2013);
+    let mut uniform = move || 1.0 - rng.random::<f64>();
+    let scale = 0.050 / 2_f64.ln().powf(1.0 / 0.46);
+    let mut all = Vec::new();
+    let mut at = 0.0;
+    loop {
+        at -= uniform().ln() * 60.0 / RATE;
+        if at > seconds {
+            return all;
+        }
+        let service = scale * (-uniform().ln()).powf(1.0 / 0.46);
+        // A dyno sleeps for whole milliseconds.
+        let service = (service.clamp(0.010, 30.0) * 1e3).round() / 1e3;
+        all.push(Arrival { at, service });
+    }
+}
+
+/// How long each waits in one queue for so many dynos, computed.
+fn ideal(arrivals: &[Arrival], dynos: usize) -> Vec<f64> {
+    let mut free: BinaryHeap<Reverse<u64>> = (0..dynos).map(|_| Reverse(0)).collect();
+    let micros = |seconds: f64| (seconds * 1e6) as u64;
+    let wait = |it: &Arrival| {
+        let Reverse(first) = free.pop().unwrap();
+        let begins = first.max(micros(it.at));
+        free.push(Reverse(begins + micros(it.service)));
+        (begins - micros(it.at)) as f64 / 1e3
+    };
+    arrivals.iter().map(wait).collect()
+}
+
+struct Figures {
+    queued: f64,
+    mean: f64,
+    p99: f64,
+}
+
+impl Figures {
+    fn of(mut waits: Vec<f64>, queued: usize) -> Self {
+        waits.sort_by(f64::total_cmp);
+        Self {
+            queued: queued as f64 / waits.len() as f64 * 100.0,
+            mean: waits.iter().sum::<f64>() / waits.len() as f64,
+            p99: waits[waits.len() * 99 / 100],
+        }
+    }
+}
+
+async fn replay(routers: usize, dynos: usize, arrivals: &[Arrival]) -> Figures {
+    let (broker, prefix) = (Broker::shared().await, broker::prefix());
+    let hosts = hosts(&broker.url(), &prefix, routers).await;
+    let shown = Settings {
+        queue_headers: true,
+        ..settings(Exact::Strict)
+    };
+    let (app, dynos) = app(&hosts, shown, dynos).await;
+    let began = Instant::now();
+    let mut requests = Vec::new();
+    for (number, arrival) in arrivals.iter().enumerate() {
+        sleep_until(began + Duration::from_secs_f64(arrival.at)).await;
+        let target = format!("/sleep/{}", (arrival.service * 1e3) as u64);
+        let to = hosts[number % routers].nginx.address;
+        let request = Request::new(to, "GET", &app.host(), &target);
+        requests.push(tokio::spawn(async move {
+            let response = request.send().await;
+            assert_eq!(response.status(), 200);
+            let waited = response.header("x-mesh-queue-wait-time").unwrap();
+            waited.parse::<f64>().unwrap()
+        }));
+    }
+    let mut waits = Vec::new();
+    for request in requests {
+        waits.push(request.await.unwrap());
+    }
+    none_had_two(&dynos).await;
+    let owner = owner(&hosts, "shop").await;
+    let counters = hosts[owner].control().app("shop").await.counters.unwrap();
+    assert_eq!(counters.routed as usize, arrivals.len());
+    for host in hosts {
+        host.finish().await;
+    }
+    Figures::of(waits, counters.queued as usize)
+}
+
+#[test]
+#[ignore = "long: make soak"]
+fn the_load_of_2013_is_served_as_by_one_queue() {
+    let arrivals = arrivals(number("DYNOMESH_SECONDS", 40) as f64);
+    run_within(LIMIT, async {
+        eprintln!("dynos  routers  % queued  mean wait ms  p99 wait ms");
+        let print = |dynos: usize, routers: &str, it: &Figures| {
+            let Figures { queued, mean, p99 } = it;
+            eprintln!("{dynos:>5}  {routers:>7}  {queued:>8.3}  {mean:>12.2}  {p99:>11.1}");
+        };
+        for dynos in [60, 75] {
+            let ideal = ideal(&arrivals, dynos);
+            let queued = ideal.iter().filter(|wait| **wait > 0.0).count();
+            let ideal = Figures::of(ideal, queued);
+            print(dynos, "ideal", &ideal);
+            let mut first = None;
+            for routers in [1, 2, 4, 8] {
+                let seen = replay(routers, dynos, &arrivals).await;
+                print(dynos, &routers.to_string(), &seen);
+                // A tenth, and a few that meet while a dyno ends what it did.
+                let most = first.unwrap_or(ideal.queued) * 1.1 + 0.05;
+                assert!(seen.queued <= most, "{} of {most}", seen.queued);
+                assert!(seen.p99 < 1.0, "{}", seen.p99);
+                first.get_or_insert(seen.queued);
+            }
+        }
+    });
+}
