@@ -210,6 +210,9 @@ impl Membership {
             Phase::Joining(learner) => {
                 let learned = learner.hear(place, entry, &self.me, &self.address, now);
                 self.learned(learned, now);
+                if let Phase::Member(member) = &mut self.phase {
+                    member.heard.insert(entry.from.clone(), now);
+                }
             }
             Phase::Member(_) => self.follow(place, entry, now),
         }

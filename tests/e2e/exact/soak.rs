@@ -126,7 +126,12 @@ async fn replay(routers: usize, dynos: usize, arrivals: &[Arrival]) -> Figures {
         let request = Request::new(to, "GET", &app.host(), &target);
         requests.push(tokio::spawn(async move {
             let response = request.send().await;
-            assert_eq!(response.status(), 200);
+            assert_eq!(
+                response.status(),
+                200,
+                "{:?}",
+                response.header("x-mesh-error")
+            );
             let waited = response.header("x-mesh-queue-wait-time").unwrap();
             waited.parse::<f64>().unwrap()
         }));
