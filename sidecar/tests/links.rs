@@ -50,6 +50,7 @@ enum Seen {
 struct Recorder {
     wanted: Mutex<Vec<Peer>>,
     changed: Notify,
+    answered: Notify,
     seen: Mutex<Vec<Seen>>,
     lines: Mutex<HashMap<PeerId, Arc<Line<ToPeer>>>>,
     answers: Mutex<HashMap<PeerId, Arc<Line<FarAnswer>>>>,
@@ -107,6 +108,7 @@ impl Peering for Recorder {
 
     fn answered(&self, owner: PeerId, answer: FarAnswer) {
         self.note(Seen::Answered(owner, answer.ask));
+        self.answered.notify_one();
     }
 
     fn link_down(&self, owner: PeerId) {
@@ -327,6 +329,29 @@ async fn what_is_asked_arrives_whole_and_in_order_and_so_do_the_answers() {
         0,
         "taken out above"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_ask_is_answered_within_a_moment() {
+    let authority = Authority::new("ours");
+    let owner = Node::start("b", &authority).await;
+    let asking = Arc::new(Recorder::default());
+    asking.want(vec![owner.peer()]);
+    let _keeping = Keeping::start("a", &asking, authority.client(&authority));
+    asking.until("it is up", |seen| !seen.is_empty()).await;
+    let mut took = Vec::new();
+    for id in 1..=2_000 {
+        let asked = Instant::now();
+        asking.say("b", ask(id));
+        let answered = timeout(LIMIT, asking.answered.notified()).await;
+        answered.expect("an answer");
+        took.push(asked.elapsed());
+    }
+    took.sort_unstable();
+    let (half, most) = (took[1_000], took[1_980]);
+    println!("half of the answers within {half:?}, 99 of 100 within {most:?}");
+    // Nothing waits for a timer or a delayed acknowledgement, however busy the host is.
+    assert!(half < Duration::from_millis(10), "{half:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,7 +78,7 @@ fn who_stops_hands_over_at_once() {
             until_agreed(&[a, c]).await;
             let took = asked.elapsed();
             println!("handed over after {took:?}");
-            assert!(took < Duration::from_millis(500), "{took:?}");
+            assert!(took < Duration::from_millis(700), "{took:?}");
             b.ended().await;
             assert!(asked.elapsed() < Duration::from_millis(1_500));
             assert!(!b.log().contains("do not know that this one stops"));
@@ -125,9 +125,14 @@ fn what_is_no_entry_is_counted_and_harms_nobody() {
         ] {
             hand.publish_with("", &stream, typed(kind), body).await;
         }
+        // So many that segments of the stream end, and the first ones are gone.
+        for _ in 0..120 {
+            hand.publish_with("", &stream, typed("noise"), &[0; 100_000])
+                .await;
+        }
         for sidecar in [a, b, c] {
             wait::until("it has skipped them", async || {
-                nodes(sidecar).await.membership.unwrap().skipped == 4
+                nodes(sidecar).await.membership.unwrap().skipped == 124
             })
             .await;
         }
