@@ -414,7 +414,8 @@ impl Membership {
         let peers = peers.filter(|name| **name != self.me.name);
         let owner = |shard| list.owner(shard).map(|node| PeerId::of(&node.name));
         Some(Ownership {
-            epoch: list.epoch(),
+            // The first place of a log is 0, and the core knows nothing before 1.
+            epoch: list.epoch() + 1,
             me: PeerId::of(&self.me.name),
             peers: peers.map(|name| PeerId::of(name)).collect(),
             owners: Shard::all().map(owner).collect(),

@@ -147,3 +147,17 @@ fn what_an_app_asks_for_can_be_changed() {
         }
     });
 }
+
+#[test]
+fn one_that_is_alone_decides() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let hosts = hosts(&broker.url(), &prefix, 1).await;
+        let (app, dynos) = app(&hosts, settings(Exact::Strict), 1).await;
+        assert_eq!(hosts[0].get(&app.host(), "/").await.status(), 200);
+        none_had_two(&dynos).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
