@@ -4,8 +4,9 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "mesh/v1/types.proto",
+    "mesh/v1/tally.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",

@@ -19,7 +19,7 @@ use router::{
     session::{Delivery, Request},
 };
 
-use crate::{attempt, executor, fault, guard::guard_or, module, park, refuse, worker};
+use crate::{attempt, executor, fault, guard::guard_or, module, park, refuse, tally, worker};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -58,7 +58,7 @@ pub(crate) struct Checkout {
     /// Lower case, no port.
     pub(crate) name: Arc<str>,
     pub(crate) arrived: u64,
-    /// Milliseconds with dynos that failed it.
+    /// Milliseconds with dynos that it had.
     pub(crate) served: u64,
     /// When it got the lease that it has.
     pub(crate) leased: u64,
@@ -68,6 +68,8 @@ pub(crate) struct Checkout {
     pub(crate) answer: Option<Answer>,
     /// What went wrong, unless a later attempt went well.
     pub(crate) code: Option<Code>,
+    /// Its request came to an upstream again, and has another one.
+    pub(crate) superseded: bool,
     pub(crate) body: Body,
     /// While it waits.
     pub(crate) parked: Option<Box<park::Parked>>,
@@ -89,6 +91,9 @@ impl Checkout {
         // SAFETY: the cleanup's data is as large as asked for and aligned for
         // anything; Nginx's pool calls `detach` when the request ends.
         unsafe {
+            if let Some(before) = Self::of(r) {
+                before.superseded = true;
+            }
             let cleanup = ngx_pool_cleanup_add((*r).pool, mem::size_of::<Self>());
             if cleanup.is_null() {
                 return None;
@@ -104,6 +109,7 @@ impl Checkout {
                 tried: Vec::new(),
                 answer: None,
                 code: None,
+                superseded: false,
                 body: Body::Foreign,
                 parked: None,
                 conf: None,
@@ -224,6 +230,8 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
         worker::get().forget(data.cast());
+        // SAFETY: Nginx frees a request's memory, with the request in it, after this.
+        unsafe { tally::count(&checkout) };
         if let Some(parked) = &mut checkout.parked {
             parked.disarm();
         }

@@ -37,5 +37,6 @@ mod refuse;
 mod request;
 mod socket;
 mod spare;
+mod tally;
 mod variables;
 mod worker;

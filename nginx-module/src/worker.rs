@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_task::Task;
@@ -14,8 +14,8 @@ use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
 use ngx::{
     async_::sleep,
     ffi::{
-        ngx_connection_t, ngx_current_msec, ngx_cycle_t, ngx_event_t, ngx_http_upstream_conf_t,
-        ngx_int_t, ngx_pid,
+        ngx_connection_t, ngx_current_msec, ngx_cycle, ngx_cycle_t, ngx_event_actions, ngx_event_t,
+        ngx_exiting, ngx_http_upstream_conf_t, ngx_int_t, ngx_pid,
     },
 };
 use router::{
@@ -64,6 +64,8 @@ pub(crate) struct Worker {
     gathering_since: Cell<u64>,
     /// Somebody sees to what is reserved.
     tidying: Cell<bool>,
+    /// Somebody tells what became of requests.
+    pub(crate) telling_tally: Cell<bool>,
     /// Nginx is in the middle of something, and must not be called.
     flushing: Cell<bool>,
     held_back: RefCell<VecDeque<Delivery<Token>>>,
@@ -117,6 +119,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         gathered: Cell::new(0),
         gathering_since: Cell::new(0),
         tidying: Cell::new(false),
+        telling_tally: Cell::new(false),
         flushing: Cell::new(false),
         held_back: RefCell::default(),
         link: RefCell::new(None),
@@ -139,6 +142,7 @@ pub(crate) fn stop() {
     let Some(worker) = try_get() else { return };
     worker.stopping.set(true);
     linger::close_all(worker);
+    worker.session_only(|session| session.tell_tally(true));
     worker.wake_sender();
     executor::run();
     let fd = worker.fd.get();
@@ -146,10 +150,33 @@ pub(crate) fn stop() {
         log::notice("the last messages to the sidecar may be lost");
     }
     executor::run();
+    wait_until_told(worker);
     // Dropping a task only schedules its end.
     drop(worker.link.borrow_mut().take());
     executor::run();
 }
+
+/// A sidecar that sees a link go does not look at what came over it last. So a worker
+/// that ends by itself, with no request left, waits until it says that it has it.
+fn wait_until_told(worker: &Worker) {
+    let until = Instant::now() + LAST_WORDS;
+    // SAFETY: plain globals; the loop does not turn any more, so this takes its turns.
+    unsafe {
+        let Some(process) = ngx_event_actions
+            .process_events
+            .filter(|_| ngx_exiting != 0)
+        else {
+            return;
+        };
+        while worker.session_only(|session| session.is_telling()) && Instant::now() < until {
+            process(ngx_cycle.cast_mut(), 10, 0);
+            executor::run();
+        }
+    }
+}
+
+/// How long a worker waits for that.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Milliseconds on Nginx's clock.
 pub(crate) fn now() -> u64 {
@@ -215,6 +242,11 @@ impl Worker {
             self.keep_tidy();
         }
         result
+    }
+
+    /// The same for what gives the session nothing to say, or is seen to be said.
+    pub(crate) fn session_only<R>(&self, act: impl FnOnce(&mut Session<Token>) -> R) -> R {
+        act(&mut self.session.borrow_mut())
     }
 
     /// Somebody sees to what nothing else is the occasion for.

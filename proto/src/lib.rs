@@ -20,3 +20,9 @@ pub const PROTOCOL: u32 = 1;
 /// Largest message that either side accepts, in bytes. A hello with 65,536
 /// leases, the most that one worker can hold, stays below it.
 pub const MAX_MESSAGE: usize = 8 << 20;
+
+/// What a [`v1::Spread`] is counted by: the longest time, in milliseconds, of each of
+/// its numbers but the last.
+pub const BOUNDS_MS: [u32; 13] = [
+    1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
+];

@@ -11,6 +11,7 @@ mod paths;
 mod peers;
 mod resolve;
 mod tls;
+mod web;
 
 pub use address::PeerAddress;
 pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
@@ -19,3 +20,4 @@ pub use options::{Cli, LogFormat, LogLevel, Options};
 pub use peers::Peers;
 pub use resolve::{Config, Effective};
 pub use tls::{Tcp, TlsFiles};
+pub use web::Web;

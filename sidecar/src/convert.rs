@@ -18,6 +18,7 @@ mod queued;
 mod report;
 mod settings;
 mod snapshot;
+mod tally;
 
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
@@ -35,6 +36,7 @@ pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,
     part_to_bytes, part_to_proto, table_from_bytes,
 };
+pub use tally::{BOUNDS_MS, tally, told};
 
 /// A message that is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

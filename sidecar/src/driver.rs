@@ -25,6 +25,7 @@ mod recovery;
 mod seats;
 mod session;
 mod state;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -52,7 +53,9 @@ pub use outbox::Reply;
 pub use peering::{Peer, Peering};
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
+pub use tally::{Answers, BUCKETS, Counted, EVENTS, Seats, Spread, Tally, Whose};
 pub use timer::keep_time;
+pub use view::Survey;
 pub use writer::{
     Applied, ApplyError, Changes, History, Inbox, Journal, Outcome, Pending, Workers, Writer,
 };
@@ -78,6 +81,7 @@ pub struct Driver {
     load: load::Board,
     desk: announce::Desk,
     members: members::Desk,
+    board: tally::Board,
 }
 
 impl Driver {
@@ -94,6 +98,7 @@ impl Driver {
             load: load::Board::default(),
             desk: announce::Desk::default(),
             members: members::Desk::default(),
+            board: tally::Board::default(),
         })
     }
 
@@ -147,7 +152,7 @@ impl Driver {
         let by_session = own.is_some();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let mut delivery = Delivery::new(own, &self.notices, self.changes.way());
+        let mut delivery = Delivery::new(own, &self.notices, self.changes.way(), &self.board);
         let result = panics::in_core(|| {
             // Read under the lock, so that the core never sees time go back.
             let result = input(state, self.clock.now());

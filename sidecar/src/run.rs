@@ -24,10 +24,11 @@ use anyhow::{Context as _, anyhow};
 use sd_notify::NotifyState;
 
 use crate::{
-    config::Config,
+    config::{Config, Secret},
     driver::{Clock, Driver, Writer, keep_time, watch_recovery},
-    grpc::{ControlService, RouterService},
+    grpc::{ControlService, Identity, RouterService},
     store::WorkerProcess,
+    web::{Guard, Site},
 };
 use plane::Plane;
 use signals::Signals;
@@ -72,16 +73,21 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         router,
         control,
         peer,
+        web,
         files,
     } = sockets;
     let service = ControlService::new(driver.clone(), identity.clone());
+    let site = site(config, &driver, &identity);
     operators.spawn(watch_recovery(
         driver.clone(),
         awaited,
         WorkerProcess::may_live,
     ));
     let operators = spawn("control", move || {
-        operators.run(async |plane| plane.serve_operators(service, control).await)
+        operators.run(async |plane| {
+            let web = plane.serve_web(site, web);
+            plane.serve_operators(service, control, web).await
+        })
     })?;
     let peers = links::start(config, &driver, peer, identity.epoch)?;
 
@@ -107,6 +113,20 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What is shown over HTTP.
+fn site(config: &Config, driver: &Arc<Driver>, identity: &Identity) -> Site {
+    let web = config.web.as_ref();
+    let token = web.and_then(|web| web.token.as_ref());
+    if let Some(web) = web {
+        driver.keep_tallies(web.apps);
+    }
+    Site {
+        driver: driver.clone(),
+        node: identity.node.clone(),
+        guard: Guard::new(token.map(Secret::expose)),
+    }
 }
 
 /// Waits for a signal, unless something else stops everything.

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 39] = [
+const KEYS: [&str; 43] = [
     "node",
     "data-dir",
     "router-socket",
@@ -23,6 +23,9 @@ const KEYS: [&str; 39] = [
     "tls-key",
     "router-tls-client-ca",
     "control-tls-client-ca",
+    "web",
+    "web-token-file",
+    "metrics-apps",
     "broker-url",
     "broker-password-file",
     "broker-prefix",
@@ -34,6 +37,7 @@ const KEYS: [&str; 39] = [
     "log-level",
     "log-format",
     "session-grace-ms",
+    "longest-request-s",
     "recovery-ms",
     "quarantine-first-ms",
     "quarantine-longest-ms",

@@ -40,7 +40,7 @@ async fn hosts(url: &str, prefix: &str, count: usize) -> Vec<Mesh> {
             .file("--tls-key", "key.pem", key)
             // The longest request that anybody makes takes 30 s.
             .location("proxy_read_timeout 60s;")
-            .with(&["--peer-tcp", "127.0.0.1:0", "--peer-address", "localhost:0"])
+            .sidecar(&["--peer-tcp", "127.0.0.1:0", "--peer-address", "localhost:0"])
             .start()
             .await;
         hosts.push(host);

@@ -27,6 +27,7 @@ mod responses;
 mod retry;
 mod routing;
 mod run_script;
+mod sight;
 mod subrequests;
 mod tls;
 mod upstream_errors;

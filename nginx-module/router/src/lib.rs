@@ -14,3 +14,4 @@ pub mod failure;
 pub mod page;
 mod reserve;
 pub mod session;
+pub mod tally;

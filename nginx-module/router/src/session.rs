@@ -20,9 +20,11 @@ use rustc_hash::FxHashMap;
 use crate::{
     answer::{Answer, Dyno, Dynos},
     reserve::{Reserved, Reserves},
+    tally::Tally,
 };
 
 mod ahead;
+mod tally;
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -148,6 +150,7 @@ pub struct Session<T> {
     pressing: bool,
     /// Requests that need no answer of the sidecar's to be refused.
     turned_away: VecDeque<(u64, T)>,
+    tally: Tally,
 }
 
 impl<T: Clone> Session<T> {
@@ -168,6 +171,7 @@ impl<T: Clone> Session<T> {
             outbox: VecDeque::new(),
             pressing: false,
             turned_away: VecDeque::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -356,6 +360,11 @@ impl<T: Clone> Session<T> {
             sidecar_message::Kind::Welcome(welcome) => {
                 let settings = welcome.settings.unwrap_or_default();
                 self.reserves.allow(settings.max_reserved);
+                self.welcome_tally(settings.tallies);
+                return None;
+            }
+            sidecar_message::Kind::Told(told) => {
+                self.tally.told(told.number);
                 return None;
             }
         };

@@ -1,8 +1,8 @@
 //! What the mesh looks like at this moment, for people and tools.
 
-use std::{ops::Bound, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
-use crate::{AppKey, AppSpec, Mesh, Time, dyno::Dyno};
+use crate::{AppKey, AppSpec, DynoState, Mesh, Time, dyno::Dyno};
 
 /// What happened to requests since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,67 @@ pub struct DynoView {
     pub limit: Option<u32>,
     /// Time left in quarantine.
     pub quarantine: Duration,
+}
+
+/// What an app does, in figures alone: they are taken of all apps again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppFigures {
+    /// Which app.
+    pub name: Arc<str>,
+    /// Leases out.
+    pub in_flight: u32,
+    /// Requests that other nodes have at its dynos.
+    pub elsewhere: u32,
+    /// Requests waiting.
+    pub waiting: u32,
+    /// How long the first one has waited.
+    pub oldest_wait: Duration,
+    /// Requests that its dynos that are up may have at once; `None`: any number.
+    pub capacity: Option<u32>,
+    /// Its dynos.
+    pub dynos: DynoCounts,
+}
+
+/// How many dynos are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "see `DynoState`")]
+pub struct DynoCounts {
+    pub starting: u32,
+    /// Without those in quarantine.
+    pub up: u32,
+    pub quarantined: u32,
+    pub draining: u32,
+    pub down: u32,
+    pub crashed: u32,
+}
+
+impl DynoCounts {
+    fn count(&mut self, dyno: &Dyno) {
+        let field = match (dyno.state, dyno.quarantine) {
+            (DynoState::Up, Some(_)) => &mut self.quarantined,
+            (DynoState::Up, None) => &mut self.up,
+            (DynoState::Starting, _) => &mut self.starting,
+            (DynoState::Draining, _) => &mut self.draining,
+            (DynoState::Down, _) => &mut self.down,
+            (DynoState::Crashed, _) => &mut self.crashed,
+        };
+        *field += 1;
+    }
+
+    /// More of them.
+    pub fn add(&mut self, more: &Self) {
+        self.starting += more.starting;
+        self.up += more.up;
+        self.quarantined += more.quarantined;
+        self.draining += more.draining;
+        self.down += more.down;
+        self.crashed += more.crashed;
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u32 {
+        self.starting + self.up + self.quarantined + self.draining + self.down + self.crashed
+    }
 }
 
 /// The mesh as a whole.
@@ -112,6 +173,58 @@ impl Mesh {
         None
     }
 
+    /// The figures of up to `steps` apps from after `after`, in the order of their names,
+    /// until `each` says `false`. Returns what to pass as `after` to go on.
+    pub fn survey(
+        &self,
+        after: Option<&str>,
+        steps: usize,
+        now: Time,
+        mut each: impl FnMut(AppFigures) -> bool,
+    ) -> Option<Arc<str>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut here = self.by_name.range::<str, _>((start, Bound::Unbounded));
+        for step in 1.. {
+            let (_, key) = here.next()?;
+            let figures = self.figures(*key, now);
+            let name = figures.name.clone();
+            if !each(figures) || step >= steps {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn figures(&self, key: AppKey, now: Time) -> AppFigures {
+        let app = &self.apps[key.0 as usize];
+        let mut figures = AppFigures {
+            name: app.name.clone(),
+            in_flight: app.requests(),
+            elsewhere: 0,
+            waiting: app.queue.len(),
+            oldest_wait: self.oldest_wait(key, now),
+            capacity: Some(0),
+            dynos: DynoCounts::default(),
+        };
+        for dyno in app.dynos.iter().map(|d| &self.dynos[d.0 as usize]) {
+            figures.dynos.count(dyno);
+            figures.elsewhere = figures.elsewhere.saturating_add(dyno.elsewhere);
+            if dyno.state == DynoState::Up {
+                let limit = dyno.limit(&app.settings);
+                let sum = |all: u32| limit.map(|limit| all.saturating_add(limit));
+                figures.capacity = figures.capacity.and_then(sum);
+            }
+        }
+        figures
+    }
+
+    fn oldest_wait(&self, key: AppKey, now: Time) -> Duration {
+        let first = self.apps[key.0 as usize].queue.first();
+        first.map_or(Duration::ZERO, |w| {
+            now.since(self.waiters[w.0 as usize].request.arrived)
+        })
+    }
+
     /// The mesh as a whole.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -139,9 +252,7 @@ impl Mesh {
             spec: self.spec_of(key),
             in_flight: app.requests(),
             waiting: app.queue.len(),
-            oldest_wait: app.queue.first().map_or(Duration::ZERO, |w| {
-                now.since(self.waiters[w.0 as usize].request.arrived)
-            }),
+            oldest_wait: self.oldest_wait(key, now),
             dynos: app
                 .dynos
                 .iter()

@@ -195,6 +195,31 @@ pub struct Options {
     )]
     pub control_tls_client_ca: Option<PathBuf>,
 
+    /// Show metrics over HTTP: at 127.0.0.1:9280 to who is on this host, elsewhere with a token
+    #[arg(
+        long,
+        env = "DYNOMESH_WEB",
+        value_name = "IP:PORT",
+        help_heading = "Web"
+    )]
+    pub web: Option<SocketAddr>,
+    /// The file with the token that is asked for (Authorization: Bearer TOKEN)
+    #[arg(
+        long,
+        env = "DYNOMESH_WEB_TOKEN_FILE",
+        value_name = "FILE",
+        help_heading = "Web"
+    )]
+    pub web_token_file: Option<PathBuf>,
+    /// Apps that have series of their own, those with the most requests; the others are added up [default: 1000]
+    #[arg(
+        long,
+        env = "DYNOMESH_METRICS_APPS",
+        value_name = "N",
+        help_heading = "Web"
+    )]
+    pub metrics_apps: Option<u64>,
+
     /// The broker whose route log this sidecar shares with others:
     /// amqp[s]://USER@HOST:PORT/VHOST [default: none, it is alone]
     #[arg(

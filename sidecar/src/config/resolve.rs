@@ -11,12 +11,12 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, Tcp, address,
+    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, Tcp, Web, address,
     bounds::NUMBERS,
     broker,
     mode::Mode,
     paths::{CONFIG_FILE, Places, host_name},
-    peers, tls,
+    peers, tls, web,
 };
 use crate::listen::{Pings, SocketOptions, group_id};
 
@@ -34,6 +34,7 @@ pub struct Config {
     /// Of a sidecar that is a member.
     pub peer_address: Option<PeerAddress>,
     pub peers: Option<Peers>,
+    pub web: Option<Web>,
     pub broker: Option<Broker>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -245,6 +246,7 @@ fn config(
     let [router_tcp, control_tcp, peer_tcp] = tls::services(options, said)?;
     let peer_address = address::peer_address(options, said)?;
     let peers = peers::peers(options, said)?;
+    let web = web::web(options, said)?;
     let limits = limits(options);
     if limits.quarantine_longest < limits.quarantine_first {
         let problem = "may not be shorter than quarantine-first-ms";
@@ -260,6 +262,7 @@ fn config(
         peer_tcp,
         peer_address,
         peers,
+        web,
         broker,
         log_level: options.log_level.unwrap_or(LogLevel::Info),
         log_format: options.log_format.unwrap_or(LogFormat::Text),

@@ -7,7 +7,7 @@ use mesh::{Answer, Output, Recall, Reserved, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::{Closed, Notice, log::Way, recalls::Deferred, state::State};
+use super::{Closed, Notice, log::Way, recalls::Deferred, state::State, tally::Board};
 
 /// A session with more undelivered answers than this is broken off. Each answer
 /// ends one of its asks and a router that does not read is not read from, so
@@ -23,6 +23,8 @@ pub enum Reply {
     Reserved(Reserved),
     /// To nothing: something is wanted back.
     Recall(Recall),
+    /// To a tally with this number.
+    Told(u64),
 }
 
 /// One session's answers, filled by whoever drives the core.
@@ -94,6 +96,7 @@ pub(super) struct Delivery<'a> {
     notices: &'a broadcast::Sender<Notice>,
     /// To the other sidecars.
     way: Option<&'a Way>,
+    board: &'a Board,
     wakers: Vec<Waker>,
     /// Changes that are in effect everywhere now.
     in_effect: Vec<Deferred>,
@@ -104,11 +107,13 @@ impl<'a> Delivery<'a> {
         own: Option<Own<'a>>,
         notices: &'a broadcast::Sender<Notice>,
         way: Option<&'a Way>,
+        board: &'a Board,
     ) -> Self {
         Self {
             own,
             notices,
             way,
+            board,
             wakers: Vec::new(),
             in_effect: Vec::new(),
         }
@@ -134,6 +139,7 @@ impl<'a> Delivery<'a> {
                     self.wakers.extend(state.lines.tell(peer, word));
                 }
                 Output::Event(event) => {
+                    self.board.count_event(&event);
                     let told = match self.way {
                         Some(way) => way.tell(event),
                         None => Some(event),

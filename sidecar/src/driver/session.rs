@@ -12,6 +12,7 @@ use super::{
     Driver,
     outbox::{Outbox, Reply},
     state::Latest,
+    tally::Tally,
 };
 
 /// Who comes, with what.
@@ -89,7 +90,9 @@ impl Session {
             let key = state.mesh.hello(worker, hello.held, now);
             let key = key.map_err(|error| OpenError::TooMany(error.to_string()))?;
             state.sessions.insert(key, ours);
-            let old = state.workers.insert(worker, Latest { key, link });
+            let tally = state.workers.get(&worker).map_or(0, |latest| latest.tally);
+            let latest = Latest { key, link, tally };
+            let old = state.workers.insert(worker, latest);
             Ok((key, old.and_then(|old| state.sessions.remove(&old.key))))
         });
         let (key, old) = opened?;
@@ -152,6 +155,13 @@ impl Session {
     pub fn recalled(&mut self, recall: RecallId) {
         let key = self.key;
         self.act(|mesh, _| mesh.recalled(key, recall));
+    }
+
+    /// What became of requests.
+    pub fn tally(&mut self, tally: Tally) {
+        let number = tally.number;
+        self.driver.take_tally(self.worker, tally);
+        self.own.push_back(Reply::Told(number));
     }
 
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {

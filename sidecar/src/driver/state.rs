@@ -15,6 +15,8 @@ pub(super) struct Latest {
     pub(super) key: SessionKey,
     /// Which of the worker's links it came over.
     pub(super) link: u64,
+    /// The last tally that was counted.
+    pub(super) tally: u64,
 }
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What operators see, taken in steps so that answers never wait for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use mesh::{AppView, Totals};
+use mesh::{AppFigures, AppView, Totals};
 
 use super::{Driver, log::Stand};
 
@@ -18,6 +18,15 @@ pub struct Step {
     pub apps: Vec<AppView>,
     /// After which name to go on; `None`: that was all.
     pub next: Option<Box<str>>,
+}
+
+/// The figures of a part of the apps.
+#[derive(Debug)]
+pub struct Survey {
+    /// Of these.
+    pub apps: Vec<AppFigures>,
+    /// After which name to go on; `None`: that was all.
+    pub next: Option<Arc<str>>,
 }
 
 impl Driver {
@@ -38,6 +47,20 @@ impl Driver {
             })
         });
         Step { apps, next }
+    }
+
+    /// The figures of some of the apps after the name `after`.
+    pub fn survey(&self, after: Option<&str>) -> Survey {
+        let mut apps = Vec::new();
+        let mut dynos = 0;
+        let next = self.act(None, |mesh, now| {
+            mesh.survey(after, APPS_PER_STEP, now, |figures| {
+                dynos += figures.dynos.sum() as usize;
+                apps.push(figures);
+                dynos < DYNOS_PER_STEP
+            })
+        });
+        Survey { apps, next }
     }
 
     /// The mesh as a whole, and whether it has its table and everybody known from

@@ -242,13 +242,19 @@ impl<J: Journal> Writer<J> {
         }
     }
 
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let committed = self.journal.commit(writes);
+        self.driver.count_commit(committed.is_ok());
+        committed
+    }
+
     fn write(&mut self, batch: Batch) {
         let mut writes = std::mem::take(&mut self.owed);
         writes.extend(batch.writes());
         if writes.is_empty() {
             return batch.made();
         }
-        match self.journal.commit(&writes) {
+        match self.commit(&writes) {
             Ok(()) => {
                 batch.note(&mut self.known);
                 batch.made();

@@ -32,6 +32,7 @@ impl Introductions {
             Reply::Answer(answer) => self.answer(answer),
             Reply::Reserved(reserved) => self.reserved(&reserved),
             Reply::Recall(recall) => convert::recall(&recall),
+            Reply::Told(number) => convert::told(number),
         }
     }
 

@@ -94,6 +94,7 @@ impl Router for RouterService {
             header_interest: Vec::new(),
             settings: Some(v1::RouterSettings {
                 max_reserved: self.driver.limits().reserved,
+                tallies: self.driver.wants_tallies(),
             }),
         };
         Ok(Response::new(SessionStream::new(

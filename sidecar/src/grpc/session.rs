@@ -118,6 +118,7 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
         Some(Kind::Taken(taken)) => session.taken(taken.asks.into_iter().map(AskId)),
         Some(Kind::Passed(passed)) => session.passed(passed.asks.into_iter().map(AskId)),
         Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
+        Some(Kind::Tally(tally)) => session.tally(convert::tally(tally)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
         Some(Kind::Hello(_)) => {
             return Err(Status::invalid_argument("hello is only the first message"));

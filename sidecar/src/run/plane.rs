@@ -18,6 +18,7 @@ use crate::{
         serve_router,
     },
     listen::{self, Pings},
+    web::{self, Site},
 };
 
 /// One service's runtime.
@@ -101,16 +102,18 @@ impl Context {
         &self,
         service: ControlService,
         listeners: Listeners,
+        others: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let unix = listen::unix(UnixListener::from_std(listeners.unix)?);
         let unix = serve_control(service.clone(), unix, None, self.pings, self.stopped());
-        let tcp = async {
+        let operators = async {
             let Some((tcp, tls)) = listeners.tcp else {
                 return Ok(());
             };
             let tcp = listen::tcp(TcpListener::from_std(tcp)?);
-            Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
+            anyhow::Ok(serve_control(service, tcp, Some(tls), self.pings, self.stopped()).await?)
         };
+        let tcp = async { tokio::try_join!(operators, others).map(|_| ()) };
         self.until_ended(unix, tcp).await
     }
 
@@ -133,6 +136,23 @@ impl Context {
             served = served => served.context("cannot serve peers"),
             () = self.late() => Ok(()),
         }
+    }
+
+    /// Beside the operators, too.
+    pub(super) async fn serve_web(
+        &self,
+        site: Site,
+        listener: Option<StdListener>,
+    ) -> anyhow::Result<()> {
+        let Some(tcp) = listener else {
+            return Ok(());
+        };
+        let tcp = listen::tcp(TcpListener::from_std(tcp)?);
+        tokio::select! {
+            () = web::serve(site, tcp) => {}
+            () = self.stopped() => {}
+        }
+        Ok(())
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + use<> {

@@ -1,6 +1,10 @@
 //! Everything that is listened to.
 
-use std::{fmt, net::TcpListener, os::unix::net::UnixListener};
+use std::{
+    fmt,
+    net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+};
 
 use anyhow::Context as _;
 use tonic::transport::ServerTlsConfig;
@@ -25,6 +29,8 @@ pub(super) struct Sockets {
     pub(super) control: Listeners,
     /// For other sidecars.
     pub(super) peer: Option<(TcpListener, ServerTlsConfig)>,
+    /// For who looks over HTTP.
+    pub(super) web: Option<TcpListener>,
     pub(super) files: [SocketFile; 2],
 }
 
@@ -33,6 +39,8 @@ impl Sockets {
         let router_tcp = config.router_tcp.as_ref().map(bind).transpose()?;
         let control_tcp = config.control_tcp.as_ref().map(bind).transpose()?;
         let peer = config.peer_tcp.as_ref().map(bind).transpose()?;
+        let web = config.web.as_ref();
+        let web = web.map(|web| listen(web.address)).transpose()?;
         let (router, router_file) = SocketFile::bind(&config.router)?;
         let (control, control_file) = SocketFile::bind(&config.control)?;
         Ok(Self {
@@ -45,6 +53,7 @@ impl Sockets {
                 tcp: control_tcp,
             },
             peer,
+            web,
             files: [router_file, control_file],
         })
     }
@@ -58,10 +67,14 @@ impl Sockets {
 
 fn bind(tcp: &Tcp) -> anyhow::Result<(TcpListener, ServerTlsConfig)> {
     let tls = tcp.tls.load()?;
-    let listener = TcpListener::bind(tcp.address)
-        .with_context(|| format!("cannot listen on {}", tcp.address))?;
+    Ok((listen(tcp.address)?, tls))
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     listener.set_nonblocking(true)?;
-    Ok((listener, tls))
+    Ok(listener)
 }
 
 impl fmt::Display for Sockets {
@@ -76,7 +89,11 @@ impl fmt::Display for Sockets {
             .as_ref()
             .and_then(|(tcp, _)| tcp.local_addr().ok())
         {
-            Some(address) => write!(f, ", peers at {address} (TLS)"),
+            Some(address) => write!(f, ", peers at {address} (TLS)")?,
+            None => {}
+        }
+        match self.web.as_ref().and_then(|web| web.local_addr().ok()) {
+            Some(address) => write!(f, ", who looks at http://{address}"),
             None => Ok(()),
         }
     }

@@ -66,6 +66,18 @@ fn a_wrong_file_is_shown_with_file_key_and_what_is_allowed() {
         ),
         ("max-apps = 'many'", &["meshd.toml", "max-apps"]),
         ("max-apps = -1", &["meshd.toml", "max-apps"]),
+        (
+            "web = '0.0.0.0:9280'",
+            &["meshd.toml: web", "set web-token-file"],
+        ),
+        (
+            "web-token-file = '/dev/null'",
+            &["meshd.toml: web-token-file", "no use without web"],
+        ),
+        (
+            "web = '[::1]:9280'\nweb-token-file = '/dev/null'",
+            &["meshd.toml: web-token-file", "16 to 4096"],
+        ),
         ("max-apps = 0", &["meshd.toml: max-apps", "1 to 10000000"]),
         (
             "session-grace-ms = 60001",

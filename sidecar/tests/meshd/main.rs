@@ -15,5 +15,6 @@ mod session_faults;
 mod sockets;
 mod stop;
 mod store;
+mod tally;
 mod tls;
 mod watch;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,7 +12,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
-    App, Config, Control, Dyno, Entry, Nginx, Outcome, access, ctl, paths, process::Process, wait,
+    App, Config, Control, Dyno, Entry, Metrics, Nginx, Outcome, access, ctl, metrics, paths,
+    process::Process, wait,
 };
 use crate::client::{Request, Response};
 
@@ -130,10 +132,16 @@ impl Builder {
 
     /// More arguments for the sidecar.
     #[must_use]
-    pub fn with(mut self, arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|it| (*it).to_owned());
+    pub fn sidecar(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
         self.more.extend(arguments);
         self
+    }
+
+    /// The sidecar shows things over HTTP.
+    #[must_use]
+    pub fn web(self) -> Self {
+        self.sidecar(&["--web", "127.0.0.1:0"])
     }
 
     /// Nginx starts alone.
@@ -277,6 +285,27 @@ impl Mesh {
     #[must_use]
     pub fn error_log(&self) -> String {
         fs::read_to_string(self.dir().join("error.log")).unwrap_or_default()
+    }
+
+    /// Where the sidecar shows things over HTTP.
+    #[must_use]
+    pub fn web(&self) -> SocketAddr {
+        metrics::address(&self.dir().join("meshd.log")).expect("it was told to")
+    }
+
+    /// What it shows there.
+    pub async fn look(&self, target: &str) -> Response {
+        metrics::look(self.web(), target).await
+    }
+
+    /// What is to be seen of it at this moment.
+    pub async fn metrics(&self) -> Metrics {
+        Metrics::get(self.web()).await
+    }
+
+    /// Waits until it is so.
+    pub async fn until_metrics(&self, what: &str, check: impl FnMut(&Metrics) -> bool) -> Metrics {
+        metrics::until(what, self.web(), check).await
     }
 
     /// Waits until every worker has a session with the sidecar.

@@ -64,7 +64,10 @@ impl Router {
 
     fn welcome(&mut self, max_reserved: u32, now: Millis) {
         let welcome = v1::Welcome {
-            settings: Some(v1::RouterSettings { max_reserved }),
+            settings: Some(v1::RouterSettings {
+                max_reserved,
+                ..v1::RouterSettings::default()
+            }),
             ..v1::Welcome::default()
         };
         self.hear(sidecar_message::Kind::Welcome(welcome), now);

@@ -163,3 +163,41 @@ fn an_outage_has_an_end() {
     assert_eq!(s.poll_expired(7_000), Some(Delivery::Expired(2)));
     assert_eq!(s.poll_timeout(), None);
 }
+
+#[test]
+fn what_became_of_requests_is_told_again_after_a_break() {
+    let wanting = || {
+        let settings = v1::RouterSettings {
+            tallies: true,
+            ..v1::RouterSettings::default()
+        };
+        let welcome = v1::Welcome {
+            settings: Some(settings),
+            ..v1::Welcome::default()
+        };
+        let kind = Some(sidecar_message::Kind::Welcome(welcome));
+        SidecarMessage { kind }
+    };
+    let ended = crate::tally::Ended {
+        app: "a",
+        status: 200,
+        ..Default::default()
+    };
+    let mut s = session();
+    s.count(&ended);
+    assert!(s.tell_tally(false), "there is nobody to be told");
+    s.connected(1);
+    s.receive(wanting(), 1);
+    assert!(s.tell_tally(false) && s.has_to_tidy());
+    let told = drain(&mut s).pop();
+    assert!(matches!(&told, Some(Kind::Tally(tally)) if tally.number == 1));
+    s.disconnected(2);
+    s.connected(3);
+    drain(&mut s);
+    s.receive(wanting(), 3);
+    assert_eq!(drain(&mut s).pop(), told);
+    let kind = Some(sidecar_message::Kind::Told(v1::Told { number: 1 }));
+    s.receive(SidecarMessage { kind }, 3);
+    assert!(!s.tell_tally(false));
+    assert!(drain(&mut s).is_empty());
+}

@@ -1,7 +1,7 @@
 //! Pages of apps.
 #![allow(clippy::unwrap_used)]
 
-use crate::{Settings, testing::Lab};
+use crate::{DynoState, Settings, testing::Lab};
 
 /// The names on each page.
 fn pages(lab: &Lab, prefix: &str, steps: usize, per_page: usize, busy: bool) -> Vec<Vec<String>> {
@@ -52,4 +52,34 @@ fn no_app_is_skipped_or_shown_twice() {
         true
     });
     assert_eq!(names, with_b.map(Box::from));
+}
+
+#[test]
+fn figures_are_of_each_app_once() {
+    let mut lab = Lab::new(Settings::default(), &["web.1", "web.2"]);
+    for name in ["b", "c", "d"] {
+        lab.create(name, Settings::default(), &[]);
+    }
+    lab.change("a", vec![crate::testing::set("web.2", DynoState::Draining)])
+        .unwrap();
+    lab.ask();
+    for steps in 1..6 {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            after = lab.mesh.survey(after.as_deref(), steps, lab.now, |app| {
+                all.push(app);
+                true
+            });
+            if after.is_none() {
+                break;
+            }
+        }
+        let names: Vec<_> = all.iter().map(|app| &*app.name).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        let (first, second) = (&all[0], &all[1]);
+        assert_eq!((first.in_flight, second.in_flight), (1, 0));
+        assert_eq!((first.dynos.up, first.dynos.draining), (1, 1));
+        assert_eq!((first.dynos.sum(), second.dynos.sum()), (2, 0));
+        assert_eq!((first.capacity, second.capacity), (Some(1), Some(0)));
+    }
 }

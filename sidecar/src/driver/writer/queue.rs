@@ -74,7 +74,7 @@ impl<J: Journal> Writer<J> {
         if writes.is_empty() {
             return Ok(());
         }
-        self.journal.commit(&writes).map_err(|error| {
+        self.commit(&writes).map_err(|error| {
             tracing::error!("{error}");
             // The disk may have them all the same.
             self.owed
@@ -98,7 +98,7 @@ impl<J: Journal> Writer<J> {
             let _ = done.send(());
         }
         if !writes.is_empty()
-            && let Err(error) = self.journal.commit(&writes)
+            && let Err(error) = self.commit(&writes)
         {
             tracing::error!("{error}");
             self.owed.extend(writes);

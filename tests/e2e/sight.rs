@@ -1,0 +1,5 @@
+//! What operators see.
+
+mod documents;
+mod guard;
+mod metrics;
