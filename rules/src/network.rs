@@ -1,0 +1,109 @@
+//! Networks that a client may be in.
+
+use std::net::IpAddr;
+
+use crate::problem::shown;
+
+/// An address, and how many of its bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    address: u128,
+    mask: u128,
+    four: bool,
+}
+
+impl Network {
+    /// `10.0.0.0/8`, `2001:db8::/32`, or one address.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{} is neither an address nor a network like 10.0.0.0/8 or 2001:db8::/32",
+                shown(text)
+            )
+        };
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            None => width,
+            Some(bits) if bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit()) => {
+                bits.parse().map_err(|_| wrong())?
+            }
+            Some(_) => return Err(wrong()),
+        };
+        if bits > width {
+            return Err(wrong());
+        }
+        let all = u128::MAX >> (128 - width);
+        let mask = match bits {
+            0 => 0,
+            bits => all & (all << (width - bits)),
+        };
+        let (number, four) = number(address);
+        if number & !mask != 0 {
+            return Err(format!(
+                "{} has bits behind its first {bits} that are not 0",
+                shown(text)
+            ));
+        }
+        Ok(Self {
+            address: number,
+            mask,
+            four,
+        })
+    }
+
+    pub(crate) fn has(&self, client: IpAddr) -> bool {
+        let (number, four) = number(client.to_canonical());
+        four == self.four && number & self.mask == self.address
+    }
+}
+
+fn number(address: IpAddr) -> (u128, bool) {
+    match address {
+        IpAddr::V4(v4) => (u32::from(v4).into(), true),
+        IpAddr::V6(v6) => (u128::from(v6), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_in() {
+        for (network, client, wanted) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.4", false),
+            ("0.0.0.0/0", "1.2.3.4", true),
+            ("0.0.0.0/0", "::1", false),
+            ("::/0", "::1", true),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+        ] {
+            let network = Network::parse(network).expect("a network");
+            assert_eq!(network.has(client.parse().expect("a client")), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_no_network() {
+        for text in [
+            "",
+            "x",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.1/8",
+            "::/129",
+            "10.0.0.0/+8",
+        ] {
+            assert!(Network::parse(text).is_err(), "{text}");
+        }
+    }
+}
