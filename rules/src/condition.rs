@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use regex::bytes::Regex;
 
-use crate::{network::Network, request::Request, share::Share};
+use crate::{digest::Digest, network::Network, request::Request, share::Share};
 
 /// One thing that a request has to be like, or must not.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) enum Test {
     Equals(Box<str>),
     Begins(Box<str>),
     Matches(Regex),
+    /// It has one of these.
+    Hashes(Vec<Digest>),
 }
 
 impl Test {
@@ -42,6 +44,7 @@ impl Test {
             Self::Equals(wanted) => value == wanted.as_bytes(),
             Self::Begins(wanted) => value.starts_with(wanted.as_bytes()),
             Self::Matches(pattern) => pattern.is_match(value),
+            Self::Hashes(digests) => Digest::is_one_of(value, digests),
         }
     }
 }

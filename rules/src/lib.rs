@@ -18,6 +18,7 @@
 
 mod action;
 mod condition;
+mod digest;
 mod limits;
 mod name;
 mod network;

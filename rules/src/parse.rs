@@ -5,6 +5,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use crate::{
     action::{Action, Side},
     condition::{Condition, Test, What},
+    digest::Digest,
     limits::{MAX_ACTIONS, MAX_CONDITIONS, MAX_LIST, MAX_NAME, MAX_NESTING, MAX_PATTERN},
     name::Name,
     network::Network,
@@ -77,7 +78,7 @@ fn condition(words: &mut Words) -> Result<Condition, Problem> {
             let wanted = format!("the name of the {kind}");
             let name = words.next(&wanted)?;
             let lower = header_name(&name)?;
-            let test = comparison(words, &["present", "=", "^=", "~", "~*"])?;
+            let test = comparison(words, &["present", "=", "^=", "~", "~*", "sha256"])?;
             match kind {
                 "header" => What::Header(lower, test),
                 "cookie" => What::Cookie(name.text.into(), test),
@@ -126,6 +127,9 @@ fn comparison(words: &mut Words, tests: &[&str]) -> Result<Test, Problem> {
     let test = words.keyword(tests)?;
     if test == "present" {
         return Ok(Test::Present);
+    }
+    if test == "sha256" {
+        return Ok(Test::Hashes(list(words, "a hash", Digest::parse)?));
     }
     let value = words.next("a value")?;
     Ok(match test {

@@ -39,11 +39,13 @@ pub(crate) enum Variable {
     Path,
     RequestId,
     Scheme,
+    /// As W3C has it: the trace is named as the request is.
+    Traceparent,
     /// Of the rule's pattern for the path, from 1.
     Capture(usize),
 }
 
-const VARIABLES: [(&str, Variable); 7] = [
+const VARIABLES: [(&str, Variable); 8] = [
     ("app", Variable::App),
     ("args", Variable::Args),
     ("client_addr", Variable::ClientAddr),
@@ -51,6 +53,7 @@ const VARIABLES: [(&str, Variable); 7] = [
     ("path", Variable::Path),
     ("request_id", Variable::RequestId),
     ("scheme", Variable::Scheme),
+    ("traceparent", Variable::Traceparent),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,11 +170,29 @@ impl Variable {
             Self::Path => escaped(request.path(), out),
             Self::RequestId => visible(&request.id(), out),
             Self::Scheme => out.push_str(request.scheme()),
+            Self::Traceparent => traceparent(request, out),
             Self::Capture(number) => {
                 let found = captures.and_then(|captures| captures.get(number));
                 escaped(found.map_or(b"", |found| found.as_bytes()), out);
             }
         }
+    }
+}
+
+/// Nothing, where a request has no name that is one for a trace.
+fn traceparent(request: &impl Request, out: &mut String) {
+    let id = request.id();
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    if id.len() == 32 && id.iter().all(hex) && id.iter().any(|b| *b != b'0') {
+        out.push_str("00-");
+        visible(&id, out);
+        // No parent is all zeros. Writing to a string does not fail.
+        let _ = write!(
+            out,
+            "-{:08x}{:08x}-01",
+            request.chance(),
+            request.chance() | 1
+        );
     }
 }
 
@@ -237,6 +258,12 @@ mod tests {
         assert_eq!(filled("$path", &sent), "/%0D%0AX:%20y%25%5C%FF");
         sent.client = None;
         assert_eq!(filled("<$client_addr>", &sent), "<unix:>");
+        assert_eq!(filled("<$traceparent>", &sent), "<>", "it has no such name");
+        sent.id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            filled("$traceparent", &sent),
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000001-01"
+        );
     }
 
     #[test]

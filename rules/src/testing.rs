@@ -12,6 +12,7 @@ pub(crate) struct Sent {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) chance: u32,
+    pub(crate) id: &'static str,
 }
 
 impl Default for Sent {
@@ -23,6 +24,7 @@ impl Default for Sent {
             headers: Vec::new(),
             client: "192.0.2.7".parse().ok(),
             chance: 0,
+            id: "5f2c",
         }
     }
 }
@@ -74,7 +76,7 @@ impl Request for Sent {
         "shop"
     }
     fn id(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(b"5f2c")
+        Cow::Borrowed(self.id.as_bytes())
     }
     fn chance(&self) -> u32 {
         self.chance

@@ -32,7 +32,9 @@ impl Request for Sent {
         all.any(|(key, value)| key == name && like(value))
     }
     fn client(&self) -> Option<IpAddr> {
-        self.chance.is_multiple_of(2).then(|| IpAddr::from(self.chance.to_be_bytes()))
+        self.chance
+            .is_multiple_of(2)
+            .then(|| IpAddr::from(self.chance.to_be_bytes()))
     }
     fn client_text(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(&self.host)

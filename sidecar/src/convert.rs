@@ -16,6 +16,7 @@ mod nodes;
 mod owner;
 mod queued;
 mod report;
+mod rules;
 mod settings;
 mod snapshot;
 mod tally;
@@ -32,6 +33,7 @@ pub use owner::{
     OwnerWords, far_answer, far_answer_from_proto, introduction_to_owner, word_to_owner,
 };
 pub use queued::{queued_from_bytes, queued_to_bytes};
+pub use rules::app_rules;
 pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,
     part_to_bytes, part_to_proto, table_from_bytes,

@@ -49,7 +49,7 @@ pub use log::{
 };
 pub use members::{MemberView, MembersView, Part};
 pub use notice::{Notice, Watcher};
-pub use outbox::Reply;
+pub use outbox::{Reply, Ruled};
 pub use peering::{Peer, Peering};
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};

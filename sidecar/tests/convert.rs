@@ -2,7 +2,7 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, PutDyno, SetDynoState,
+    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, PutDyno, Rules, SetDynoState,
     Settings, log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
@@ -85,6 +85,8 @@ fn kind() -> BoxedStrategy<Kind> {
         text().prop_map(Kind::RemoveDyno),
         (text(), code()).prop_map(|(dyno, state)| Kind::SetDynoState(SetDynoState { dyno, state })),
         manage().prop_map(Kind::Manage),
+        proptest::collection::vec(prop_oneof![text(), Just("always deny".to_owned())], 0..3)
+            .prop_map(|lines| Kind::PutRules(Rules { lines })),
     ]
     .boxed()
 }

@@ -1,5 +1,7 @@
 //! `meshctl app …`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::SettingsArgs;
@@ -16,6 +18,8 @@ pub(crate) enum App {
     Delete(Delete),
     /// Change settings; those not given stay as they are
     Set(Set),
+    /// Show, set or clear what is done with an app's requests
+    Rules(Rules),
 }
 
 #[derive(Args, Debug)]
@@ -96,4 +100,27 @@ pub(crate) struct Set {
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app rules shop
+  meshctl app rules shop --file shop.rules
+  echo 'when path ^= /old then redirect 301 /new' | meshctl app rules shop --file -
+  meshctl app rules shop --clear
+
+A rule on each line, in the order in which they are looked at; docs/rules.md has the
+language. All rules are replaced at once, or none when one is wrong.")]
+pub(crate) struct Rules {
+    /// The app
+    pub(crate) name: String,
+
+    /// Replace them by those in this file; - is standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "clear")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Remove all of them
+    #[arg(long)]
+    pub(crate) clear: bool,
 }

@@ -1,6 +1,6 @@
 //! The changes that make an app again as it is.
 
-use dynomesh_proto::v1::{App, Change, CreateApp, Dyno, DynoState, operation::Kind};
+use dynomesh_proto::v1::{App, Change, CreateApp, Dyno, DynoState, Rules, operation::Kind};
 
 use super::{change, free_name, put_dyno};
 
@@ -24,6 +24,11 @@ fn kinds(app: &App) -> Vec<Kind> {
     // Before its domains: no request may slip through.
     if app.maintenance {
         kinds.push(Kind::SetMaintenance(true));
+    }
+    if !app.rules.is_empty() {
+        kinds.push(Kind::PutRules(Rules {
+            lines: app.rules.clone(),
+        }));
     }
     kinds.extend(release(app).into_iter().flatten());
     kinds.extend(app.domains.iter().cloned().map(Kind::AddDomain));
@@ -73,11 +78,15 @@ mod tests {
             released: true,
             domains: vec!["a.example".into(), "*.b.example".into()],
             dynos: vec![web.clone()],
+            rules: vec!["always deny".into()],
             ..Default::default()
         };
         let want = [
             Kind::CreateApp(CreateApp { settings: None }),
             Kind::SetMaintenance(true),
+            Kind::PutRules(Rules {
+                lines: vec!["always deny".into()],
+            }),
             Kind::AddDomain("a.example".into()),
             Kind::AddDomain("*.b.example".into()),
             put_dyno(web, false),

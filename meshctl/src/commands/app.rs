@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+mod rules;
 mod set;
 
 use dynomesh_proto::v1::{App as AppMessage, CreateApp, Dyno, DynoState, operation::Kind};
@@ -33,6 +34,7 @@ pub(super) async fn run(args: App, context: &Context) -> Result<(), Failure> {
         App::Show(show) => self::show(&show.name, context).await,
         App::Delete(args) => delete::run(&args, context).await,
         App::Set(args) => set::run(&args, context).await,
+        App::Rules(args) => rules::run(&args, context).await,
     }
 }
 

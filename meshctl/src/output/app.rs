@@ -7,7 +7,7 @@ use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Policy, Set
 use super::{
     Table, longest, plain,
     table::{cell, state_cell},
-    units::{never_millis, setting, setting_millis},
+    units::{count, never_millis, setting, setting_millis},
 };
 
 /// The table for `app_row`.
@@ -75,6 +75,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("scale wait", never_millis(settings.scale_wait_ms)),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
+        ("rules", rules_in_short(&app.rules)),
     ];
     if app.domains.is_empty() {
         facts.push(("domains", "none".to_owned()));
@@ -168,6 +169,14 @@ pub(super) fn exact_name(settings: &Settings) -> &'static str {
 
 pub(super) fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
+}
+
+/// `app rules` has all of them.
+fn rules_in_short(lines: &[String]) -> String {
+    match lines.len() {
+        0 => "none".to_owned(),
+        n => count(n, "line"),
+    }
 }
 
 /// The first few names; `app show` has all of them.

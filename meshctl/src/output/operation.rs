@@ -5,7 +5,7 @@ use dynomesh_proto::v1::{Change, Dyno, Manage, Settings, operation::Kind};
 use super::{
     app::{exact_name, on_off, policy_name},
     table::state_name,
-    units::{setting, setting_millis},
+    units::{count, setting, setting_millis},
 };
 
 /// All operations of a change.
@@ -36,6 +36,7 @@ fn words(kind: &Kind) -> String {
         Kind::RemoveDyno(dyno) => format!("dyno {dyno} removed"),
         Kind::SetDynoState(set) => format!("dyno {} {}", set.dyno, state_name(set.state())),
         Kind::Manage(manage) => manage_words(manage),
+        Kind::PutRules(rules) => count(rules.lines.len(), "line") + " of rules",
     }
 }
 

@@ -13,5 +13,6 @@ pub mod ending;
 pub mod failure;
 pub mod page;
 mod reserve;
+pub mod rulebook;
 pub mod session;
 pub mod tally;

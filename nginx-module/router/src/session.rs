@@ -247,6 +247,11 @@ impl<T: Clone> Session<T> {
         self.send(leased.checkin(outcome), leased.haste);
     }
 
+    /// Says something that is no request's.
+    pub fn say(&mut self, kind: Kind) {
+        self.send(kind, Haste::Pressing);
+    }
+
     fn send(&mut self, kind: Kind, haste: Haste) {
         if self.can_send() {
             self.pressing |= haste == Haste::Pressing;
@@ -357,6 +362,8 @@ impl<T: Clone> Session<T> {
                 self.recall(recall);
                 return None;
             }
+            // The rulebook's.
+            sidecar_message::Kind::Rules(_) => return None,
             sidecar_message::Kind::Welcome(welcome) => {
                 let settings = welcome.settings.unwrap_or_default();
                 self.reserves.allow(settings.max_reserved);

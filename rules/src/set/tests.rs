@@ -63,6 +63,15 @@ fn each_condition() {
         ("header accept = application/json", true),
         ("header accept ^= text/", true),
         ("header accept ~ json$", true),
+        (
+            // "yes"
+            "header x-beta sha256 8a798890fe93817163b10b5f7bd2ca4d25d84c52739a645a889c173eee7d9d3d",
+            true,
+        ),
+        (
+            "header x-beta sha256 0000000000000000000000000000000000000000000000000000000000000000",
+            false,
+        ),
         ("cookie canary = on", true),
         ("cookie canary = off", false),
         ("cookie anary present", false),
@@ -167,6 +176,8 @@ fn problems_say_where() {
         ("when client 10.0.0.0/40 then deny", 1, 13),
         ("when client then deny", 1, 13),
         ("when share 5 then app x", 1, 12),
+        ("when header a sha256 abc then deny", 1, 22),
+        ("when path sha256 abc then deny", 1, 11),
         ("when header a:b present then deny", 1, 13),
         ("always set request header Host x", 1, 27),
         ("always set request header X-Mesh-App x", 1, 27),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Counters, DynoKey, DynoSpecs, DynoState, Settings, Shard, idle::Idle, pool::Pool, queue::Queue,
-    scale::Scale,
+    Counters, DynoKey, DynoSpecs, DynoState, Rules, Settings, Shard, idle::Idle, pool::Pool,
+    queue::Queue, scale::Scale,
 };
 
 /// With many apps, a request waits for memory and for nothing else. So what each
@@ -47,6 +47,7 @@ pub(crate) struct App {
     /// Only with the setting.
     pub(crate) scale: Option<Box<Scale>>,
     pub(crate) domains: Vec<Box<str>>,
+    pub(crate) rules: Rules,
     /// In the order they were added.
     pub(crate) dynos: Vec<DynoKey>,
     /// The same as configured, if there are many: whoever works on a copy shares it.
@@ -64,6 +65,7 @@ impl App {
             maintenance: false,
             released: false,
             domains: Vec::new(),
+            rules: Rules::default(),
             dynos: Vec::new(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),

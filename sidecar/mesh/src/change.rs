@@ -9,7 +9,7 @@ mod manage;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Settings, check_app_name,
+    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Rules, Settings, check_app_name,
     parse_domain,
 };
 pub use manage::Manage;
@@ -49,6 +49,8 @@ pub enum Operation {
         state: DynoState,
     },
     Manage(Box<Manage>),
+    /// Replaces all of them.
+    PutRules(Rules),
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -263,6 +265,10 @@ impl Plan<'_> {
                 self.put_dyno(&spec, false)?;
             }
             Operation::Manage(manage) => self.manage(manage)?,
+            Operation::PutRules(rules) => {
+                rules.check()?;
+                self.draft()?.rules = rules.clone();
+            }
         }
         Ok(())
     }

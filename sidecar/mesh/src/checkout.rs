@@ -48,7 +48,7 @@ impl Mesh {
         let full = asking.entries.len() >= self.limits.asks_per_session;
         ask.tried.truncate(MAX_TRIED);
         let arrived = now.before(ask.waited);
-        let Some(app) = self.directory.lookup(ask.name) else {
+        let Some(app) = self.find(ask.name) else {
             self.refuse_unknown(session, ask.id, now.since(arrived));
             return true;
         };

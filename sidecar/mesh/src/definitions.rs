@@ -3,7 +3,7 @@
 use std::{collections::HashSet, iter, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Time,
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Rules, Time,
     Update,
     app::App,
     dyno::Dyno,
@@ -24,6 +24,7 @@ impl Mesh {
     pub fn apply(&mut self, update: &Update, now: Time) -> Vec<RecallId> {
         let mut apps = Vec::from_iter(self.by_name.get(update.app()).copied());
         let lost = self.lost_domains(update);
+        let names = self.names_of_rules(update);
         match update {
             Update::Put(spec) => {
                 // Who answered to these names before.
@@ -35,6 +36,7 @@ impl Mesh {
         apps.sort_unstable();
         apps.dedup();
         let own = self.recall(&apps, lost, now);
+        self.recall_rules(update.app(), names, now);
         self.recalls.before(update, own)
     }
 
@@ -67,6 +69,9 @@ impl Mesh {
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
         let before = (app.settings.clone(), app.census.expected());
+        self.ruled += usize::from(!spec.rules.is_empty());
+        self.ruled -= usize::from(!app.rules.is_empty());
+        app.rules = spec.rules.clone();
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
@@ -91,7 +96,10 @@ impl Mesh {
         self.put_domains(key, &[]);
         self.put_dynos(key, &DynoSpecs::default(), (0, 0));
         self.stop_hints(key);
-        self.apps[key.0 as usize].deleted = true;
+        let app = &mut self.apps[key.0 as usize];
+        self.ruled -= usize::from(!app.rules.is_empty());
+        app.rules = Rules::default();
+        app.deleted = true;
         self.forget_owner(key);
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);

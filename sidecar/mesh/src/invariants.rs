@@ -301,6 +301,11 @@ impl Mesh {
 
     fn check_names(&self) -> Check {
         let mut domains = 0;
+        let ruled = self.by_name.values();
+        let ruled = ruled.filter(|key| !self.apps[key.0 as usize].rules.is_empty());
+        holds(ruled.count() == self.ruled, || {
+            format!("{} apps do not have rules", self.ruled)
+        })?;
         for (name, key) in &self.by_name {
             let app = &self.apps[key.0 as usize];
             holds(app.name == *name, || {

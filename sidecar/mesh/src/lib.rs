@@ -38,6 +38,7 @@ mod pool;
 mod queue;
 mod refusal;
 mod reserve;
+mod rules;
 mod scale;
 mod session;
 mod settings;
@@ -64,6 +65,7 @@ pub use owners::{Ownership, PeerId, Term};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
 pub use reserve::RecallId;
+pub use rules::{BY_NAME, Rules};
 pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{

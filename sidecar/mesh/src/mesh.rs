@@ -58,6 +58,8 @@ pub struct Mesh {
     pub(crate) owners: Owners,
     /// What others decide about.
     pub(crate) away: Away,
+    /// Apps with rules.
+    pub(crate) ruled: usize,
     /// What other nodes do.
     pub(crate) foreign: Foreign,
     /// What they are to be told.
@@ -99,6 +101,7 @@ impl Mesh {
             recalls: Recalls::default(),
             owners: Owners::default(),
             away: Away::default(),
+            ruled: 0,
             foreign: Foreign::default(),
             share: Share::default(),
             retired: 0,

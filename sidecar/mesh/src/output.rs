@@ -86,6 +86,11 @@ pub struct Recall {
     pub recall: RecallId,
     /// Which apps.
     pub apps: Arc<[Arc<str>]>,
+    /// The rules for these names are not known any more; behind `*.` that is all
+    /// names below one.
+    pub names: Arc<[Box<str>]>,
+    /// Some app has rules.
+    pub ruled: bool,
 }
 
 /// How a lease ended.

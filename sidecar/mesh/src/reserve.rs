@@ -130,7 +130,7 @@ impl Mesh {
             return false;
         }
         let room = self.limits.asks_per_session - asking.entries.len();
-        let app = self.directory.lookup(name).filter(|key| self.is_open(*key));
+        let app = self.find(name).filter(|key| self.is_open(*key));
         let mut dynos = Vec::new();
         let mut limited = None;
         if let Some(app) = app {
@@ -287,22 +287,36 @@ impl Mesh {
         holders.sort_unstable();
         let names = apps.iter().filter_map(|app| self.apps.get(app.0 as usize));
         let names: Arc<[Arc<str>]> = names.map(|app| app.name.clone()).collect();
-        let until = now + self.limits.recall_patience;
-        let recall = self.recalls.begin(Open {
-            until,
-            waiting: holders.clone(),
-            apps: names.clone(),
-            lost,
-        });
-        self.timers.set(until, Timer::Recall(recall));
+        let recall = self.begin_recall(holders.clone(), names.clone(), lost, now);
         for session in holders {
             self.outputs.push_back(Output::Recall(Recall {
                 session,
                 recall,
                 apps: names.clone(),
+                names: Arc::default(),
+                ruled: self.has_rules(),
             }));
         }
         Some(recall)
+    }
+
+    /// A recall that these have to answer.
+    pub(crate) fn begin_recall(
+        &mut self,
+        waiting: Vec<SessionKey>,
+        apps: Arc<[Arc<str>]>,
+        lost: Vec<Box<str>>,
+        now: Time,
+    ) -> RecallId {
+        let until = now + self.limits.recall_patience;
+        let recall = self.recalls.begin(Open {
+            until,
+            waiting,
+            apps,
+            lost,
+        });
+        self.timers.set(until, Timer::Recall(recall));
+        recall
     }
 
     /// A router has given back what was recalled and not taken.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{AppKey, DynoInfo, DynoKey, DynoState, Event, Mesh, app::App};
+use crate::{AppKey, BY_NAME, DynoInfo, DynoKey, DynoState, Event, Mesh, app::App};
 
 impl Mesh {
     /// By the table, a request of this app waits for a dyno to be started.
@@ -63,6 +63,14 @@ impl Mesh {
         self.is_recovering()
             || here.is_some_and(|key| load(key) > 0)
             || away.any(|away| away.lease.as_deref() == Some(instance))
+    }
+
+    /// The app that a router asks for: by a domain, or as `@app`.
+    pub(crate) fn find(&self, name: &str) -> Option<AppKey> {
+        match name.strip_prefix(BY_NAME) {
+            Some(app) => self.by_name.get(app).copied(),
+            None => self.directory.lookup(name),
+        }
     }
 
     fn named(&self, app: &str) -> Option<(AppKey, &App)> {

@@ -1,7 +1,7 @@
 //! What an app is, as it was configured: the part that is kept on disk and
 //! shared. How busy it is at the moment is not part of it.
 
-use crate::{Address, ChangeError, MAX_LOAD, Settings};
+use crate::{Address, ChangeError, MAX_LOAD, Rules, Settings};
 
 pub use dynos::DynoSpecs;
 
@@ -59,6 +59,8 @@ pub struct AppSpec {
     pub released: bool,
     /// Canonical, in the order they were added.
     pub domains: Vec<Box<str>>,
+    /// What routers go by, beside that.
+    pub rules: Rules,
     /// In the order they were added.
     pub dynos: DynoSpecs,
 }

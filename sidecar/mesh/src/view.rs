@@ -272,6 +272,7 @@ impl Mesh {
             maintenance: app.maintenance,
             released: app.released,
             domains: app.domains.clone(),
+            rules: app.rules.clone(),
             dynos: match app.specs.is_empty() {
                 true => dynos.map(Dyno::spec).collect(),
                 false => app.specs.clone(),

@@ -61,6 +61,8 @@ pub fn recall(recall: &Recall) -> v1::SidecarMessage {
     let recall = v1::Recall {
         recall: recall.recall.0,
         apps: recall.apps.iter().map(|app| (**app).into()).collect(),
+        names: recall.names.iter().map(|name| (**name).into()).collect(),
+        ruled: recall.ruled,
     };
     v1::SidecarMessage {
         kind: Some(Kind::Recall(recall)),

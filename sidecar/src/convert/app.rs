@@ -1,10 +1,11 @@
 //! Apps and dynos, as configured and as they are at the moment.
 
 use dynomesh_proto::v1;
-use mesh::{AppSpec, AppView, Counters, DynoSpec};
+use mesh::{AppSpec, AppView, Counters, DynoSpec, Rules};
 
 use super::{
     Malformed, millis, non_zero,
+    rules::lines,
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
 
@@ -22,6 +23,7 @@ pub fn app_from_spec(spec: &AppSpec) -> v1::App {
             .map(|domain| (**domain).into())
             .collect(),
         dynos: spec.dynos.iter().map(dyno_from_spec).collect(),
+        rules: lines(&spec.rules),
     }
 }
 
@@ -45,6 +47,8 @@ pub fn spec_from_app(app: v1::App) -> Result<AppSpec, Malformed> {
         maintenance: app.maintenance,
         released: app.released,
         domains: app.domains.into_iter().map(Into::into).collect(),
+        // They were checked when they were set, perhaps by another version.
+        rules: Rules::new(app.rules.into_iter().map(Into::into)),
         dynos,
     })
 }

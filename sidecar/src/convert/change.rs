@@ -7,6 +7,7 @@ use super::{
     Malformed,
     app::{dyno_from_proto, dyno_from_spec},
     manage::{manage_from_core, manage_from_proto},
+    rules::{lines, rules_from_proto},
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
 
@@ -70,6 +71,7 @@ fn operation_from_proto(operation: v1::Operation) -> Result<Operation, Malformed
             let manage = manage_from_proto(manage).map_err(|error| error.within("manage"))?;
             Operation::Manage(Box::new(manage))
         }
+        Kind::PutRules(rules) => Operation::PutRules(rules_from_proto(rules)?),
     })
 }
 
@@ -102,6 +104,9 @@ fn operation_from_core(operation: &Operation) -> v1::Operation {
             state: state_from_core(*state).into(),
         }),
         Operation::Manage(manage) => Kind::Manage(manage_from_core(manage)),
+        Operation::PutRules(rules) => Kind::PutRules(v1::Rules {
+            lines: lines(rules),
+        }),
     };
     v1::Operation { kind: Some(kind) }
 }

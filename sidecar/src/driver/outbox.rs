@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Output, Recall, Reserved, SessionKey};
+use mesh::{Answer, Output, Recall, Reserved, Rules, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -13,6 +13,15 @@ use super::{Closed, Notice, log::Way, recalls::Deferred, state::State, tally::Bo
 /// ends one of its asks and a router that does not read is not read from, so
 /// only a fault gets here.
 pub(super) const MOST: usize = 131_072;
+
+/// The rules for a name, and whose they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruled {
+    /// As it was asked.
+    pub name: Box<str>,
+    /// `None`: no app has the name.
+    pub app: Option<(Arc<str>, Rules)>,
+}
 
 /// What the core says to a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +34,8 @@ pub enum Reply {
     Recall(Recall),
     /// To a tally with this number.
     Told(u64),
+    /// To who asked for the rules of a name.
+    Rules(Ruled),
 }
 
 /// One session's answers, filled by whoever drives the core.

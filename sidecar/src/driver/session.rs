@@ -10,7 +10,7 @@ use mesh::{Ask, AskId, Mesh, Outcome, RecallId, SessionKey, Time, WorkerId};
 
 use super::{
     Driver,
-    outbox::{Outbox, Reply},
+    outbox::{Outbox, Reply, Ruled},
     state::Latest,
     tally::Tally,
 };
@@ -149,6 +149,13 @@ impl Session {
     pub fn taken(&mut self, asks: impl IntoIterator<Item = AskId>) {
         let key = self.key;
         self.act(|mesh, _| asks.into_iter().for_each(|ask| mesh.taken(key, ask)));
+    }
+
+    /// The rules for a name are wanted.
+    pub fn rules(&mut self, name: &str) {
+        let app = self.act(|mesh, _| mesh.rules_for(name));
+        let name = name.into();
+        self.own.push_back(Reply::Rules(Ruled { name, app }));
     }
 
     /// What was recalled is back.

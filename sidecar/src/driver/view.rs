@@ -63,6 +63,11 @@ impl Driver {
         Survey { apps, next }
     }
 
+    /// Some app has rules.
+    pub fn has_rules(&self) -> bool {
+        self.act(None, |mesh, _| mesh.has_rules())
+    }
+
     /// The mesh as a whole, and whether it has its table and everybody known from
     /// before has reported.
     pub fn totals(&self) -> (Totals, bool) {

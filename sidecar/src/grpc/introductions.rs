@@ -33,6 +33,10 @@ impl Introductions {
             Reply::Reserved(reserved) => self.reserved(&reserved),
             Reply::Recall(recall) => convert::recall(&recall),
             Reply::Told(number) => convert::told(number),
+            Reply::Rules(ruled) => {
+                let app = ruled.app.as_ref().map(|(app, rules)| (&**app, rules));
+                convert::app_rules(&ruled.name, app)
+            }
         }
     }
 

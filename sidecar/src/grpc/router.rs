@@ -96,6 +96,7 @@ impl Router for RouterService {
                 max_reserved: self.driver.limits().reserved,
                 tallies: self.driver.wants_tallies(),
             }),
+            ruled: self.driver.has_rules(),
         };
         Ok(Response::new(SessionStream::new(
             welcome, incoming, ending, session,

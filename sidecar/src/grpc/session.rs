@@ -120,6 +120,10 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
         Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
         Some(Kind::Tally(tally)) => session.tally(convert::tally(tally)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
+        Some(Kind::AskRules(ask)) => {
+            check_name("ask_rules", &ask.name)?;
+            session.rules(&ask.name);
+        }
         Some(Kind::Hello(_)) => {
             return Err(Status::invalid_argument("hello is only the first message"));
         }

@@ -9,6 +9,7 @@ mod hostile;
 mod listing;
 mod recovery;
 mod reserve;
+mod rules;
 mod session;
 mod session_end;
 mod session_faults;

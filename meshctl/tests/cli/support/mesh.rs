@@ -167,6 +167,15 @@ fn perform(apps: &mut BTreeMap<String, AppStatus>, name: &str, kind: &Kind) -> R
             let at = dyno_at(app, &set.dyno)?;
             app.dynos[at].state = set.state;
         }
+        Kind::PutRules(rules) => match rules.lines.iter().position(|line| line == "wrong") {
+            Some(at) => {
+                let at = at + 1;
+                return Err(Status::invalid_argument(format!(
+                    "line {at}, column 1: wrong"
+                )));
+            }
+            None => app.rules = rules.lines.clone(),
+        },
         Kind::Manage(_) => return Err(Status::unimplemented("no command says this")),
     }
     Ok(())

@@ -328,7 +328,14 @@ fn what_is_recalled_is_not_passed_on() {
     router.0.checkin(asks[0], Outcome::Done, 2);
     router.sent();
     let apps = vec!["a".into()];
-    router.hear(sidecar_message::Kind::Recall(Recall { recall: 5, apps }), 3);
+    router.hear(
+        sidecar_message::Kind::Recall(Recall {
+            recall: 5,
+            apps,
+            ..Recall::default()
+        }),
+        3,
+    );
     // Which of them is of which app, the sidecar knows.
     let taken = Taken {
         asks: vec![first + 1, first + 2],
@@ -419,7 +426,14 @@ fn what_is_recalled_is_not_used_any_more() {
     assert_eq!(router.requests(1, 1), [first]);
     router.sent();
     let apps = vec!["a".into(), "c".into()];
-    router.hear(sidecar_message::Kind::Recall(Recall { recall: 5, apps }), 2);
+    router.hear(
+        sidecar_message::Kind::Recall(Recall {
+            recall: 5,
+            apps,
+            ..Recall::default()
+        }),
+        2,
+    );
     assert!(router.0.is_pressing());
     let taken = Taken { asks: vec![first] };
     let back = Cancel { ask: first + 2 };

@@ -287,6 +287,9 @@ fn recreation(update: &Update) -> Change {
         if spec.maintenance {
             operations.push(Operation::SetMaintenance(true));
         }
+        if !spec.rules.is_empty() {
+            operations.push(Operation::PutRules(spec.rules.clone()));
+        }
         let domains = spec.domains.iter().cloned().map(Operation::AddDomain);
         operations.extend(domains);
         let dynos = spec.dynos.iter().cloned();

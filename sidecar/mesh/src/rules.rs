@@ -1,0 +1,212 @@
+//! What routers shall know of an app beside its dynos: lines that are theirs to
+//! read. Here they are a part of the app like any other, and nothing else.
+//!
+//! A router asks for the lines of a name once and goes by them until it is told that
+//! they may be others. That is a recall, like that of leases ahead, so whoever changes
+//! them is answered when every router has dropped what it knew, or is gone.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{AppSpec, ChangeError, Mesh, Output, SessionKey, Time, Update, output::Recall};
+
+/// Most lines of an app.
+const MAX_LINES: usize = 256;
+/// Most bytes of all of them.
+const MAX_BYTES: usize = 32_768;
+
+/// How an app that no domain leads to is asked for: no domain begins like that.
+pub const BY_NAME: char = '@';
+
+/// The lines of an app. Copies share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules(Option<Arc<[Box<str>]>>);
+
+impl Rules {
+    /// These lines.
+    pub fn new(lines: impl IntoIterator<Item = Box<str>>) -> Self {
+        let lines: Arc<[Box<str>]> = lines.into_iter().collect();
+        Self((!lines.is_empty()).then_some(lines))
+    }
+
+    /// All of them.
+    pub fn lines(&self) -> &[Box<str>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Checks how much it is.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] that says how much it may be.
+    pub fn check(&self) -> Result<(), ChangeError> {
+        let lines = self.lines();
+        let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+        match lines.len() <= MAX_LINES && bytes <= MAX_BYTES {
+            true => Ok(()),
+            false => Err(ChangeError::Invalid(format!(
+                "rules have at most {MAX_LINES} lines and {MAX_BYTES} bytes"
+            ))),
+        }
+    }
+}
+
+impl Mesh {
+    /// Some app has rules. If none has, no router needs to ask.
+    pub fn has_rules(&self) -> bool {
+        self.ruled > 0
+    }
+
+    /// The app for a name, and its rules.
+    pub fn rules_for(&self, name: &str) -> Option<(Arc<str>, Rules)> {
+        let key = self.directory.lookup(name)?;
+        let app = &self.apps[key.0 as usize];
+        Some((app.name.clone(), app.rules.clone()))
+    }
+
+    /// The names of which routers may know what will not be so after this.
+    pub(crate) fn names_of_rules(&self, update: &Update) -> Vec<Box<str>> {
+        let none = AppSpec::default();
+        let after = match update {
+            Update::Put(spec) => spec,
+            Update::Remove(_) => &none,
+        };
+        let key = self.by_name.get(update.app());
+        let (rules, domains) = key.map_or((&none.rules, &none.domains), |key| {
+            let app = &self.apps[key.0 as usize];
+            (&app.rules, &app.domains)
+        });
+        let (before, now): (BTreeSet<_>, BTreeSet<_>) =
+            (domains.iter().collect(), after.domains.iter().collect());
+        let names: Vec<_> = if *rules != after.rules {
+            before.union(&now).copied().collect()
+        } else if self.has_rules() {
+            // Somebody else's rules may be for them, then or now.
+            before.symmetric_difference(&now).copied().collect()
+        } else {
+            Vec::new()
+        };
+        names.into_iter().cloned().collect()
+    }
+
+    /// Has every router forget what it knows of these names.
+    pub(crate) fn recall_rules(&mut self, app: &str, names: Vec<Box<str>>, now: Time) {
+        if names.is_empty() {
+            return;
+        }
+        let here = self.sessions.iter();
+        let here = here.filter(|(_, session)| session.lost_until.is_none());
+        let mut here: Vec<SessionKey> = here.map(|(key, _)| key).collect();
+        if here.is_empty() {
+            return;
+        }
+        here.sort_unstable();
+        let recall = self.begin_recall(here.clone(), [app.into()].into(), names.clone(), now);
+        let names: Arc<[Box<str>]> = names.into();
+        for session in here {
+            self.outputs.push_back(Output::Recall(Recall {
+                session,
+                recall,
+                apps: Arc::default(),
+                names: names.clone(),
+                ruled: self.has_rules(),
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, Limits, Operation, RecallId, WorkerId};
+
+    fn change(mesh: &mut Mesh, app: &str, operations: Vec<Operation>) -> Vec<RecallId> {
+        let change = Change {
+            app: app.into(),
+            base_version: None,
+            operations,
+        };
+        let updates = mesh.plan(&change).expect("a plan");
+        let recalls = updates.iter().flat_map(|u| mesh.apply(u, Time::ZERO));
+        let recalls = recalls.collect();
+        mesh.check_invariants().expect("all is well");
+        recalls
+    }
+
+    fn create(domain: &str) -> Vec<Operation> {
+        vec![
+            Operation::CreateApp(Default::default()),
+            Operation::AddDomain(domain.into()),
+        ]
+    }
+
+    fn put(line: &str) -> Vec<Operation> {
+        let lines = (!line.is_empty()).then(|| line.into());
+        vec![Operation::PutRules(Rules::new(lines))]
+    }
+
+    /// The names that each session is told to forget, and whether there are rules.
+    fn told(mesh: &mut Mesh) -> Vec<(Vec<Box<str>>, bool)> {
+        let outputs = std::iter::from_fn(|| mesh.poll_output());
+        outputs
+            .filter_map(|output| match output {
+                Output::Recall(recall) => Some((recall.names.to_vec(), recall.ruled)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn names(names: &[&str], ruled: bool) -> (Vec<Box<str>>, bool) {
+        (names.iter().map(|name| (*name).into()).collect(), ruled)
+    }
+
+    #[test]
+    fn routers_are_told_what_may_be_different() {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        let session = mesh.hello(WorkerId(1), [], Time::ZERO).expect("a session");
+        assert!(change(&mut mesh, "shop", create("shop.example")).is_empty());
+        assert!(!mesh.has_rules());
+        let recalls = change(&mut mesh, "shop", put("a"));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], true)]);
+        assert!(mesh.is_recalling(recalls[0]));
+        mesh.recalled(session, recalls[0]);
+        assert!(!mesh.is_recalling(recalls[0]));
+        let (app, rules) = mesh.rules_for("shop.example").expect("an app");
+        assert_eq!((&*app, rules.lines()), ("shop", &["a".into()][..]));
+        // Nothing about rules or names.
+        assert!(change(&mut mesh, "shop", vec![Operation::SetMaintenance(true)]).is_empty());
+        // A name that may have been under another app's wildcard.
+        change(&mut mesh, "blog", create("x.shop.example"));
+        assert_eq!(told(&mut mesh), [names(&["x.shop.example"], true)]);
+        change(&mut mesh, "shop", put("b"));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], true)]);
+        change(&mut mesh, "shop", put(""));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
+        change(&mut mesh, "shop", put("a"));
+        told(&mut mesh);
+        change(&mut mesh, "shop", vec![Operation::DeleteApp]);
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let long: Box<str> = "x".repeat(MAX_BYTES).into();
+        assert!(Rules::new([long]).check().is_err());
+        let many = vec![Box::<str>::default(); MAX_LINES + 1];
+        assert!(Rules::new(many).check().is_err());
+        assert!(Rules::new(["a".into()]).check().is_ok());
+    }
+
+    #[test]
+    fn an_app_is_found_by_its_name() {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        change(&mut mesh, "shop", create("shop.example"));
+        assert_eq!(mesh.find("@shop"), mesh.find("shop.example"));
+        assert!(mesh.find("@shop").is_some());
+        assert_eq!(mesh.find("shop"), None);
+        assert_eq!(mesh.find("@"), None);
+    }
+}
