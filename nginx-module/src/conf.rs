@@ -6,10 +6,12 @@
 //! | `mesh_outage_timeout TIME` | http | 5s |
 //! | `mesh_linger_timeout TIME` | http | 5m |
 //! | `mesh` | upstream | |
+//! | `mesh_rules on` or `off` | http, server, location | where requests are passed to the mesh |
 
 use std::{
     cell::Cell,
     ffi::{CStr, OsStr, c_char, c_void},
+    mem,
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     ptr,
@@ -19,15 +21,18 @@ use std::{
 use ngx::{
     core::Pool,
     ffi::{
-        NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_ERROR, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-        NGX_HTTP_UPS_CONF, NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_cycle_t,
-        ngx_http_conf_ctx_t, ngx_http_module, ngx_int_t, ngx_parse_time, ngx_str_t, ngx_uint_t,
+        NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_ERROR, NGX_HTTP_LOC_CONF,
+        NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
+        NGX_HTTP_UPS_CONF, NGX_LOG_EMERG, ngx_command_t, ngx_conf_set_flag_slot, ngx_conf_t,
+        ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_http_upstream_srv_conf_t, ngx_int_t,
+        ngx_parse_time, ngx_str_t, ngx_uint_t,
     },
     ngx_conf_log_error, ngx_string,
 };
 
 use crate::{guard::guard_or, module};
 
+pub(crate) mod rules;
 mod upstream;
 
 const DEFAULT_SIDECAR: &str = "/run/dynomesh/router.sock";
@@ -48,6 +53,9 @@ pub(crate) struct MainConf {
     linger: Option<Duration>,
     /// Some upstream says `mesh`.
     pub(crate) used: Cell<bool>,
+    /// Those that do. What Nginx calls for them may be another module's, such as
+    /// `keepalive`'s, so that does not tell.
+    pub(crate) meshes: Vec<*const ngx_http_upstream_srv_conf_t>,
 }
 
 impl MainConf {
@@ -67,6 +75,8 @@ impl MainConf {
 }
 
 const HTTP: ngx_uint_t = (NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1) as ngx_uint_t;
+const ANYWHERE: ngx_uint_t =
+    (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG) as ngx_uint_t;
 const UPSTREAM: ngx_uint_t = (NGX_HTTP_UPS_CONF | NGX_CONF_NOARGS) as ngx_uint_t;
 
 type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
@@ -89,11 +99,16 @@ const fn time(name: ngx_str_t, time: &'static Time) -> ngx_command_t {
     }
 }
 
-static mut COMMANDS: [ngx_command_t; 5] = [
+static mut COMMANDS: [ngx_command_t; 6] = [
     directive(ngx_string!("mesh_sidecar"), HTTP, set_sidecar),
     time(ngx_string!("mesh_outage_timeout"), &OUTAGE),
     time(ngx_string!("mesh_linger_timeout"), &LINGER),
     directive(ngx_string!("mesh"), UPSTREAM, upstream::set_mesh),
+    ngx_command_t {
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset: mem::offset_of!(rules::LocConf, rules),
+        ..directive(ngx_string!("mesh_rules"), ANYWHERE, ngx_conf_set_flag_slot)
+    },
     ngx_command_t::empty(),
 ];
 

@@ -24,6 +24,7 @@ mod peer;
 mod posted;
 mod refuse;
 mod request;
+mod rules;
 mod socket;
 mod spare;
 mod variables;

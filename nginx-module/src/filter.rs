@@ -14,7 +14,7 @@ use crate::{
     checkout::{Body, Checkout},
     fault,
     guard::guard,
-    headers, request,
+    headers, request, rules,
 };
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
@@ -42,6 +42,9 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             }
         } else if request::is_hostless(r) {
             add(r, "X-Mesh-Error", Code::H26.name());
+        }
+        if rules::dress(r).is_none() {
+            return NGX_ERROR as ngx_int_t;
         }
         NEXT_HEADER.map_or(NGX_OK as ngx_int_t, |next| next(r))
     })

@@ -44,24 +44,34 @@ unsafe extern "C" fn strip_in(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: Nginx calls it with a live request.
     guard(|| unsafe {
         let list = &mut (*r).headers_in.headers;
-        if forges(list) && strip(r, list).is_none() {
+        let ours = |header: &ngx_table_elt_t| is_ours(request::bytes(header.key));
+        if forges(list) && cut(r, list, ours).is_none() {
             return NGX_ERROR as ngx_int_t;
         }
         NGX_DECLINED as ngx_int_t
     })
 }
 
+/// Takes headers out of a request. `None`: no memory.
+///
 /// Nginx has pointers to single headers, so none may move: the list is cut into
 /// parts around those to be left out. No part but the only one may be empty:
 /// Nginx steps to the next part and takes its first header unseen.
-unsafe fn strip(r: *mut ngx_http_request_t, list: &mut ngx_list_t) -> Option<()> {
+///
+/// # Safety
+/// The list is that of the headers of a live request.
+pub(crate) unsafe fn cut(
+    r: *mut ngx_http_request_t,
+    list: &mut ngx_list_t,
+    unwanted: impl Fn(&ngx_table_elt_t) -> bool,
+) -> Option<()> {
     // SAFETY: parts and their elements live in the request's pool, as does what
     // is allocated here.
     unsafe {
         let mut runs: Vec<(*mut ngx_table_elt_t, usize)> = Vec::new();
         for part in request::parts(list) {
             let headers = request::elements(&*part);
-            for run in headers.split_mut(|h| is_ours(request::bytes(h.key))) {
+            for run in headers.split_mut(|header| unwanted(header)) {
                 if !run.is_empty() {
                     runs.push((run.as_mut_ptr(), run.len()));
                 }

@@ -35,6 +35,7 @@ mod peer;
 mod posted;
 mod refuse;
 mod request;
+mod rules;
 mod socket;
 mod spare;
 mod tally;

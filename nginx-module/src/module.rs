@@ -10,7 +10,7 @@ use ngx::ffi::{
 use crate::{
     conf, filter,
     guard::{self, guard},
-    headers, variables, worker,
+    headers, rules, variables, worker,
 };
 
 static HTTP: ngx_http_module_t = ngx_http_module_t {
@@ -20,8 +20,8 @@ static HTTP: ngx_http_module_t = ngx_http_module_t {
     init_main_conf: None,
     create_srv_conf: None,
     merge_srv_conf: None,
-    create_loc_conf: None,
-    merge_loc_conf: None,
+    create_loc_conf: Some(conf::rules::create_loc),
+    merge_loc_conf: Some(conf::rules::merge_loc),
 };
 
 ngx::ngx_modules!(ngx_http_dynomesh_module);
@@ -55,7 +55,10 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: as above.
     guard(|| unsafe {
         filter::install();
-        headers::install(cf)
+        match rules::install(cf) {
+            0 => headers::install(cf),
+            failed => failed,
+        }
     })
 }
 

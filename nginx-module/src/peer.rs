@@ -16,7 +16,7 @@ use crate::{
     checkout::{Checkout, Stage, Token},
     fault,
     guard::{guard, guard_or},
-    linger, park, request, worker,
+    linger, log, park, request, rules, worker,
 };
 
 mod address;
@@ -38,9 +38,16 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     unsafe {
         let authority = request::authority(r);
         let host = authority.map_or(&[][..], |authority| authority.host);
-        let checkout = Checkout::attach(r, lower_case(host))?;
+        let name = rules::name(r).unwrap_or_else(|| lower_case(host));
+        let checkout = Checkout::attach(r, name)?;
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
+        } else if rules::is_overlooked(r, &(*checkout).name) {
+            log::error(
+                "a request came to the mesh from a location that does not name its upstream; \
+                 say \"mesh_rules on\" there, or \"off\" if rules are not for it",
+            );
+            (*checkout).code = Some(Code::H99);
         }
         own_conf(r, checkout);
         let peer = &mut (*(*r).upstream).peer;
@@ -57,7 +64,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
 
 /// The name that a request is for. `authority` lets nothing through that is longer
 /// or is not ASCII.
-fn lower_case(host: &[u8]) -> Arc<str> {
+pub(crate) fn lower_case(host: &[u8]) -> Arc<str> {
     let mut room = [0_u8; MAX_HOST];
     let Some(name) = room.get_mut(..host.len()) else {
         return Arc::default();
@@ -105,7 +112,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         peer.set_cached(0);
         if !matches!(checkout.stage, Stage::Routed(_)) {
             checkout.give_up();
-            if checkout.code == Some(Code::H26) {
+            let first = checkout.answer.is_none();
+            if first && matches!(checkout.code, Some(Code::H26 | Code::H99)) {
                 // Nobody has to be asked: it is parked only because this is no
                 // place to refuse it.
                 checkout.turn_away();

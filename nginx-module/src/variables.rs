@@ -9,7 +9,7 @@ use ngx::{
 };
 use router::{answer::Answer, code::Code};
 
-use crate::{checkout::Checkout, fault, guard::guard, request, worker};
+use crate::{checkout::Checkout, fault, guard::guard, request, rules, worker};
 
 type Value = fn(&Answer) -> String;
 
@@ -47,6 +47,8 @@ pub(crate) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
     let others = [
         (ngx_string!("mesh_error"), error as Get, 0),
         (ngx_string!("mesh_host"), host as Get, 0),
+        (ngx_string!("mesh_rule"), rule as Get, 0),
+        (ngx_string!("mesh_rule_app"), rule_app as Get, 0),
     ];
     for (mut name, get, data) in of_answer.chain(others) {
         let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
@@ -110,6 +112,34 @@ unsafe extern "C" fn host(
         // What the client sent is there as long as the request.
         point(&mut *value, whole);
         NGX_OK as ngx_int_t
+    })
+}
+
+/// The line of the rule that ended it.
+unsafe extern "C" fn rule(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        let line = Some(rules::line(r)).filter(|line| *line > 0);
+        let line = line.map(|line| line.to_string());
+        set(r, value, line.as_deref().map(str::as_bytes))
+    })
+}
+
+/// The app that a rule chose.
+unsafe extern "C" fn rule_app(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        let app = rules::chosen(r);
+        let app = app.as_deref().and_then(|app| app.strip_prefix('@'));
+        set(r, value, app.map(str::as_bytes))
     })
 }
 

@@ -15,12 +15,13 @@ use ngx::{
     async_::sleep,
     ffi::{
         ngx_connection_t, ngx_current_msec, ngx_cycle, ngx_cycle_t, ngx_event_actions, ngx_event_t,
-        ngx_exiting, ngx_http_upstream_conf_t, ngx_int_t, ngx_pid,
+        ngx_exiting, ngx_http_upstream_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pid,
     },
 };
 use router::{
     answer::Answer,
     code::Code,
+    rulebook::Rulebook,
     session::{Delivery, Identity, Session},
 };
 
@@ -31,6 +32,7 @@ use crate::{
     linger, link, log,
     park::Parked,
     posted::Posted,
+    rules,
     spare::Spare,
 };
 
@@ -74,6 +76,14 @@ pub(crate) struct Worker {
     pub(crate) telling: Cell<Token>,
     /// How long the rest of a response is waited for.
     pub(crate) linger_timeout: Duration,
+    /// What is known of the rules of apps. Never borrowed while Nginx is called.
+    pub(crate) rulebook: RefCell<Rulebook<rules::Token>>,
+    /// Requests that rules were looked up for.
+    pub(crate) rulings: Cell<usize>,
+    /// Where modules that pass requests on have what a location says.
+    pub(crate) passing: Vec<usize>,
+    /// Upstreams with `mesh`.
+    pub(crate) meshes: &'static [*const ngx_http_upstream_srv_conf_t],
     pub(crate) parked: Spare<Parked>,
     pub(crate) confs: Spare<ngx_http_upstream_conf_t>,
     /// Connections to dynos whose client has left.
@@ -89,7 +99,7 @@ pub(crate) fn get() -> &'static Worker {
     })
 }
 
-fn try_get() -> Option<&'static Worker> {
+pub(crate) fn try_get() -> Option<&'static Worker> {
     WORKER.with(|worker| worker.get().copied())
 }
 
@@ -125,6 +135,11 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         link: RefCell::new(None),
         telling: Cell::new(ptr::null_mut()),
         linger_timeout: conf.linger_timeout(),
+        rulebook: RefCell::new(Rulebook::new(conf.outage_timeout(), now())),
+        rulings: Cell::new(0),
+        // SAFETY: as above.
+        passing: unsafe { conf::rules::passing(cycle) },
+        meshes: &conf.meshes,
         parked: Spare::new(),
         confs: Spare::new(),
         lingering: RefCell::new(BTreeSet::new()),
@@ -284,10 +299,12 @@ impl Worker {
         self.wake_sender();
         executor::run();
         self.flushing.set(false);
-        if !self.held_back.borrow().is_empty() || self.session.borrow().turns_away() {
+        let left = !self.held_back.borrow().is_empty() || self.rulebook.borrow().has_ready();
+        if left || self.session.borrow().turns_away() {
             let catch_up = async {
                 get().deliver_held_back();
                 get().turn_away();
+                get().go_on();
             };
             executor::spawn(catch_up).detach();
         }
@@ -341,6 +358,7 @@ impl Worker {
         self.serial.set(self.serial.get() + 1);
         self.fd.set(-1);
         self.session.borrow_mut().disconnected(now());
+        self.rulebook.borrow_mut().disconnected(now());
     }
 
     pub(crate) fn poll_transmit(
@@ -364,11 +382,20 @@ impl Worker {
     }
 
     pub(crate) fn receive(&self, message: SidecarMessage) {
+        rules::hear(self, &message);
         let delivery = self.session(|session| session.receive(message, now()));
-        let Some(delivery) = delivery else { return };
-        match self.flushing.get() {
-            true => self.held_back.borrow_mut().push_back(delivery),
-            false => checkout::deliver(delivery),
+        match (delivery, self.flushing.get()) {
+            (None, _) => {}
+            (Some(delivery), true) => self.held_back.borrow_mut().push_back(delivery),
+            (Some(delivery), false) => checkout::deliver(delivery),
+        }
+        self.go_on();
+    }
+
+    /// Lets requests go on that have waited for rules.
+    fn go_on(&self) {
+        if !self.flushing.get() && self.rulebook.borrow().has_ready() {
+            rules::go_on(self);
         }
     }
 
@@ -377,7 +404,10 @@ impl Worker {
         while !self.flushing.get() {
             let token = self.session.borrow_mut().poll_turned_away();
             match token {
-                Some(token) => checkout::refuse(token, Code::H26),
+                // SAFETY: a checkout leaves the session before it goes.
+                Some(token) => {
+                    checkout::refuse(token, unsafe { (*token).code }.unwrap_or(Code::H26))
+                }
                 None => return,
             }
         }
@@ -385,6 +415,9 @@ impl Worker {
 
     /// Answers requests that have waited too long for a link.
     pub(crate) fn expire(&self) {
+        if !self.flushing.get() {
+            rules::expire(self);
+        }
         while !self.flushing.get() {
             let delivery = self.session.borrow_mut().poll_expired(now());
             match delivery {

@@ -7,6 +7,7 @@ mod hand;
 mod load;
 mod peer;
 mod queue;
+mod rules;
 pub(crate) mod secure;
 mod soak;
 mod tables;

@@ -26,6 +26,7 @@ mod refusals;
 mod responses;
 mod retry;
 mod routing;
+mod rules;
 mod run_script;
 mod sight;
 mod subrequests;

@@ -11,6 +11,7 @@
 //! - `scale`: 50,000 apps: loading, restarting, memory.
 //! - `churn`: 10,000 changes a second while requests go on.
 //! - `exact`: what a decision costs that another sidecar makes.
+//! - `rules`: 10,000 apps with ten rules each, beside as many without.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
 mod backend;
@@ -30,6 +31,7 @@ mod ports;
 mod queue;
 mod readable;
 mod report;
+mod rules;
 mod sample;
 mod scale;
 mod shot;
@@ -64,11 +66,13 @@ pub enum Part {
     Sync,
     /// Two sidecars, one queue.
     Exact,
+    /// Ten rules for each of 10,000 apps.
+    Rules,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -76,6 +80,7 @@ impl Part {
         Self::Churn,
         Self::Sync,
         Self::Exact,
+        Self::Rules,
     ];
 }
 
@@ -94,6 +99,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Churn => churn::measure(plan, &mut report).await?,
             Part::Sync => sync::measure(plan, &mut report).await?,
             Part::Exact => exact::measure(plan, &mut report).await?,
+            Part::Rules => rules::measure(plan, &mut report).await?,
         }
     }
     Ok(report)

@@ -30,6 +30,7 @@ pub(super) unsafe extern "C" fn set_mesh(
             let index = (*ptr::addr_of!(ngx_http_upstream_module)).ctx_index;
             let upstream = (*(*http).srv_conf.add(index)).cast::<ngx_http_upstream_srv_conf_t>();
             conf.used.set(true);
+            conf.meshes.push(upstream);
             prepare_upstream(cf, &mut *upstream)
         })
     }

@@ -56,10 +56,20 @@ pub(super) async fn shoot(
     connections: usize,
     duration: Duration,
 ) -> Result<Shot, Failure> {
+    shoot_with(address, &["--host", host], connections, duration).await
+}
+
+/// The same with other arguments than a host.
+pub(super) async fn shoot_with(
+    address: SocketAddr,
+    arguments: &[&str],
+    connections: usize,
+    duration: Duration,
+) -> Result<Shot, Failure> {
     let mut command = Command::new(paths::own("mesh-load"));
     command
         .arg(address.to_string())
-        .args(["--host", host])
+        .args(arguments)
         .args(["--connections", &connections.to_string()])
         .args(["--warm-up", &WARM_UP.as_secs_f64().to_string()])
         .args(["--duration", &duration.as_secs_f64().to_string()]);

@@ -1,6 +1,6 @@
 //! An app of a mesh under test.
 
-use dynomesh_proto::v1::{AppStatus, DynoState, Policy, Settings, operation::Kind};
+use dynomesh_proto::v1::{AppStatus, DynoState, Policy, Rules, Settings, operation::Kind};
 
 use super::{Control, Dyno, Program};
 
@@ -73,6 +73,12 @@ impl App {
     /// One more name that it answers to.
     pub async fn add_domain(&self, domain: &str) {
         self.apply(vec![Kind::AddDomain(domain.to_owned())]).await;
+    }
+
+    /// These are its rules from now on.
+    pub async fn rules(&self, lines: &[&str]) {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        self.apply(vec![Kind::PutRules(Rules { lines })]).await;
     }
 
     /// Takes a dyno out; its process goes on.

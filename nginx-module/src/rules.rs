@@ -1,0 +1,225 @@
+//! The rules of an app, applied to its requests.
+//!
+//! Before Nginx looks at who may have access, a request whose location leads to the
+//! mesh is held against the rules for its name: they change its headers, end it, or
+//! send it to another app, once for each request. What they say of the response is
+//! kept until there is one. A name whose rules are not known yet is asked for, and
+//! its requests wait like those that `limit_req` delays.
+
+use std::{mem, ptr, sync::Arc};
+
+use ngx::{
+    ffi::{
+        NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
+        ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_variable_index,
+        ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_http_request_t,
+        ngx_int_t,
+    },
+    ngx_string,
+};
+use router::{
+    code::Code,
+    rulebook::{Known, Look, Ruled},
+};
+use rules::{End, Side};
+
+use crate::{
+    checkout::Checkout,
+    conf, fault,
+    guard::guard,
+    peer::lower_case,
+    request,
+    worker::{self, Worker},
+};
+
+mod edit_in;
+mod edit_out;
+mod ruling;
+mod seen;
+mod waiting;
+
+pub(crate) use ruling::Token;
+pub(crate) use waiting::{expire, go_on, hear};
+
+use ruling::{Ruling, Stage};
+
+/// Has every request looked at when its location is known.
+pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: called by Nginx at the end of the http block.
+    unsafe {
+        if !conf::of_reading(cf).used.get() {
+            return NGX_OK as ngx_int_t;
+        }
+        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let index = (*ptr::addr_of!(ngx_http_core_module)).ctx_index;
+        let core = (*(*http).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
+        let phase = &mut (*core).phases[ngx_http_phases_NGX_HTTP_PREACCESS_PHASE as usize];
+        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
+        if place.is_null() {
+            return NGX_ERROR as ngx_int_t;
+        }
+        *place = Some(hold_against);
+        // With an index it is the same each time that it is asked for.
+        let mut id = ngx_string!("request_id");
+        if ngx_http_get_variable_index(cf, &raw mut id) == NGX_ERROR as ngx_int_t {
+            return NGX_ERROR as ngx_int_t;
+        }
+        NGX_OK as ngx_int_t
+    }
+}
+
+/// A request against the rules for its name; again when it has waited for them.
+unsafe extern "C" fn hold_against(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: Nginx calls it with a live request.
+    guard(|| unsafe {
+        let worker = worker::get();
+        if worker.rulebook.borrow().is_closed() || !conf::rules::lead_to_mesh(r) {
+            return NGX_DECLINED as ngx_int_t;
+        }
+        fault::at("rules");
+        look_up(worker, r).unwrap_or(NGX_ERROR as ngx_int_t)
+    })
+}
+
+/// `None`: no memory.
+unsafe fn look_up(worker: &Worker, r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
+    const GO_ON: ngx_int_t = NGX_DECLINED as ngx_int_t;
+    // SAFETY: see `hold_against`.
+    unsafe {
+        let before = Ruling::of(r);
+        let name = match before.as_deref() {
+            Some(ruling) if ruling.stage == Stage::Done => return Some(GO_ON),
+            Some(ruling) if ruling.stage == Stage::Expired => {
+                return refuse(r, ruling.name.clone());
+            }
+            Some(ruling) => ruling.name.clone(),
+            None => match request::authority(r) {
+                Some(authority) => lower_case(authority.host),
+                // The mesh says so when it is asked for a dyno.
+                None => return Some(GO_ON),
+            },
+        };
+        let look = worker.rulebook.borrow().look(&name);
+        let known = match look {
+            Look::Known(Known::None) if before.is_none() => return Some(GO_ON),
+            Look::Known(Known::Unreadable) => return refuse(r, name),
+            Look::Known(known) => Some(known),
+            Look::Unknown => None,
+        };
+        let token = match before {
+            Some(ruling) => ptr::from_mut(ruling),
+            None => Ruling::attach(r, name)?,
+        };
+        match known {
+            Some(Known::Rules(ruled)) => judge(r, &mut *token, &ruled),
+            Some(_) => {
+                (*token).stage = Stage::Done;
+                Some(GO_ON)
+            }
+            None => waiting::wait(worker, r, token),
+        }
+    }
+}
+
+unsafe fn judge(
+    r: *mut ngx_http_request_t,
+    ruling: &mut Ruling,
+    ruled: &Ruled,
+) -> Option<ngx_int_t> {
+    // SAFETY: see `hold_against`.
+    unsafe {
+        let seen = seen::Seen::new(r, &ruling.name, &ruled.app);
+        let verdict = ruled.rules.judge(&seen);
+        ruling.stage = Stage::Done;
+        ruling.line = verdict.line;
+        for edit in verdict.edits {
+            match edit.side {
+                // A subrequest shares its headers with its main request.
+                Side::Request if r == (*r).main => edit_in::apply(r, &edit.op)?,
+                Side::Request => {}
+                Side::Response => ruling.response.push(edit.op),
+            }
+        }
+        Some(match verdict.end {
+            None => NGX_DECLINED as ngx_int_t,
+            Some(End::App(app)) => {
+                ruling.app = Some(format!("@{app}").into());
+                NGX_DECLINED as ngx_int_t
+            }
+            Some(End::Deny { status }) => status as ngx_int_t,
+            Some(End::Redirect { status, to }) => {
+                edit_out::locate(r, &to)?;
+                status as ngx_int_t
+            }
+        })
+    }
+}
+
+/// What is forbidden is not known, so nothing is allowed. The header filter says why.
+unsafe fn refuse(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<ngx_int_t> {
+    // SAFETY: see `hold_against`.
+    unsafe {
+        let checkout = Checkout::attach(r, name)?;
+        (*checkout).code = Some(Code::H99);
+        Some(Code::H99.status() as ngx_int_t)
+    }
+}
+
+/// The name that rules were looked up for, or the app that they chose, as it is
+/// asked for.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn name(r: *mut ngx_http_request_t) -> Option<Arc<str>> {
+    // SAFETY: as the caller says.
+    let ruling = unsafe { Ruling::of(r) }?;
+    Some(ruling.app.as_ref().unwrap_or(&ruling.name).clone())
+}
+
+/// The app that rules chose, likewise.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn chosen(r: *mut ngx_http_request_t) -> Option<Arc<str>> {
+    // SAFETY: as the caller says.
+    unsafe { Ruling::of(r) }.and_then(|ruling| ruling.app.clone())
+}
+
+/// The line of the rule that ended it; 0: none did.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn line(r: *mut ngx_http_request_t) -> u32 {
+    // SAFETY: as the caller says.
+    unsafe { Ruling::of(r) }.map_or(0, |ruling| ruling.line)
+}
+
+/// The request came to the mesh by a way that nobody saw before, and there may be
+/// rules for it.
+///
+/// # Safety
+/// `r` is a live request with an upstream.
+pub(crate) unsafe fn is_overlooked(r: *mut ngx_http_request_t, name: &str) -> bool {
+    let look = || worker::get().rulebook.borrow().look(name);
+    // SAFETY: as the caller says.
+    let seen = unsafe { conf::rules::lead_to_mesh(r) || conf::rules::are_off(r) };
+    !seen && !matches!(look(), Look::Known(Known::None))
+}
+
+/// Changes the headers of a response. `None`: no memory.
+///
+/// # Safety
+/// `r` is a live request whose header was not sent.
+pub(crate) unsafe fn dress(r: *mut ngx_http_request_t) -> Option<()> {
+    // SAFETY: as the caller says.
+    unsafe {
+        if r != (*r).main {
+            return Some(());
+        }
+        let ops = Ruling::of(r).map(|ruling| mem::take(&mut ruling.response));
+        for op in ops.unwrap_or_default() {
+            edit_out::apply(r, &op)?;
+        }
+        Some(())
+    }
+}

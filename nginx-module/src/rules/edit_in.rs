@@ -1,0 +1,116 @@
+//! Headers of a request, changed before it goes to a dyno.
+
+use std::mem;
+
+use ngx::ffi::{
+    ngx_hash_key, ngx_http_request_t, ngx_list_push, ngx_pnalloc, ngx_str_t, ngx_table_elt_t,
+};
+use rules::{Name, Op};
+
+use crate::{headers, request};
+
+/// `None`: no memory.
+///
+/// # Safety
+/// `r` is a live main request whose upstream has no request yet.
+pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: &Op) -> Option<()> {
+    // SAFETY: as the caller says.
+    unsafe {
+        match op {
+            Op::Set(name, value) => set(r, name, value.as_bytes()),
+            Op::Add(name, value) => add(r, name, value.as_bytes()),
+            Op::Remove(name) => remove(r, |header| is(header, name)),
+            Op::Rename(old, new) => {
+                let values: Vec<_> = request::headers(&raw mut (*r).headers_in.headers)
+                    .filter(|header| is(header, old))
+                    .map(|header| request::bytes(header.value))
+                    .collect();
+                if values.is_empty() {
+                    return Some(());
+                }
+                remove(r, |header| is(header, old))?;
+                values.into_iter().try_for_each(|value| add(r, new, value))
+            }
+        }
+    }
+}
+
+fn is(header: &ngx_table_elt_t, name: &Name) -> bool {
+    // SAFETY: a header's name lives as long as the header.
+    unsafe { request::bytes(header.key) }.eq_ignore_ascii_case(name.lower.as_bytes())
+}
+
+/// Where there is one it stays in its place: Nginx has pointers to those that it knows.
+unsafe fn set(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<()> {
+    // SAFETY: see `apply`.
+    unsafe {
+        let first = request::headers(&raw mut (*r).headers_in.headers).find(|h| is(h, name));
+        let Some(first) = first else {
+            return add(r, name, value);
+        };
+        first.value = ended(r, value)?;
+        let first: *const ngx_table_elt_t = first;
+        let other = |header: &ngx_table_elt_t| is(header, name) && !std::ptr::eq(header, first);
+        remove(r, other)
+    }
+}
+
+unsafe fn add(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<()> {
+    // SAFETY: see `apply`; all is copied to the request's pool.
+    unsafe {
+        let (key, lower) = (
+            ended(r, name.spelled.as_bytes())?,
+            ended(r, name.lower.as_bytes())?,
+        );
+        let value = ended(r, value)?;
+        let list = &raw mut (*r).headers_in.headers;
+        let header = ngx_list_push(list).cast::<ngx_table_elt_t>();
+        if header.is_null() {
+            return None;
+        }
+        // Newer Nginx has one more field than older.
+        header.write(mem::zeroed());
+        (*header).hash = ngx_hash_key(lower.data, lower.len);
+        (*header).key = key;
+        (*header).lowcase_key = lower.data;
+        (*header).value = value;
+        Some(())
+    }
+}
+
+/// Those that Nginx knows go on to have a pointer to them, so they are emptied too.
+unsafe fn remove(
+    r: *mut ngx_http_request_t,
+    unwanted: impl Fn(&ngx_table_elt_t) -> bool,
+) -> Option<()> {
+    // SAFETY: see `apply`.
+    unsafe {
+        let list = &mut (*r).headers_in.headers;
+        let mut found = false;
+        for header in request::headers(list).filter(|header| unwanted(header)) {
+            header.value.len = 0;
+            found = true;
+        }
+        match found {
+            true => headers::cut(r, list, unwanted),
+            false => Some(()),
+        }
+    }
+}
+
+/// A copy with a zero behind it, as Nginx has its headers.
+unsafe fn ended(r: *mut ngx_http_request_t, text: &[u8]) -> Option<ngx_str_t> {
+    // SAFETY: see `apply`; it is as long as what was allocated.
+    unsafe {
+        let data = ngx_pnalloc((*r).pool, text.len() + 1).cast::<u8>();
+        if data.is_null() {
+            return None;
+        }
+        data.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        *data.add(text.len()) = 0;
+        Some(ngx_str_t {
+            len: text.len(),
+            data,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What rules come to for one request, from when they are looked up to its end.
+
+use std::{ffi::c_void, mem, ptr, sync::Arc};
+
+use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
+use rules::Op;
+
+use crate::{guard::guard_or, worker};
+
+/// How a request that waits is known to the rulebook: it leaves that before it goes.
+pub(crate) type Token = *mut Ruling;
+
+/// What rules come to for one request.
+pub(crate) struct Ruling {
+    pub(super) request: *mut ngx_http_request_t,
+    /// As in `Checkout`.
+    pub(super) name: Arc<str>,
+    pub(super) stage: Stage,
+    /// For the response.
+    pub(super) response: Vec<Op>,
+    /// As another app is asked for.
+    pub(super) app: Option<Arc<str>>,
+    /// Of the rule that ended it.
+    pub(super) line: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits, or is about to go on.
+    Waiting,
+    /// It has waited too long for a link.
+    Expired,
+    /// It was held against the rules.
+    Done,
+}
+
+impl Ruling {
+    /// A new one, which lives as long as the request. `None`: no memory.
+    ///
+    /// # Safety
+    /// `r` is a live request.
+    pub(super) unsafe fn attach(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<Token> {
+        // SAFETY: the cleanup's data is as large as asked for and aligned for
+        // anything; Nginx's pool calls `detach` when the request ends.
+        unsafe {
+            let cleanup = ngx_pool_cleanup_add((*r).pool, mem::size_of::<Self>());
+            if cleanup.is_null() {
+                return None;
+            }
+            let ruling = (*cleanup).data.cast::<Self>();
+            ruling.write(Self {
+                request: r,
+                name,
+                stage: Stage::Done,
+                response: Vec::new(),
+                app: None,
+                line: 0,
+            });
+            (*cleanup).handler = Some(detach);
+            let rulings = &worker::get().rulings;
+            rulings.set(rulings.get() + 1);
+            Some(ruling)
+        }
+    }
+
+    /// The request's own, or that of its main request.
+    ///
+    /// # Safety
+    /// `r` is a live request; the result is used only while nothing else uses it.
+    pub(super) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Self> {
+        // Nearly always, with no rules in the mesh.
+        if worker::try_get()?.rulings.get() == 0 {
+            return None;
+        }
+        let mut of_main = None;
+        // SAFETY: cleanups with our handler hold rulings only.
+        unsafe {
+            let mut cleanup: *mut ngx_pool_cleanup_t = (*(*r).pool).cleanup;
+            while let Some(here) = cleanup.as_ref() {
+                if here
+                    .handler
+                    .is_some_and(|h| ptr::fn_addr_eq(h, detach as Cleanup))
+                {
+                    let ruling = here.data.cast::<Self>();
+                    if (*ruling).request == r {
+                        return ruling.as_mut();
+                    }
+                    if (*ruling).request == (*r).main {
+                        of_main = ruling.as_mut();
+                    }
+                }
+                cleanup = here.next;
+            }
+        }
+        of_main
+    }
+}
+
+type Cleanup = unsafe extern "C" fn(*mut c_void);
+
+unsafe extern "C" fn detach(data: *mut c_void) {
+    guard_or((), || {
+        // SAFETY: `attach` made it, and the pool calls this once.
+        let ruling = unsafe { data.cast::<Ruling>().read() };
+        let worker = worker::get();
+        worker.rulings.set(worker.rulings.get() - 1);
+        if ruling.stage == Stage::Waiting {
+            let mut rulebook = worker.rulebook.borrow_mut();
+            rulebook.leave(&ruling.name, data.cast());
+        }
+    });
+}
