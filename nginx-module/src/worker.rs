@@ -184,7 +184,7 @@ fn wait_until_told(worker: &Worker) {
             return;
         };
         while worker.session_only(|session| session.is_telling()) && Instant::now() < until {
-            process(ngx_cycle.cast_mut(), 10, 0);
+            process(ngx_cycle, 10, 0);
             executor::run();
         }
     }
