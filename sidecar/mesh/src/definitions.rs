@@ -222,6 +222,7 @@ impl Mesh {
         }
         self.apps[app.0 as usize].census.count(spec.state, false);
         self.repool(dyno);
+        self.claim(dyno);
         dyno
     }
 

@@ -101,6 +101,10 @@ impl Mesh {
                 *before.entry(dyno).or_default() += n;
             }
         }
+        let strangers: usize = self.sessions.iter().map(|(_, it)| it.strange.len()).sum();
+        holds(strangers == self.strangers, || {
+            format!("{strangers} strangers, not {}", self.strangers)
+        })?;
         self.check_ahead(&reserved, &before)?;
         holds(away == self.away.requests.len(), || {
             "somebody is asked for no session".into()

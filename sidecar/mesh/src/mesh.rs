@@ -58,6 +58,8 @@ pub struct Mesh {
     pub(crate) owners: Owners,
     /// What others decide about.
     pub(crate) away: Away,
+    /// Leases of dynos that are not known here yet.
+    pub(crate) strangers: usize,
     /// Apps with rules.
     pub(crate) ruled: usize,
     /// What other nodes do.
@@ -101,6 +103,7 @@ impl Mesh {
             recalls: Recalls::default(),
             owners: Owners::default(),
             away: Away::default(),
+            strangers: 0,
             ruled: 0,
             foreign: Foreign::default(),
             share: Share::default(),
@@ -222,6 +225,7 @@ impl Mesh {
         if let Some(until) = session.lost_until {
             self.timers.unset(until, Timer::Session(key));
         }
+        self.strangers -= session.strange.len();
         // Whoever waits leaves first: a lease that is released must not go to
         // this very session. In order, so that the same inputs have the same
         // outputs.
@@ -352,6 +356,11 @@ impl Mesh {
         let session = self.sessions.get_mut(session)?;
         for held in &mut session.early {
             held.leases.retain(|(early, _)| *early != ask);
+        }
+        if self.strangers > 0 {
+            let before = session.strange.len();
+            session.strange.retain(|(strange, _)| *strange != ask);
+            self.strangers -= before - session.strange.len();
         }
         let entry = session.entries.remove(&ask);
         if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {

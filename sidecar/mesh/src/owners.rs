@@ -385,3 +385,6 @@ impl Mesh {
         self.settle_requests(&away, now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -278,15 +278,47 @@ impl Mesh {
             };
             let full = holder.entries.len() >= self.limits.asks_per_peer;
             let has = holder.entries.contains_key(ask);
-            if let Some(dyno) = self.instances.get(instance).copied()
-                && !full
-                && !has
-                && self.is_to_know(dyno)
-                && let Some(holder) = self.sessions.get_mut(session)
-            {
-                holder.entries.insert(*ask, Entry::Leased(dyno));
-                self.take(dyno);
+            if full || has {
+                continue;
             }
+            let dyno = self.instances.get(instance).copied();
+            let is_to_know = dyno.is_none_or(|dyno| self.is_to_know(dyno));
+            let Some(holder) = self.sessions.get_mut(session) else {
+                return;
+            };
+            match dyno {
+                Some(dyno) if is_to_know => {
+                    holder.entries.insert(*ask, Entry::Leased(dyno));
+                    self.take(dyno);
+                }
+                Some(_) => {}
+                None if holder.strange.len() < self.limits.asks_per_peer => {
+                    holder.strange.push((*ask, instance.clone()));
+                    self.strangers += 1;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// A dyno is new here: peers may have said that they hold leases of it.
+    pub(crate) fn claim(&mut self, dyno: DynoKey) {
+        if self.strangers == 0 {
+            return;
+        }
+        let instance = self.dynos[dyno.0 as usize].info.instance.clone();
+        let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in sessions {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            let (known, strange): (Vec<_>, Vec<_>) = session
+                .strange
+                .drain(..)
+                .partition(|(_, of)| *of == instance);
+            session.strange = strange;
+            self.strangers -= known.len();
+            self.hold_for(key, &known);
         }
     }
 

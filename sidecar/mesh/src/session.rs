@@ -93,6 +93,9 @@ pub(crate) struct Session {
     pub(crate) early: Vec<Held>,
     /// Leases that it may have ended without a word to this sidecar.
     pub(crate) doubtful: BTreeSet<AskId>,
+    /// Leases of dynos that are not known here yet: the peer has read further in the log
+    /// that has them.
+    pub(crate) strange: Vec<(AskId, Box<str>)>,
     pub(crate) entries: Entries,
     /// How many leases of each dyno it has ahead: reserved or passed on.
     pub(crate) ahead: FxHashMap<DynoKey, u32>,
@@ -143,6 +146,7 @@ impl Sessions {
             },
             early: Vec::new(),
             doubtful: BTreeSet::new(),
+            strange: Vec::new(),
             entries: Entries::default(),
             ahead: FxHashMap::default(),
             lost_until: None,

@@ -1,0 +1,205 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    AskId, FarAnswer, FarAsk, Held, Operation, Outcome, Output, Settings, ToPeer,
+    testing::{Lab, dyno, put},
+};
+
+const ME: PeerId = PeerId(1);
+const OTHER: PeerId = PeerId(2);
+
+/// Everything is this one's.
+fn ownership(epoch: u64, owner: PeerId) -> Ownership {
+    Ownership {
+        epoch,
+        me: ME,
+        peers: BTreeSet::from([OTHER]),
+        owners: vec![Some(owner); SHARDS],
+    }
+}
+
+/// An app "a" of which only one may have a request at a time.
+fn lab(exact: Exact, dynos: &[&str]) -> Lab {
+    let settings = Settings {
+        exact: Some(exact),
+        ..Settings::default()
+    };
+    let mut lab = Lab::new(settings, dynos);
+    lab.mesh.share_apps(ME);
+    lab
+}
+
+/// It owns everything in this epoch, for long.
+fn own(lab: &mut Lab, epoch: u64) {
+    lab.mesh.own(ownership(epoch, ME), lab.now);
+    let term = Term {
+        until: lab.now + Duration::from_secs(3_600),
+        blocked: BTreeMap::new(),
+    };
+    lab.mesh.serve_term(term, lab.now);
+}
+
+fn held(epoch: u64, leases: &[(u64, &str)]) -> Held {
+    let lease = |(ask, instance): &(u64, &str)| (AskId(*ask), (*instance).into());
+    Held {
+        epoch,
+        whole: true,
+        leases: leases.iter().map(lease).collect(),
+        others: Vec::new(),
+    }
+}
+
+fn said(lab: &mut Lab) -> Vec<ToPeer> {
+    let outputs = lab.outputs().into_iter();
+    let said = outputs.filter_map(|output| match output {
+        Output::ToPeer(OTHER, word) => Some(word),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn an_owner_waits_until_all_have_said_what_they_hold() {
+    let mut lab = lab(Exact::Strict, &["x", "y"]);
+    own(&mut lab, 7);
+    let ask = lab.ask();
+    assert_eq!(lab.answers(), []);
+    let hello = held(7, &[(5, "x-1")]);
+    let session = lab.mesh.peer_hello(OTHER, hello, lab.now).unwrap();
+    assert_eq!(lab.answers(), [(ask, Ok("y".into()))]);
+    let next = lab.ask();
+    assert_eq!(lab.answers(), []);
+    lab.mesh.checkin(session, AskId(5), Outcome::Done, lab.now);
+    assert_eq!(lab.answers(), [(next, Ok("x".into()))]);
+    lab.mesh.check_invariants().unwrap();
+}
+
+#[test]
+fn what_is_said_of_a_later_epoch_counts_when_that_is_read() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    own(&mut lab, 7);
+    lab.mesh.peer_hello(OTHER, held(9, &[]), lab.now).unwrap();
+    let ask = lab.ask();
+    assert_eq!(lab.answers(), [], "it is not said of this one");
+    lab.mesh.own(ownership(9, ME), lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+}
+
+#[test]
+fn a_lease_of_a_dyno_that_is_not_known_yet_is_not_forgotten() {
+    let mut lab = lab(Exact::Strict, &[]);
+    own(&mut lab, 7);
+    let leases = held(7, &[(5, "x-1"), (6, "y-1")]);
+    let session = lab.mesh.peer_hello(OTHER, leases, lab.now).unwrap();
+    lab.mesh.checkin(session, AskId(6), Outcome::Done, lab.now);
+    lab.change("a", vec![put("x"), put("y")]).unwrap();
+    let view = lab.mesh.app("a", lab.now).unwrap();
+    assert_eq!([view.dynos[0].load, view.dynos[1].load], [1, 0]);
+    let (first, second) = (lab.ask(), lab.ask());
+    assert_eq!(lab.answers(), [(first, Ok("y".into()))]);
+    lab.mesh.checkin(session, AskId(5), Outcome::Done, lab.now);
+    assert_eq!(lab.answers(), [(second, Ok("x".into()))]);
+}
+
+#[test]
+fn who_does_not_own_asks_and_passes_on_what_it_is_told() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    lab.mesh.own(ownership(7, OTHER), lab.now);
+    lab.mesh.peer_up(OTHER, lab.now);
+    assert_eq!(said(&mut lab), [ToPeer::Hello(held(7, &[]))]);
+    let ask = lab.ask();
+    let asked = said(&mut lab);
+    let [ToPeer::Ask(FarAsk { id, app, .. })] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(&**app, "a");
+    let route = crate::Route {
+        dyno: std::sync::Arc::new(crate::DynoInfo {
+            app: "a".into(),
+            name: "x".into(),
+            instance: "x-1".into(),
+            address: dyno("x").address,
+        }),
+        limited: true,
+        others: 0,
+        counted: false,
+    };
+    let answer = FarAnswer {
+        ask: *id,
+        wait: Duration::ZERO,
+        depth: 0,
+        in_use: 1,
+        result: Ok(route),
+    };
+    lab.mesh.peer_answer(OTHER, answer.clone(), lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+    // Said twice, or after all: it means nothing more.
+    lab.mesh.peer_answer(OTHER, answer, lab.now);
+    assert_eq!(lab.answers(), []);
+    assert_eq!(lab.mesh.totals().away, 1);
+    lab.checkin(ask, Outcome::Done);
+    assert_eq!(said(&mut lab), [ToPeer::Checkin(*id, Outcome::Done)]);
+    assert_eq!(lab.mesh.totals().away, 0);
+}
+
+#[test]
+fn without_an_owner_strict_is_refused_and_available_gets_what_is_here() {
+    for (exact, answer, loose) in [
+        (Exact::Strict, Err(Refusal::NoOwner), 0),
+        (Exact::Available, Ok("x".into()), 1),
+    ] {
+        let mut lab = lab(exact, &["x"]);
+        lab.mesh.own(ownership(7, OTHER), lab.now);
+        let ask = lab.ask();
+        assert_eq!(lab.answers(), [], "it may come");
+        lab.wait(5_000);
+        assert_eq!(lab.answers(), [(ask, answer.clone())]);
+        assert_eq!(lab.mesh.totals().counters.loose, loose);
+        if loose == 0 {
+            let next = lab.ask();
+            assert_eq!(lab.answers(), [(next, answer)], "at once");
+        }
+    }
+}
+
+#[test]
+fn a_term_that_ends_ends_the_granting() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    own(&mut lab, 7);
+    lab.mesh.peer_hello(OTHER, held(7, &[]), lab.now).unwrap();
+    let until = lab.now + Duration::from_secs(1);
+    let blocked = BTreeMap::new();
+    let term = |until| Term {
+        until,
+        blocked: BTreeMap::new(),
+    };
+    lab.mesh.serve_term(Term { until, blocked }, lab.now);
+    let first = lab.ask();
+    assert_eq!(lab.answers(), [(first, Ok("x".into()))]);
+    lab.checkin(first, Outcome::Done);
+    lab.wait(1_000);
+    let second = lab.ask();
+    assert_eq!(lab.answers(), []);
+    lab.mesh
+        .serve_term(term(lab.now + Duration::from_secs(1)), lab.now);
+    assert_eq!(lab.answers(), [(second, Ok("x".into()))]);
+}
+
+#[test]
+fn whose_node_is_dead_is_not_waited_for() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    own(&mut lab, 7);
+    let session = lab.mesh.peer_hello(OTHER, held(7, &[(5, "x-1")]), lab.now);
+    lab.mesh.lose_session(session.unwrap(), lab.now);
+    let ask = lab.ask();
+    lab.wait(1_000);
+    assert_eq!(lab.answers(), []);
+    let forgotten = Ownership {
+        peers: BTreeSet::new(),
+        ..ownership(8, ME)
+    };
+    lab.mesh.own(forgotten, lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+    lab.change("a", vec![Operation::DeleteApp]).unwrap();
+}
