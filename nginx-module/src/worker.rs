@@ -404,9 +404,10 @@ impl Worker {
         while !self.flushing.get() {
             let token = self.session.borrow_mut().poll_turned_away();
             match token {
-                // SAFETY: a checkout leaves the session before it goes.
                 Some(token) => {
-                    checkout::refuse(token, unsafe { (*token).code }.unwrap_or(Code::H26))
+                    // SAFETY: a checkout leaves the session before it goes.
+                    let code = unsafe { (*token).code };
+                    checkout::refuse(token, code.unwrap_or(Code::H26));
                 }
                 None => return,
             }

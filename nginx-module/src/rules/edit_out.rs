@@ -93,7 +93,7 @@ unsafe fn add(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<(
 unsafe fn remove(r: *mut ngx_http_request_t, name: &Name) -> Option<()> {
     // SAFETY: see `apply`.
     unsafe {
-        named(r, name).for_each(|header| hide(header));
+        named(r, name).for_each(hide);
         let out = &mut (*r).headers_out;
         match &*name.lower {
             "content-type" => set_content_type(r, ngx_str_t::default()),
@@ -103,7 +103,7 @@ unsafe fn remove(r: *mut ngx_http_request_t, name: &Name) -> Option<()> {
             // What is not sent, but there, keeps Nginx from its own.
             "server" | "date" => {
                 add(r, name, b"")?;
-                named(r, name).for_each(|header| hide(header));
+                named(r, name).for_each(hide);
             }
             _ => {}
         }
