@@ -27,5 +27,6 @@ mod request;
 mod rules;
 mod socket;
 mod spare;
+mod tally;
 mod variables;
 mod worker;
