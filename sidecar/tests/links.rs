@@ -400,6 +400,28 @@ async fn a_link_that_breaks_is_said_to_be_down_once_and_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_moves_is_followed() {
+    let authority = Authority::new("ours");
+    let (before, after) = (
+        Node::start("b", &authority).await,
+        Node::start("b", &authority).await,
+    );
+    let asking = Arc::new(Recorder::default());
+    let _keeping = Keeping::start("a", &asking, authority.client(&authority));
+    for round in 0..20 {
+        let node = if round % 2 == 0 { &before } else { &after };
+        asking.want(vec![node.peer()]);
+        asking
+            .until("it is up", |seen| seen.len() == 2 * round + 1)
+            .await;
+    }
+    let (up, down) = (Seen::Up(before.id()), Seen::Down(before.id()));
+    for pair in asking.seen.lock().chunks(2) {
+        assert!(pair[0] == up && pair.get(1).is_none_or(|seen| *seen == down));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_who_is_meant_and_known_is_linked_to() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let owner = Node::start("b", &ours).await;

@@ -54,7 +54,10 @@ pub async fn keep_links<P: Peering>(peering: Arc<P>, asking: Asking) {
     let mut links: HashMap<Arc<str>, Kept> = HashMap::new();
     loop {
         let wanted = peering.wanted();
-        links.retain(|_, kept| wanted.contains(&kept.peer));
+        let others = links.extract_if(|_, kept| !wanted.contains(&kept.peer));
+        for (_, mut kept) in others.collect::<Vec<_>>() {
+            kept.end().await;
+        }
         for peer in wanted {
             links.entry(peer.name.clone()).or_insert_with(|| {
                 let keeping = keep(peering.clone(), peer.clone(), asking.clone());
@@ -72,6 +75,15 @@ pub async fn keep_links<P: Peering>(peering: Arc<P>, asking: Asking) {
 struct Kept {
     peer: Peer,
     task: JoinHandle<()>,
+}
+
+impl Kept {
+    /// Returns when its link is down: the next one to this peer is not up before.
+    async fn end(&mut self) {
+        self.task.abort();
+        // An error is what was asked for.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Kept {

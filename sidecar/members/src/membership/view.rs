@@ -45,13 +45,14 @@ mod tests {
     use super::*;
     use crate::{Output, Shard, Standing, Timing};
 
-    /// Lets both write and read, step by step, until they know of each other.
+    /// Lets both write and read, step by step, until they have heard of each other.
     fn pair() -> (Membership, Membership, Time) {
         let mut now = Time::from_micros(10_000_000);
         let make = |name| Membership::new(name, 1, "here:1", Timing::default(), now);
         let mut both = [make("a"), make("b")];
         let mut place = 0;
-        while both.iter().any(|it| it.members().count() < 2) {
+        let know = |one: &Membership, other: &Membership| one.heard(other.me()).is_some();
+        while !know(&both[0], &both[1]) || !know(&both[1], &both[0]) {
             now = now + Duration::from_millis(10);
             for at in 0..2 {
                 both[at].handle_timeout(now);
