@@ -118,9 +118,8 @@ impl List {
             Kind::Found { after } if self.has(&entry.from) => {
                 let silent = self.members.iter().filter(|(_, it)| it.wrote <= *after);
                 let silent: Vec<_> = silent.map(|(name, _)| name.clone()).collect();
-                silent
-                    .iter()
-                    .fold(false, |any, name| self.remove(place, name) || any)
+                let removed = silent.iter().filter(|name| self.remove(place, name));
+                removed.count() > 0
             }
             Kind::Leave { .. } => self.has(&entry.from) && self.remove(place, &entry.from.name),
             Kind::Forget { name } if self.has(&entry.from) => self.gone.remove(name).is_some(),

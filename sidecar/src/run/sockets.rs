@@ -84,13 +84,9 @@ impl fmt::Display for Sockets {
         self.router.tcp_to(f)?;
         write!(f, ", operators at {}", control.path().display())?;
         self.control.tcp_to(f)?;
-        match self
-            .peer
-            .as_ref()
-            .and_then(|(tcp, _)| tcp.local_addr().ok())
-        {
-            Some(address) => write!(f, ", peers at {address} (TLS)")?,
-            None => {}
+        let peer = self.peer.as_ref();
+        if let Some(address) = peer.and_then(|(tcp, _)| tcp.local_addr().ok()) {
+            write!(f, ", peers at {address} (TLS)")?;
         }
         match self.web.as_ref().and_then(|web| web.local_addr().ok()) {
             Some(address) => write!(f, ", who looks at http://{address}"),

@@ -4,6 +4,8 @@
 //!
 //! `MESH_SEEDS=1000` runs more seeds; `MESH_SEED=17` that one alone, with a trace.
 
+#![allow(clippy::unwrap_used)]
+
 mod faults;
 mod link;
 mod node;
