@@ -120,6 +120,7 @@ impl Mesh {
         let id = AskId(self.away.last);
         let request = &away.request;
         self.apps[request.app.0 as usize].away += 1;
+        self.end_idle(request.app);
         if let Some(session) = self.sessions.get_mut(request.session) {
             session.entries.insert(request.ask, Entry::Away(id));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     Answer, AppKey, Ask, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Mesh, Output, QUEUE_TIMEOUT,
     Refusal, Route, SessionKey, Time,
+    owners::Gate,
     queue::{Request, WaiterKey},
     session::Entry,
     timers::Timer,
@@ -86,7 +87,7 @@ impl Mesh {
     /// to give it away overtakes nobody.
     fn admit(&mut self, request: &Request, now: Time) -> Decision {
         // All have to wait while it is not known who holds what, or who may say so.
-        let undecided = !self.decides(request.app, now);
+        let undecided = !self.decides(request.app, now) || self.is_stray(request);
         let crowd = request.held || undecided;
         // Who was let in before, and failed by a dyno, is not turned away now.
         let admitted = crowd || !request.tried.is_empty();
@@ -228,6 +229,9 @@ impl Mesh {
             && !self.apps[key.0 as usize].pool.is_empty()
         {
             next = self.apps[key.0 as usize].queue.after(&self.waiters, waiter);
+            if self.is_stray(&self.waiters[waiter.0 as usize].request) {
+                continue;
+            }
             let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
             if let Some(dyno) = self.pick(key, &tried) {
                 self.finish(waiter, Ok(dyno), now);
@@ -249,6 +253,10 @@ impl Mesh {
         while let Some(waiter) = next {
             let app = &self.apps[key.0 as usize];
             next = app.queue.after(&self.waiters, waiter);
+            if self.is_stray(&self.waiters[waiter.0 as usize].request) {
+                continue;
+            }
+            let app = &self.apps[key.0 as usize];
             let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
             if tried.is_empty() && others_wait {
                 continue;
@@ -330,7 +338,7 @@ impl Mesh {
     }
 
     fn grant(&mut self, request: &Request, key: DynoKey, queued: bool, now: Time) {
-        if self.is_loose(request.app) {
+        if self.is_loose(request.app) && self.gate(request.app, now) != Gate::Open {
             self.apps[request.app.0 as usize].counters.loose += 1;
             self.counters.loose += 1;
         }

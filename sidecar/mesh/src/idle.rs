@@ -39,7 +39,10 @@ impl Mesh {
         if dynos == 0 {
             app.idle.last_active = now;
         }
-        if wanted.is_none() || app.requests() > 0 || app.settings.idle_timeout != old.idle_timeout {
+        if wanted.is_none()
+            || app.requests() + app.away > 0
+            || app.settings.idle_timeout != old.idle_timeout
+        {
             self.end_idle(key);
         }
         let app = &mut self.apps[key.0 as usize];
@@ -54,13 +57,14 @@ impl Mesh {
 
     /// The timer fired.
     pub(crate) fn look_idle(&mut self, key: AppKey, now: Time) {
-        // Who holds what is not known yet, or is for somebody else to know.
-        let unknown = self.is_recovering() || !self.is_own(key);
+        // Who holds what is not known yet.
+        let recovering = self.is_recovering();
         let app = &mut self.apps[key.0 as usize];
         let Some(span) = app.settings.idle_timeout else {
             return;
         };
-        if unknown || app.requests() > 0 || !app.queue.is_empty() {
+        let requests = app.requests() + app.away > 0 || !app.queue.is_empty();
+        if recovering || requests {
             app.idle.last_active = now;
         }
         let due = app.idle.last_active + span;

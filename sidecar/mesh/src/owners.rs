@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt;
 
 use crate::{
-    AppKey, Mesh, Refusal, SHARDS, Shard, Time, away::Held, settings::Exact, shard, timers::Timer,
+    AppKey, Mesh, Refusal, SHARDS, Shard, Time, away::Held, queue::Request, settings::Exact, shard,
+    timers::Timer,
 };
 
 /// Another sidecar: the same after it restarts.
@@ -312,7 +313,19 @@ impl Mesh {
     /// Requests of an app are decided here, at this moment: also because nobody else
     /// can, and the app would rather have a dyno too many in use.
     pub(crate) fn decides(&self, key: AppKey, now: Time) -> bool {
-        !self.is_recovering() && (self.gate(key, now) == Gate::Open || self.is_loose(key))
+        !self.is_recovering()
+            && match self.gate(key, now) {
+                Gate::Open => true,
+                Gate::Closed => self.is_loose(key),
+                Gate::Away(_) => false,
+            }
+    }
+
+    /// It is not for this sidecar to give other sidecars dynos of what it does not own:
+    /// nobody would tell it when they are done.
+    pub(crate) fn is_stray(&self, request: &Request) -> bool {
+        let session = self.sessions.get(request.session);
+        !self.is_own(request.app) && session.is_some_and(|session| session.peer.is_some())
     }
 
     /// Nobody can decide, and that is no reason not to.

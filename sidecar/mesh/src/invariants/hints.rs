@@ -15,7 +15,7 @@ impl Mesh {
             holds(app.idle.look.is_some() == may_idle, || {
                 format!("{}: looked at, {:?}", app.name, app.idle)
             })?;
-            let busy = app.requests() > 0 || !app.queue.is_empty();
+            let busy = app.requests() + app.away > 0 || !app.queue.is_empty();
             holds(!app.idle.said || (may_idle && !busy), || {
                 format!("{} is not idle", app.name)
             })?;

@@ -205,3 +205,27 @@ fn whose_node_is_dead_is_not_waited_for() {
     assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
     lab.change("a", vec![Operation::DeleteApp]).unwrap();
 }
+
+/// Whoever has no request of an app says so, also if somebody else decides for it.
+#[test]
+fn what_is_decided_elsewhere_is_idle_when_nobody_here_asks() {
+    let settings = Settings {
+        exact: Some(Exact::Strict),
+        idle_timeout: Some(Duration::from_secs(1)),
+        ..Settings::default()
+    };
+    let mut lab = Lab::new(settings, &["x"]);
+    lab.mesh.share_apps(ME);
+    lab.mesh.own(ownership(7, OTHER), lab.now);
+    lab.mesh.peer_up(OTHER, lab.now);
+    let ask = lab.ask();
+    lab.wait(3_000);
+    assert!(!lab.mesh.is_idle("a"));
+    lab.mesh.cancel(lab.session, ask, lab.now);
+    lab.wait(999);
+    assert!(!lab.mesh.is_idle("a"));
+    lab.wait(1);
+    assert!(lab.mesh.is_idle("a"));
+    lab.ask();
+    assert!(!lab.mesh.is_idle("a"));
+}
