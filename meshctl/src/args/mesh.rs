@@ -125,6 +125,10 @@ pub(crate) enum NodesCommand {
     /// Until it comes back or this is said, exact apps keep free what it may still use.
     /// Say it of a host that is switched off: of one that is not, dynos may get a
     /// request too many.
+    #[command(after_help = "\
+Examples:
+  meshctl nodes
+  meshctl nodes forget r7")]
     Forget {
         /// Its name, as `meshctl nodes` has it
         name: String,
