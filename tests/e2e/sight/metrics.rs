@@ -47,7 +47,8 @@ fn every_request_is_counted_as_it_is_logged() {
         let mesh = Mesh::builder()
             .web()
             .workers(2)
-            .location("proxy_read_timeout 300ms;")
+            // Of the silent ones alone: what is held below may take its time.
+            .server("location /hang { PASS proxy_read_timeout 300ms; }")
             .start()
             .await;
         let shop = mesh.app_with("shop", open()).await;
@@ -80,6 +81,7 @@ fn every_request_is_counted_as_it_is_logged() {
         }
         assert_eq!(mesh.get("nobody.test", "/").await.status(), 404);
         // The client leaves.
+        dyno.until_now(0).await;
         let request = mesh.request("GET", &shop.host(), "/hold").id("left");
         let leaves = request.start().await.unwrap();
         dyno.until_now(1).await;
