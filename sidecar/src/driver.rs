@@ -128,6 +128,11 @@ impl Driver {
         }
     }
 
+    /// Returns when the core is free for somebody.
+    pub fn touch(&self) {
+        drop(self.state.lock());
+    }
+
     /// Returns when [`Driver::stop`] was called.
     pub async fn stopped(&self) {
         // An error would mean that the sender, which is ours, is gone.

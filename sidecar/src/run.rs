@@ -13,6 +13,7 @@ mod plane;
 mod signals;
 mod sockets;
 mod start;
+mod watchdog;
 
 use std::{
     sync::Arc,
@@ -95,6 +96,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     routers.spawn(keep_time(driver.clone()));
     routers.spawn(stop_on(signals, driver.clone()));
     notify(NotifyState::Ready);
+    if let Some(silence) = sd_notify::watchdog_enabled() {
+        routers.spawn(watchdog::keep_saying(driver.clone(), silence));
+    }
     let served = routers.run(async |plane| plane.serve_routers(service, router).await);
     // Also after an error: what can end in good order shall.
     let operators = operators.join();

@@ -2,6 +2,8 @@
 
 mod basics;
 mod faults;
+mod load;
+mod mayhem;
 mod soak;
 
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use dynomesh_proto::v1::{Exact, MemberStanding, NodesResponse, Policy, Settings};
 use e2e::{
     App, Dyno, Mesh,
-    harness::wait,
+    harness::{Builder, wait},
     load::{Load, Options, Report},
 };
 use mesh::Shard;
@@ -31,22 +33,24 @@ async fn hosts(url: &str, prefix: &str, count: usize) -> Vec<Mesh> {
     let authority = Authority::new("ours");
     let mut hosts = Vec::new();
     for number in 0..count {
-        let (chain, key) = authority.issue();
-        let host = Mesh::builder()
-            .broker(url, prefix)
-            .node(&format!("r{number}"))
-            .file("--peer-tls-ca", "ca.pem", authority.pem())
-            .file("--tls-cert", "cert.pem", chain)
-            .file("--tls-key", "key.pem", key)
-            // The longest request that anybody makes takes 30 s.
-            .location("proxy_read_timeout 60s;")
-            .sidecar(&["--peer-tcp", "127.0.0.1:0", "--peer-address", "localhost:0"])
-            .start()
-            .await;
-        hosts.push(host);
+        let host = host(&authority, number).broker(url, prefix);
+        let peers = ["--peer-tcp", "127.0.0.1:0", "--peer-address", "localhost:0"];
+        hosts.push(host.sidecar(&peers).start().await);
     }
     until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
     hosts
+}
+
+/// One of them, as far as all are alike.
+fn host(authority: &Authority, number: usize) -> Builder {
+    let (chain, key) = authority.issue();
+    Mesh::builder()
+        .node(&format!("r{number}"))
+        .file("--peer-tls-ca", "ca.pem", authority.pem())
+        .file("--tls-cert", "cert.pem", chain)
+        .file("--tls-key", "key.pem", key)
+        // The longest request that anybody makes takes 30 s.
+        .location("proxy_read_timeout 60s;")
 }
 
 /// All know the same members, these and nobody else, and can decide.

@@ -95,6 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(self.buf.split().freeze())
     }
 
+    /// Returns when the other side has gone. What it sends meanwhile is kept, up to a
+    /// limit that counts as its end.
+    pub async fn gone(&mut self) {
+        while self.buf.len() <= MAX_HEAD && matches!(self.fill().await, Ok(true)) {}
+    }
+
     /// Exactly this many bytes.
     pub async fn exactly(&mut self, count: usize) -> io::Result<Bytes> {
         while self.buf.len() < count {

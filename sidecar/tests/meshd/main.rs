@@ -19,3 +19,4 @@ mod store;
 mod tally;
 mod tls;
 mod watch;
+mod watchdog;

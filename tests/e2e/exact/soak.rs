@@ -1,23 +1,24 @@
 //! The long ones: `make soak`.
 
-use std::{cmp::Reverse, collections::BinaryHeap, env, time::Duration};
+use std::{env, time::Duration};
 
 use dynomesh_proto::v1::{Exact, Settings};
 use e2e::{
     client::Request,
     harness::{Broker, broker, run_within},
 };
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    app, hosts, none_had_two, owner, settings, start_loads, stop_all, until_nothing_is_left,
+    app, hosts,
+    load::{Arrival, Figures, arrivals, ideal},
+    none_had_two, owner, settings, start_loads, stop_all, until_nothing_is_left,
 };
 
 /// Longer than any of these takes.
 const LIMIT: Duration = Duration::from_secs(1_800);
 
-fn number(name: &str, usual: u64) -> u64 {
+pub(super) fn number(name: &str, usual: u64) -> u64 {
     let given = env::var(name);
     given.map_or(usual, |number| number.parse().unwrap())
 }
@@ -46,67 +47,6 @@ fn no_dyno_is_double_booked_in_a_million_requests() {
             host.finish().await;
         }
     });
-}
-
-/// Requests a minute.
-const RATE: f64 = 9_000.0;
-
-/// When it comes, and how long it takes, in seconds.
-#[derive(Clone, Copy)]
-struct Arrival {
-    at: f64,
-    service: f64,
-}
-
-/// The load that somebody measured in February 2013 and that one queue serves well:
-/// Poisson, service times of a Weibull distribution with shape 0.46 and median 50 ms,
-/// from 10 ms to 30 s.
-fn arrivals(seconds: f64) -> Vec<Arrival> {
-    let mut rng = StdRng::seed_from_u64(2013);
-    let mut uniform = move || 1.0 - rng.random::<f64>();
-    let scale = 0.050 / 2_f64.ln().powf(1.0 / 0.46);
-    let mut all = Vec::new();
-    let mut at = 0.0;
-    loop {
-        at -= uniform().ln() * 60.0 / RATE;
-        if at > seconds {
-            return all;
-        }
-        let service = scale * (-uniform().ln()).powf(1.0 / 0.46);
-        // A dyno sleeps for whole milliseconds.
-        let service = (service.clamp(0.010, 30.0) * 1e3).round() / 1e3;
-        all.push(Arrival { at, service });
-    }
-}
-
-/// How long each waits in one queue for so many dynos, computed.
-fn ideal(arrivals: &[Arrival], dynos: usize) -> Vec<f64> {
-    let mut free: BinaryHeap<Reverse<u64>> = (0..dynos).map(|_| Reverse(0)).collect();
-    let micros = |seconds: f64| (seconds * 1e6) as u64;
-    let wait = |it: &Arrival| {
-        let Reverse(first) = free.pop().unwrap();
-        let begins = first.max(micros(it.at));
-        free.push(Reverse(begins + micros(it.service)));
-        (begins - micros(it.at)) as f64 / 1e3
-    };
-    arrivals.iter().map(wait).collect()
-}
-
-struct Figures {
-    queued: f64,
-    mean: f64,
-    p99: f64,
-}
-
-impl Figures {
-    fn of(mut waits: Vec<f64>, queued: usize) -> Self {
-        waits.sort_by(f64::total_cmp);
-        Self {
-            queued: queued as f64 / waits.len() as f64 * 100.0,
-            mean: waits.iter().sum::<f64>() / waits.len() as f64,
-            p99: waits[waits.len() * 99 / 100],
-        }
-    }
 }
 
 async fn replay(routers: usize, dynos: usize, arrivals: &[Arrival]) -> Figures {

@@ -346,6 +346,11 @@ impl Mesh {
         self.meshd = Some(start_meshd(self.dir.path(), &self.control, &self.more).await);
     }
 
+    /// Ends Nginx and its workers at once, and starts it again.
+    pub async fn crash_nginx(&mut self) {
+        self.nginx.crash(self.dir.path()).await;
+    }
+
     /// Sends the sidecar a signal.
     pub fn signal_meshd(&mut self, signal: Signal) {
         self.meshd().signal(signal);

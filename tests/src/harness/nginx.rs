@@ -59,14 +59,26 @@ impl Nginx {
     /// Kills one of its workers, which the master replaces. An old one that has
     /// ended just now is left alone.
     pub fn kill_worker(&self, worker: u32) {
+        self.signal_worker(worker, Signal::KILL);
+    }
+
+    /// Sends one of its workers a signal, unless it has ended.
+    pub fn signal_worker(&self, worker: u32, signal: Signal) {
         if !self.workers().contains(&worker) {
             return;
         }
         let pid = i32::try_from(worker).ok().and_then(Pid::from_raw);
-        match kill_process(pid.expect("an id of a process"), Signal::KILL) {
+        match kill_process(pid.expect("an id of a process"), signal) {
             Ok(()) | Err(Errno::SRCH) => {}
-            Err(error) => panic!("worker {worker} cannot be killed: {error}"),
+            Err(error) => panic!("worker {worker} gets no signal: {error}"),
         }
+    }
+
+    /// Ends master and workers at once, and starts them again at the same address.
+    pub async fn crash(&mut self, dir: &Path) {
+        self.process.kill_all().await;
+        let again = start(dir).await;
+        self.process = again.expect("nobody took the port meanwhile");
     }
 
     /// Tells it to reload. The old workers stay until their requests have ended.

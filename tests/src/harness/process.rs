@@ -61,6 +61,15 @@ impl Process {
         wait::some(wait::LIMIT, &what, async || self.exited()).await
     }
 
+    /// Ends it at once with every child of its own, and waits until it is gone.
+    pub async fn kill_all(&mut self) {
+        if self.exited().is_none() {
+            kill_process_group(self.raw_pid(), Signal::KILL)
+                .expect("the group of a child that was not waited for exists");
+        }
+        self.wait().await;
+    }
+
     /// Ends it at once, and waits until it is gone.
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);
