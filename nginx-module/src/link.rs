@@ -32,7 +32,7 @@ use crate::{executor, fault, log, socket::Socket, worker};
 
 /// First pause before a new attempt; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// A sidecar that answers no ping is found out after both of these: under 1 s.
 const PING_INTERVAL: Duration = Duration::from_millis(300);
 const PING_TIMEOUT: Duration = Duration::from_millis(400);

@@ -11,6 +11,7 @@
 //! - `scale`: 50,000 apps: loading, restarting, memory.
 //! - `churn`: 10,000 changes a second while requests go on.
 //! - `exact`: what a decision costs that another sidecar makes.
+//! - `crowd`: 1,000 apps beside one that gets a hundred times what it can serve.
 //! - `rules`: 10,000 apps with ten rules each, beside as many without.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
@@ -21,11 +22,14 @@ mod conf;
 mod core;
 mod cost;
 mod cpu;
+mod crowd;
 mod dynos;
 mod exact;
 mod haproxy;
 mod nginx;
 mod order;
+mod pace;
+mod pair;
 mod plan;
 mod ports;
 mod queue;
@@ -66,13 +70,15 @@ pub enum Part {
     Sync,
     /// Two sidecars, one queue.
     Exact,
+    /// 1,000 apps beside one with too much to do.
+    Crowd,
     /// Ten rules for each of 10,000 apps.
     Rules,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -80,6 +86,7 @@ impl Part {
         Self::Churn,
         Self::Sync,
         Self::Exact,
+        Self::Crowd,
         Self::Rules,
     ];
 }
@@ -99,6 +106,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Churn => churn::measure(plan, &mut report).await?,
             Part::Sync => sync::measure(plan, &mut report).await?,
             Part::Exact => exact::measure(plan, &mut report).await?,
+            Part::Crowd => crowd::measure(plan, &mut report).await?,
             Part::Rules => rules::measure(plan, &mut report).await?,
         }
     }

@@ -4,7 +4,7 @@
 //! Everything comes to the first sidecar. The apps differ in who decides: this one,
 //! since nothing is said, or since it owns the app; or the other one.
 
-use std::{collections::HashMap, fs, path::Path, time::Instant};
+use std::{collections::HashMap, path::Path, time::Instant};
 
 use dynomesh_proto::{
     PROTOCOL,
@@ -15,8 +15,6 @@ use dynomesh_proto::{
     },
 };
 use futures_util::stream;
-use mesh::{SHARDS, Shard};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::sync::mpsc;
 use tonic::transport::Endpoint;
 
@@ -27,10 +25,10 @@ use super::{
     conf::Front,
     cpu, directory,
     nginx::Nginx,
-    progress,
+    pair, progress,
     report::Row,
     shot::{Shot, shoot},
-    sidecar::{Sidecar, router_socket},
+    sidecar::router_socket,
     unit::Unit,
 };
 use crate::harness::Broker;
@@ -42,8 +40,6 @@ const LIMIT: u32 = 1_000;
 /// Requests under way at once, asked for directly.
 const DEPTH: usize = 512;
 const DECISIONS: u64 = 200_000;
-/// Times for the sidecars to agree.
-const PATIENCE: u32 = 2_000;
 
 /// Measures it.
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
@@ -51,8 +47,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let dir = dir.path();
     progress("exact: a broker and two sidecars");
     let broker = Broker::start().await;
-    let sidecars = sidecars(dir, &broker.url()).await?;
-    let [near, far] = owned(&sidecars).await?;
+    let sidecars = pair::start(dir, &broker.url()).await?;
+    let [near, far] = pair::owned(&sidecars).await?;
     let backend = Backend::start(&dir.join("dynos"), 3).await?;
     let exact = |exact: Exact| Settings {
         exact: exact.into(),
@@ -66,7 +62,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let all = apps.iter().enumerate();
     let all = all.map(|(at, (name, settings))| changes::app(name, *settings, backend.dynos(at)));
     sidecars[0].load(all.collect()).await?;
-    until_known(&sidecars[1], 3).await?;
+    pair::until_known(&sidecars[1], 3).await?;
 
     let socket = router_socket(&dir.join("r0"));
     let front = dir.join("front");
@@ -126,81 +122,6 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let what = "the same, for each second of the owner's processor time";
     report.add(row(what, Unit::PerSecond, costs).at_least(100_000.0));
     Ok(())
-}
-
-/// Two that are members.
-async fn sidecars(dir: &Path, url: &str) -> Result<Vec<Sidecar>, Failure> {
-    let mut authority = CertificateParams::default();
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "ours");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-    let mut sidecars = Vec::new();
-    for name in ["r0", "r1"] {
-        let at = dir.join(name);
-        fs::create_dir_all(&at)?;
-        let key = KeyPair::generate()?;
-        let own = CertificateParams::new(["localhost".to_owned()])?;
-        let chain = own.signed_by(&key, &authority)?;
-        let mut arguments: Vec<String> = Vec::new();
-        for (flag, text) in [
-            ("--peer-tls-ca", authority.pem()),
-            ("--tls-cert", chain.pem()),
-            ("--tls-key", key.serialize_pem()),
-        ] {
-            let file = at.join(flag.trim_start_matches('-'));
-            fs::write(&file, text)?;
-            arguments.extend([flag.to_owned(), file.display().to_string()]);
-        }
-        let more = [
-            "--broker-url",
-            url,
-            "--node",
-            name,
-            "--peer-tcp",
-            "127.0.0.1:0",
-        ];
-        let more = more.iter().chain(&["--peer-address", "localhost:0"]);
-        arguments.extend(more.map(ToString::to_string));
-        sidecars.push(Sidecar::start_with(&at, arguments).await?);
-    }
-    Ok(sidecars)
-}
-
-/// Names of apps that the first one owns, and the second, once they have agreed.
-async fn owned(sidecars: &[Sidecar]) -> Result<[String; 2], Failure> {
-    for _ in 0..PATIENCE {
-        let mut own = Vec::new();
-        for sidecar in sidecars {
-            let bits = sidecar.nodes().await?.may_grant;
-            let has = move |shard: Shard| {
-                let at = shard.index();
-                bits.get(at / 8)
-                    .is_some_and(|bits| bits >> (at % 8) & 1 == 1)
-            };
-            own.push(has);
-        }
-        let count = |at: usize| Shard::all().filter(|shard| own[at](*shard)).count();
-        if count(0) > 0 && count(1) > 0 && count(0) + count(1) == SHARDS {
-            let mut names = (0..).map(|number| format!("exact-{number}"));
-            let mut of = |at: usize| names.find(|name| own[at](Shard::of(name)));
-            let (near, far) = (of(0), of(1));
-            return Ok([near, far].map(Option::unwrap_or_default));
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    Err("the sidecars don't agree who decides".into())
-}
-
-async fn until_known(sidecar: &Sidecar, apps: u64) -> Result<(), Failure> {
-    for _ in 0..PATIENCE {
-        if u64::from(sidecar.status().await?.apps) >= apps {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    Err("the other sidecar does not know the apps".into())
 }
 
 /// Asks for a dyno as a router does, many times.

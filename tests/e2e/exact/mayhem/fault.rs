@@ -1,6 +1,7 @@
 //! What goes wrong, and what follows.
 
 use std::{
+    future::ready,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use e2e::{client::Request, harness::Signal};
 use futures_util::future::join_all;
 use rand::{RngExt, rngs::StdRng};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use super::cluster::Cluster;
 
@@ -54,6 +55,11 @@ impl Fault {
         BrokerKilled,
     ];
 
+    /// By its name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| format!("{it:?}") == name)
+    }
+
     pub(super) fn is_long(self) -> bool {
         self == BrokerKilled
     }
@@ -79,25 +85,19 @@ impl Fault {
         )
     }
 
-    /// It happens and is over. Says how long after its beginning, or where it lasts after
-    /// its end, every router had a request answered that came after that.
-    pub(super) async fn happen(self, cluster: &mut Cluster, random: &mut StdRng) -> Duration {
+    /// It happens and is over. Says how long requests took at each router at the most, that
+    /// came after its beginning, or where it lasts by itself after its end.
+    pub(super) async fn happen(self, cluster: &mut Cluster, random: &mut StdRng) -> Vec<Duration> {
         let owner = cluster.owner().await;
+        eprintln!("{self:?}: r{owner} is the owner");
         let routers = cluster.routers();
         let other = (owner + random.random_range(1..routers.len())) % routers.len();
         let moment = Duration::from_millis(random.random_range(100..4_000));
-        // It begins when it is waited for.
-        let again = served_again(&routers);
         match self {
-            OwnerKilled => {
-                let host = cluster.host(owner);
-                host.kill_meshd().await;
-                return tokio::join!(again, host.start_meshd()).0;
-            }
-            OtherKilled => {
-                let host = cluster.host(other);
-                host.kill_meshd().await;
-                return tokio::join!(again, host.start_meshd()).0;
+            OwnerKilled | OtherKilled => {
+                let at = if self == OwnerKilled { owner } else { other };
+                cluster.host(at).kill_meshd().await;
+                return longest(&routers, cluster.host(at).start_meshd()).await;
             }
             OwnerRestarted => {
                 let host = cluster.host(owner);
@@ -105,7 +105,7 @@ impl Fault {
                     host.stop_meshd().await;
                     host.start_meshd().await;
                 };
-                return tokio::join!(again, restart).0;
+                return longest(&routers, restart).await;
             }
             OwnerFrozen => {
                 let host = cluster.host(owner);
@@ -114,7 +114,7 @@ impl Fault {
                     sleep(WATCHDOG).await;
                     host.crash_meshd().await;
                 };
-                return tokio::join!(again, restart).0;
+                return longest(&routers, restart).await;
             }
             OwnerFrozenForAMoment => {
                 cluster.host(owner).signal_meshd(Signal::STOP);
@@ -164,20 +164,37 @@ impl Fault {
                 cluster.broker.start_again().await;
             }
         }
-        again.await
+        longest(&routers, ready(())).await
     }
 }
 
-/// Returns when a request was served at each router that came after this was called.
-async fn served_again(routers: &[SocketAddr]) -> Duration {
-    let began = Instant::now();
-    join_all(routers.iter().map(async |router| {
-        let request = Request::new(*router, "GET", "shop.test", "/");
-        // Each waits for as long as requests do, so these are few.
-        while !matches!(request.try_send().await, Ok(answer) if answer.status() == 200) {
-            sleep(Duration::from_millis(10)).await;
+/// The longest that a request took to be served at each router, of those that came one after
+/// the other from now on until `meanwhile` was over, and of the one after that.
+async fn longest(routers: &[SocketAddr], meanwhile: impl Future<Output = ()>) -> Vec<Duration> {
+    let (over, is_over) = watch::channel(false);
+    let each = routers.iter().map(async |router| {
+        let mut longest = Duration::ZERO;
+        loop {
+            let last = *is_over.borrow();
+            longest = longest.max(served(*router).await);
+            if last {
+                return longest;
+            }
         }
-    }))
-    .await;
+    });
+    let meanwhile = async {
+        meanwhile.await;
+        over.send_replace(true);
+    };
+    tokio::join!(join_all(each), meanwhile).0
+}
+
+async fn served(router: SocketAddr) -> Duration {
+    let began = Instant::now();
+    let request = Request::new(router, "GET", "shop.test", "/");
+    // Each waits for as long as requests do, so these are few.
+    while !matches!(request.try_send().await, Ok(answer) if answer.status() == 200) {
+        sleep(Duration::from_millis(10)).await;
+    }
     began.elapsed()
 }
