@@ -11,6 +11,7 @@
 //! - `scale`: 50,000 apps: loading, restarting, memory.
 //! - `churn`: 10,000 changes a second while requests go on.
 //! - `exact`: what a decision costs that another sidecar makes.
+//! - `one-queue`: the same as `queue` over four routers.
 //! - `crowd`: 1,000 apps beside one that gets a hundred times what it can serve.
 //! - `rules`: 10,000 apps with ten rules each, beside as many without.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
@@ -26,10 +27,11 @@ mod crowd;
 mod dynos;
 mod exact;
 mod haproxy;
+mod members;
 mod nginx;
+mod one_queue;
 mod order;
 mod pace;
-mod pair;
 mod plan;
 mod ports;
 mod queue;
@@ -70,6 +72,8 @@ pub enum Part {
     Sync,
     /// Two sidecars, one queue.
     Exact,
+    /// Four routers, few dynos, many clients.
+    OneQueue,
     /// 1,000 apps beside one with too much to do.
     Crowd,
     /// Ten rules for each of 10,000 apps.
@@ -78,7 +82,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -86,6 +90,7 @@ impl Part {
         Self::Churn,
         Self::Sync,
         Self::Exact,
+        Self::OneQueue,
         Self::Crowd,
         Self::Rules,
     ];
@@ -106,6 +111,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Churn => churn::measure(plan, &mut report).await?,
             Part::Sync => sync::measure(plan, &mut report).await?,
             Part::Exact => exact::measure(plan, &mut report).await?,
+            Part::OneQueue => one_queue::measure(plan, &mut report).await?,
             Part::Crowd => crowd::measure(plan, &mut report).await?,
             Part::Rules => rules::measure(plan, &mut report).await?,
         }

@@ -382,7 +382,8 @@ impl Mesh {
                     if let Gate::Away(owner) = self.gate(request.app, now)
                         && !by_peer
                     {
-                        let request = self.leave_queue(waiter);
+                        let mut request = self.leave_queue(waiter);
+                        request.held = true;
                         self.ask_away(request, owner, now);
                     }
                 }

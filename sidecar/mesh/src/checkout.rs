@@ -40,7 +40,7 @@ impl Mesh {
     /// so is a session that broke: nobody would get the answer. Says whether it
     /// was taken.
     pub fn ask(&mut self, session: SessionKey, mut ask: Ask<'_>, now: Time) -> bool {
-        let Some(asking) = self.sessions.get(session) else {
+        let Some(asking) = self.sessions.get_mut(session) else {
             return false;
         };
         if asking.lost_until.is_some() || asking.entries.contains_key(&ask.id) {
@@ -48,7 +48,10 @@ impl Mesh {
         }
         let full = asking.entries.len() >= self.limits.asks_per_session;
         ask.tried.truncate(MAX_TRIED);
-        let arrived = now.before(ask.waited);
+        let arrived = match ask.held || !ask.tried.is_empty() {
+            true => now.before(ask.waited),
+            false => asking.arrival(now.before(ask.waited)),
+        };
         let Some(app) = self.find(ask.name) else {
             self.refuse_unknown(session, ask.id, now.since(arrived));
             return true;

@@ -332,14 +332,17 @@ impl Mesh {
     /// A peer asks, since this sidecar owns the app's shard, or will as soon as it has
     /// read as far in the log. Says whether it was taken.
     pub fn peer_ask(&mut self, session: SessionKey, ask: FarAsk, now: Time) -> bool {
-        let Some(asking) = self.sessions.get(session) else {
+        let Some(asking) = self.sessions.get_mut(session) else {
             return false;
         };
         if asking.lost_until.is_some() || asking.entries.contains_key(&ask.id) {
             return false;
         }
         let full = asking.entries.len() >= self.limits.asks_per_peer;
-        let arrived = now.before(ask.waited);
+        let arrived = match ask.held || !ask.tried.is_empty() {
+            true => now.before(ask.waited),
+            false => asking.arrival(now.before(ask.waited)),
+        };
         let Some(app) = self.by_name.get(&*ask.app).copied() else {
             self.refuse_unknown(session, ask.id, now.since(arrived));
             return true;

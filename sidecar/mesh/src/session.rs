@@ -34,7 +34,8 @@ pub struct Ask<'a> {
     /// Which app it is for: any name that may be one of its domains.
     pub name: &'a str,
     /// How long ago it arrived, at whichever router. It keeps its place in the
-    /// queue when it is asked again.
+    /// queue when it is asked again. (One that was not held and has tried nothing comes
+    /// behind those that its session asked for before.)
     pub waited: Duration,
     /// Of that, the time that it was with dynos, which failed it: not spent in a
     /// queue.
@@ -97,6 +98,8 @@ pub(crate) struct Session {
     /// that has them.
     pub(crate) strange: Vec<(AskId, Box<str>)>,
     pub(crate) entries: Entries,
+    /// When the newest request arrived of those that were asked for the first time.
+    newest: Time,
     /// How many leases of each dyno it has ahead: reserved or passed on.
     pub(crate) ahead: FxHashMap<DynoKey, u32>,
     /// Broken; its leases are kept until then.
@@ -104,6 +107,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// When a request arrived, which asks for the first time. Such ones come in the order
+    /// of their arrival; how long each has waited is measured elsewhere, rounded, and lies in
+    /// sockets for a while, so by that alone one could overtake the one before it.
+    pub(crate) fn arrival(&mut self, said: Time) -> Time {
+        self.newest = self.newest.max(said);
+        self.newest
+    }
+
     pub(crate) fn less_ahead(&mut self, dyno: DynoKey) {
         if let Some(count) = self.ahead.get_mut(&dyno) {
             *count -= 1;
@@ -148,6 +159,7 @@ impl Sessions {
             doubtful: BTreeSet::new(),
             strange: Vec::new(),
             entries: Entries::default(),
+            newest: Time::default(),
             ahead: FxHashMap::default(),
             lost_until: None,
         };

@@ -98,6 +98,15 @@ impl Lab {
         })
     }
 
+    /// Asks for one that waited so long while there was nobody to ask.
+    pub(crate) fn ask_again(&mut self, waited: Duration) -> AskId {
+        self.ask_as(Ask {
+            waited,
+            held: true,
+            ..Ask::new(AskId(0), "a.test")
+        })
+    }
+
     /// Asks so; the number is the next one.
     pub(crate) fn ask_as(&mut self, ask: Ask<'_>) -> AskId {
         self.asks += 1;

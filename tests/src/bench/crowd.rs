@@ -14,9 +14,10 @@ use super::{
     conf::Front,
     cpu, directory,
     dynos::Dynos,
+    members,
     nginx::Nginx,
     pace::{Came, pace},
-    pair, progress,
+    progress,
     report::Row,
     sidecar::{Sidecar, router_socket},
     unit::Unit,
@@ -44,8 +45,9 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let dir = dir.path();
     progress("crowd: a broker and two sidecars");
     let broker = Broker::start().await;
-    let sidecars = pair::start(dir, &broker.url()).await?;
-    let [_, far] = pair::owned(&sidecars).await?;
+    let sidecars = members::start(dir, &broker.url(), 2).await?;
+    let owned = members::owned(&sidecars).await?;
+    let far = &owned[1];
     let dynos = Dynos::start(dir, 1, WORK)?;
     let backend_dir = dir.join("dynos");
     let backend = Nginx::start(&backend_dir, 1, |listen| {
@@ -65,9 +67,9 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let others =
         (0..OTHERS).map(|at| changes::app(&changes::filler(at), settings, &[address(port, at)]));
     let crowded = [format!("unix:{}", dynos.paths[0].display())];
-    let apps = others.chain([changes::app(&far, settings, &crowded)]);
+    let apps = others.chain([changes::app(far, settings, &crowded)]);
     sidecars[0].load(apps.collect()).await?;
-    pair::until_known(&sidecars[1], OTHERS as u64 + 1).await?;
+    members::until_known(&sidecars[1], OTHERS as u64 + 1).await?;
     let mut fronts = Vec::new();
     for name in ["r0", "r1"] {
         let (at, socket) = (
@@ -81,7 +83,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let hosts: Vec<_> = (0..OTHERS)
         .map(|at| changes::host(&changes::filler(at)))
         .collect();
-    let crowd = [changes::host(&far)];
+    let crowd = [changes::host(far)];
 
     // Everybody was there once.
     pace(

@@ -23,9 +23,9 @@ use super::{
     backend::Backend,
     changes,
     conf::Front,
-    cpu, directory,
+    cpu, directory, members,
     nginx::Nginx,
-    pair, progress,
+    progress,
     report::Row,
     shot::{Shot, shoot},
     sidecar::router_socket,
@@ -47,8 +47,9 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let dir = dir.path();
     progress("exact: a broker and two sidecars");
     let broker = Broker::start().await;
-    let sidecars = pair::start(dir, &broker.url()).await?;
-    let [near, far] = pair::owned(&sidecars).await?;
+    let sidecars = members::start(dir, &broker.url(), 2).await?;
+    let owned = members::owned(&sidecars).await?;
+    let (near, far) = (&owned[0], &owned[1]);
     let backend = Backend::start(&dir.join("dynos"), 3).await?;
     let exact = |exact: Exact| Settings {
         exact: exact.into(),
@@ -56,13 +57,13 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     };
     let apps = [
         ("each-alone", exact(Exact::Unspecified)),
-        (&near, exact(Exact::Strict)),
-        (&far, exact(Exact::Strict)),
+        (near, exact(Exact::Strict)),
+        (far, exact(Exact::Strict)),
     ];
     let all = apps.iter().enumerate();
     let all = all.map(|(at, (name, settings))| changes::app(name, *settings, backend.dynos(at)));
     sidecars[0].load(all.collect()).await?;
-    pair::until_known(&sidecars[1], 3).await?;
+    members::until_known(&sidecars[1], 3).await?;
 
     let socket = router_socket(&dir.join("r0"));
     let front = dir.join("front");
@@ -84,8 +85,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
             };
             turns.push([
                 shot("each-alone").await?,
-                shot(&near).await?,
-                shot(&far).await?,
+                shot(near).await?,
+                shot(far).await?,
             ]);
         }
         shots.push(turns);
@@ -113,7 +114,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         progress(&format!("exact: decisions, turn {}", turn + 1));
         let owner = sidecars[1].pid();
         let (spent, began) = (cpu::spent(owner)?, Instant::now());
-        decide(&socket, &changes::host(&far), turn as u64 + 1).await?;
+        decide(&socket, &changes::host(far), turn as u64 + 1).await?;
         let spent = (cpu::spent(owner)? - spent).as_secs_f64();
         rates.push(DECISIONS as f64 / began.elapsed().as_secs_f64());
         costs.push(DECISIONS as f64 / spent);

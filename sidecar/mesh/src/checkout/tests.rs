@@ -188,9 +188,9 @@ fn waiting_has_an_end() {
 fn who_arrived_first_is_served_first_wherever_it_asked() {
     let mut lab = Lab::new(settings(), &["web.1"]);
     let busy = lab.ask();
-    let second = lab.ask_with(Duration::from_millis(20), &[]);
+    let second = lab.ask_again(Duration::from_millis(20));
     let third = lab.ask();
-    let first = lab.ask_with(Duration::from_millis(30), &[]);
+    let first = lab.ask_again(Duration::from_millis(30));
     lab.outputs();
     let mut last = busy;
     for next in [first, second, third] {
@@ -410,4 +410,23 @@ fn a_number_in_use_is_ignored() {
         assert!(!lab.mesh.ask(lab.session, Ask::new(ask, "a.test"), lab.now));
     }
     assert_eq!(lab.outputs(), []);
+}
+
+/// Of two that one router asked for in this order the first one is served first, however
+/// long each is said to have waited; who is asked for again has its own time.
+#[test]
+fn newcomers_of_a_router_are_served_in_their_order() {
+    let mut lab = Lab::new(settings(), &["web.1"]);
+    let one = lab.ask();
+    let first = lab.ask();
+    // It lay in the socket with the one before it, for as long.
+    let second = lab.ask_with(Duration::from_millis(1), &[]);
+    let again = lab.ask_again(Duration::from_millis(1));
+    lab.outputs();
+    let mut before = one;
+    for next in [again, first, second] {
+        lab.checkin(before, Outcome::Done);
+        assert_eq!(lab.answers(), [(next, Ok("web.1".into()))]);
+        before = next;
+    }
 }

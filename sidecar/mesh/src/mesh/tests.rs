@@ -297,7 +297,7 @@ fn nobody_is_served_before_everybody_has_reported() {
     lab.mesh
         .recover([WorkerId(7), WorkerId(8)], lab.now + Duration::from_secs(1));
     let late = lab.ask();
-    let early = lab.ask_with(Duration::from_millis(5), &[]);
+    let early = lab.ask_again(Duration::from_millis(5));
     let session = hello(&mut lab, 7, &[(3, "web.1-1")]);
     assert_eq!(lab.answers(), []);
     lab.mesh.worker_gone(WorkerId(8), lab.now);

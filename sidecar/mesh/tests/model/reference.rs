@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) worker: usize,
     pub(crate) key: SessionKey,
     pub(crate) lost_until: Option<Time>,
+    /// When the newest of those arrived that asked for the first time.
+    newest: Time,
 }
 
 #[derive(Clone)]

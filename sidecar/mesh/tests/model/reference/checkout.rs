@@ -23,6 +23,13 @@ impl Reference {
 
     fn admit(&mut self, session: SessionKey, ask: &Ask<'_>) {
         let asks = self.asks_of(session);
+        let mut arrived = self.now.before(ask.waited);
+        if !ask.held && ask.tried.is_empty() {
+            let mut sessions = self.sessions.iter_mut();
+            let asking = sessions.find(|it| it.key == session).unwrap();
+            arrived = arrived.max(asking.newest);
+            asking.newest = arrived;
+        }
         let Some(id) = self.by_domain(ask.name) else {
             let answer = self.answer(session, ask.id);
             assert_eq!(
@@ -31,7 +38,6 @@ impl Reference {
             );
             return;
         };
-        let arrived = self.now.before(ask.waited);
         self.serial += 1;
         let mut waiter = Waiter {
             session,

@@ -1,6 +1,6 @@
 //! Routers come and go.
 
-use mesh::{AskId, DynoState, SessionKey};
+use mesh::{AskId, DynoState, SessionKey, Time};
 
 use super::{Lease, Reference, Session};
 
@@ -85,6 +85,7 @@ impl Reference {
             worker,
             key,
             lost_until: None,
+            newest: Time::default(),
         });
         self.gone(worker);
     }

@@ -1,4 +1,4 @@
-//! Two sidecars that are members, so that each decides for half of the apps.
+//! Sidecars that are members, so that each decides for its share of the apps.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -12,8 +12,8 @@ use super::{Failure, sidecar::Sidecar};
 const STEP: Duration = Duration::from_millis(5);
 const PATIENCE: u32 = 2_000;
 
-/// Two that are members.
-pub(super) async fn start(dir: &Path, url: &str) -> Result<Vec<Sidecar>, Failure> {
+/// So many, called `r0` and on, each in a directory of that name.
+pub(super) async fn start(dir: &Path, url: &str, count: usize) -> Result<Vec<Sidecar>, Failure> {
     let mut authority = CertificateParams::default();
     authority
         .distinguished_name
@@ -21,8 +21,8 @@ pub(super) async fn start(dir: &Path, url: &str) -> Result<Vec<Sidecar>, Failure
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let mut sidecars = Vec::new();
-    for name in ["r0", "r1"] {
-        let at = dir.join(name);
+    for name in (0..count).map(|number| format!("r{number}")) {
+        let at = dir.join(&name);
         fs::create_dir_all(&at)?;
         let key = KeyPair::generate()?;
         let own = CertificateParams::new(["localhost".to_owned()])?;
@@ -41,7 +41,7 @@ pub(super) async fn start(dir: &Path, url: &str) -> Result<Vec<Sidecar>, Failure
             "--broker-url",
             url,
             "--node",
-            name,
+            &name,
             "--peer-tcp",
             "127.0.0.1:0",
         ];
@@ -52,8 +52,8 @@ pub(super) async fn start(dir: &Path, url: &str) -> Result<Vec<Sidecar>, Failure
     Ok(sidecars)
 }
 
-/// Names of apps that the first one owns, and the second, once they have agreed.
-pub(super) async fn owned(sidecars: &[Sidecar]) -> Result<[String; 2], Failure> {
+/// For each the name of an app that it owns, once they have agreed.
+pub(super) async fn owned(sidecars: &[Sidecar]) -> Result<Vec<String>, Failure> {
     for _ in 0..PATIENCE {
         let mut own = Vec::new();
         for sidecar in sidecars {
@@ -65,18 +65,23 @@ pub(super) async fn owned(sidecars: &[Sidecar]) -> Result<[String; 2], Failure> 
             };
             own.push(has);
         }
-        let count = |at: usize| Shard::all().filter(|shard| own[at](*shard)).count();
-        if count(0) > 0 && count(1) > 0 && count(0) + count(1) == SHARDS {
+        let counts = own
+            .iter()
+            .map(|own| Shard::all().filter(|shard| own(*shard)).count());
+        let counts: Vec<_> = counts.collect();
+        if !counts.contains(&0) && counts.iter().sum::<usize>() == SHARDS {
             let mut names = (0..).map(|number| format!("exact-{number}"));
-            let mut of = |at: usize| names.find(|name| own[at](Shard::of(name)));
-            let (near, far) = (of(0), of(1));
-            return Ok([near, far].map(Option::unwrap_or_default));
+            let of = own
+                .iter()
+                .map(|own| names.find(|name| own(Shard::of(name))));
+            return Ok(of.flatten().collect());
         }
         sleep(STEP).await;
     }
     Err("the sidecars don't agree who decides".into())
 }
 
+/// Waits until a sidecar has so many apps.
 pub(super) async fn until_known(sidecar: &Sidecar, apps: u64) -> Result<(), Failure> {
     for _ in 0..PATIENCE {
         if u64::from(sidecar.status().await?.apps) >= apps {

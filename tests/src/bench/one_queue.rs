@@ -1,0 +1,196 @@
+//! One queue over four routers, each with a sidecar of its own: its order, its limit, and
+//! what it makes of the dynos' time.
+//!
+//! How the order is measured: all clients are in one thread, which numbers the requests as
+//! it sends them, and the dynos, which are in one thread too, note the numbers as requests
+//! begin. Requests to one router have to begin in this order. Two that go to different
+//! routers a moment after each other may come in either order, as processes wait for a
+//! processor: so of these it is said by how much a request was too late.
+
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+
+use dynomesh_proto::v1::{Exact, Policy, Settings};
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{
+    Failure, Plan, Report, changes,
+    conf::Front,
+    directory,
+    dynos::Dynos,
+    members,
+    nginx::Nginx,
+    order::{Order, Start},
+    progress,
+    report::Row,
+    sidecar::router_socket,
+    unit::Unit,
+};
+use crate::{
+    client::{Conn, Request},
+    harness::Broker,
+};
+
+const HEADING: &str =
+    "One queue: 200 clients, 4 routers, 8 dynos of 5 ms with one request at a time";
+
+const ROUTERS: usize = 4;
+const DYNOS: usize = 8;
+const CLIENTS: usize = 200;
+const WORK: Duration = Duration::from_millis(5);
+const POSSIBLE: f64 = DYNOS as f64 * 1e9 / WORK.as_nanos() as f64;
+/// A difference in time that processes make which wait for a processor.
+const TOLERANCE: Duration = Duration::from_millis(10);
+
+/// A request that was sent; its place in the list is its number.
+#[derive(Clone, Copy)]
+struct Sent {
+    at: Instant,
+    router: usize,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// Answered in a second, of what is possible, in percent.
+    rate: f64,
+    /// Overtaken by one to the same router.
+    overtaken: u64,
+    /// Overtaken by one to another router that was sent much later.
+    late: u64,
+    /// By how much it was too late, the latest one, in ms.
+    latest: f64,
+    double_bookings: u64,
+    sure: u64,
+    failed: u64,
+}
+
+/// Measures it.
+pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
+    let dir = directory()?;
+    let dir = dir.path();
+    progress("one-queue: a broker and four sidecars");
+    let broker = Broker::start().await;
+    let sidecars = members::start(dir, &broker.url(), ROUTERS).await?;
+    let app = members::owned(&sidecars).await?.remove(0);
+    let dynos = Dynos::start(dir, DYNOS, WORK)?;
+    let paths = dynos.paths.iter();
+    let addresses: Vec<_> = paths
+        .map(|path| format!("unix:{}", path.display()))
+        .collect();
+    let settings = Settings {
+        exact: Exact::Strict.into(),
+        ..changes::policy(Policy::IdleOnly, 1)
+    };
+    sidecars[0]
+        .load(vec![changes::app(&app, settings, &addresses)])
+        .await?;
+    let mut fronts = Vec::new();
+    for (at, sidecar) in sidecars.iter().enumerate() {
+        members::until_known(sidecar, 1).await?;
+        let dir = dir.join(format!("r{at}"));
+        let (front, socket) = (dir.join("front"), router_socket(&dir));
+        let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&front, listen[0], None);
+        fronts.push(Nginx::start(&front, 1, conf).await?);
+    }
+    let servers: Vec<_> = fronts.iter().map(|front| front.addresses[0]).collect();
+    let host = changes::host(&app);
+    load(&servers, &host, Duration::from_millis(400)).await;
+    let mut turns = Vec::new();
+    for turn in 0..plan.queue_turns {
+        progress(&format!(
+            "one-queue: turn {} of {}",
+            turn + 1,
+            plan.queue_turns
+        ));
+        let before = dynos.done();
+        let (sent, failed) = load(&servers, &host, plan.queue_shot).await;
+        let after = dynos.done();
+        turns.push(Turn {
+            rate: sent.len() as f64 / plan.queue_shot.as_secs_f64() / POSSIBLE * 100.0,
+            double_bookings: after.double_bookings - before.double_bookings,
+            failed,
+            ..judge(&sent, &dynos.starts_since(&before))
+        });
+    }
+    summarize(&turns, report);
+    Ok(())
+}
+
+/// Each client asks as soon as it has an answer. What was sent, and how many failed.
+async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Sent>, u64) {
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let until = Instant::now() + time;
+    let client = async |number: usize| -> std::io::Result<()> {
+        let router = number % servers.len();
+        let mut conn = Conn::open(servers[router]).await?;
+        while Instant::now() < until {
+            let number = sent.borrow().len();
+            let request = Request::new(servers[router], "GET", host, "/");
+            let request = request.header("X-Seq", &number.to_string());
+            let at = Instant::now();
+            sent.borrow_mut().push(Sent { at, router });
+            // In one step: there is nobody between the number and the socket.
+            conn.send(request.head()).await?;
+            let answer = conn.response().await?;
+            if answer.status() != 200 {
+                return Err(std::io::Error::other("not served"));
+            }
+        }
+        Ok(())
+    };
+    let ended = join_all((0..CLIENTS).map(client)).await;
+    let failed = ended.iter().filter(|ended| ended.is_err()).count() as u64;
+    (sent.take(), failed)
+}
+
+/// The order, as it was sent and as it was begun.
+fn judge(sent: &[Sent], starts: &[Start]) -> Turn {
+    let mut turn = Turn::default();
+    for router in 0..ROUTERS {
+        let of_router = starts.iter().filter(|start| {
+            let number = start.arrival.and_then(|number| sent.get(number as usize));
+            number.is_some_and(|sent| sent.router == router)
+        });
+        let order = Order::of(of_router.copied());
+        turn.overtaken += order.overtaken;
+        turn.sure += order.sure;
+    }
+    let mut newest: Option<Instant> = None;
+    for start in starts.iter().filter(|start| !start.early) {
+        let Some(sent) = start.arrival.and_then(|number| sent.get(number as usize)) else {
+            continue;
+        };
+        let late = newest.map_or(Duration::ZERO, |newest| newest.duration_since(sent.at));
+        turn.late += u64::from(late > TOLERANCE);
+        turn.latest = turn.latest.max(late.as_secs_f64() * 1e3);
+        newest = newest.max(Some(sent.at));
+    }
+    turn
+}
+
+fn summarize(turns: &[Turn], report: &mut Report) {
+    let row = |what: &str, unit, values| Row::new(HEADING, what, unit, values);
+    let each = |figure: &dyn Fn(&Turn) -> f64| turns.iter().map(figure).collect();
+    let sum = |count: &dyn Fn(&Turn) -> u64| vec![turns.iter().map(count).sum::<u64>() as f64];
+    report.add(row(
+        "of the possible 1,600/s",
+        Unit::Percent,
+        each(&|it| it.rate),
+    ));
+    let double = sum(&|it| it.double_bookings);
+    report.add(row("double bookings", Unit::Count, double).at_most(0.0));
+    let overtaken = sum(&|it| it.overtaken);
+    let what = "overtaken by a later one to the same router";
+    report.add(row(what, Unit::Count, overtaken).at_most(0.0));
+    let what = "overtaken by one to another router that was sent 10 ms later";
+    report.add(row(what, Unit::Count, sum(&|it| it.late)).at_most(0.0));
+    report.add(row(
+        "the latest one was too late by",
+        Unit::Millis,
+        each(&|it| it.latest),
+    ));
+    let sure = sum(&|it| it.sure);
+    report.add(row("requests whose place is known", Unit::Count, sure));
+    let failed = sum(&|it| it.failed);
+    report.add(row("failed requests", Unit::Count, failed).at_most(0.0));
+}
