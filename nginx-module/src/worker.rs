@@ -384,10 +384,15 @@ impl Worker {
     pub(crate) fn receive(&self, message: SidecarMessage) {
         rules::hear(self, &message);
         let delivery = self.session(|session| session.receive(message, now()));
-        match (delivery, self.flushing.get()) {
-            (None, _) => {}
-            (Some(delivery), true) => self.held_back.borrow_mut().push_back(delivery),
-            (Some(delivery), false) => checkout::deliver(delivery),
+        let waits = self.flushing.get() || !self.held_back.borrow().is_empty();
+        match delivery {
+            None => {}
+            // Nobody overtakes those that were held back.
+            Some(delivery) if waits => {
+                self.held_back.borrow_mut().push_back(delivery);
+                self.deliver_held_back();
+            }
+            Some(delivery) => checkout::deliver(delivery),
         }
         self.go_on();
     }

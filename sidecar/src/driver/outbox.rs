@@ -69,6 +69,11 @@ impl Outbox {
         reply.map(Ok)
     }
 
+    /// There is nothing in it at this moment.
+    fn is_empty(&self) -> bool {
+        self.0.lock().replies.is_empty()
+    }
+
     /// Why the session is over, if it is.
     pub(super) fn closed(&self) -> Option<Closed> {
         self.0.lock().closed
@@ -97,8 +102,13 @@ impl Outbox {
     }
 }
 
-/// A session's own queue, for the replies that its own messages cause.
-pub(super) type Own<'a> = (SessionKey, &'a mut VecDeque<Reply>);
+/// A session that calls, and its own queue: replies that its own messages cause cost no lock
+/// and wake nobody.
+pub(super) struct Own<'a> {
+    pub(super) key: SessionKey,
+    pub(super) queue: &'a mut VecDeque<Reply>,
+    pub(super) outbox: &'a Outbox,
+}
 
 /// Distributes what the core says, and remembers whom to wake when the lock is
 /// free again.
@@ -166,7 +176,10 @@ impl<'a> Delivery<'a> {
 
     fn reply(&mut self, state: &State, session: SessionKey, reply: Reply) {
         match &mut self.own {
-            Some((key, queue)) if *key == session => queue.push_back(reply),
+            // What lies in the outbox is older and read later.
+            Some(own) if own.key == session && own.outbox.is_empty() => {
+                own.queue.push_back(reply);
+            }
             _ => {
                 let outbox: Option<&Arc<Outbox>> = state.sessions.get(&session);
                 let waker = match (outbox, reply) {

@@ -10,7 +10,7 @@ use mesh::{Ask, AskId, Mesh, Outcome, RecallId, SessionKey, Time, WorkerId};
 
 use super::{
     Driver,
-    outbox::{Outbox, Reply, Ruled},
+    outbox::{Outbox, Own, Reply, Ruled},
     state::Latest,
     tally::Tally,
 };
@@ -62,7 +62,7 @@ pub struct Session {
     driver: Arc<Driver>,
     worker: WorkerId,
     key: SessionKey,
-    /// What this session's own messages caused.
+    /// What this session's own messages caused, before what is in the outbox.
     own: VecDeque<Reply>,
     outbox: Arc<Outbox>,
     closed: bool,
@@ -172,11 +172,16 @@ impl Session {
     }
 
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {
-        self.driver.act(Some((self.key, &mut self.own)), input)
+        let own = Own {
+            key: self.key,
+            queue: &mut self.own,
+            outbox: &self.outbox,
+        };
+        self.driver.act(Some(own), input)
     }
 
-    /// The next reply, or why the session is over. What the session itself caused
-    /// comes first: so a recall comes after what was reserved before.
+    /// The next reply, in the order in which the core said them, or why the session is
+    /// over.
     pub fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<Result<Reply, Closed>> {
         if let Some(reply) = self.own.pop_front() {
             return Poll::Ready(Ok(reply));

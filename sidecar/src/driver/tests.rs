@@ -24,6 +24,7 @@ use tokio::{sync::Mutex, time::timeout};
 mod announce;
 mod log;
 mod members;
+mod order;
 
 use super::{
     ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,

@@ -1,13 +1,19 @@
 //! One queue over four routers, each with a sidecar of its own: its order, its limit, and
 //! what it makes of the dynos' time.
 //!
-//! How the order is measured: all clients are in one thread, which numbers the requests as
-//! it sends them, and the dynos, which are in one thread too, note the numbers as requests
-//! begin. Requests to one router have to begin in this order. Two that go to different
-//! routers a moment after each other may come in either order, as processes wait for a
-//! processor: so of these it is said by how much a request was too late.
+//! How the order is measured: each router numbers its asks as requests come (see `queue`),
+//! and these have to begin in this order. Two that come to different routers a moment after
+//! each other may begin in either order, as processes wait for a processor. So all clients
+//! are in one thread, which numbers the requests as it sends them, the dynos note these
+//! numbers, and it is said by how much a request was too late.
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
 
 use dynomesh_proto::v1::{Exact, Policy, Settings};
 use futures_util::future::join_all;
@@ -22,6 +28,7 @@ use super::{
     nginx::Nginx,
     order::{Order, Start},
     progress,
+    queue::{LOG, asks},
     report::Row,
     sidecar::router_socket,
     unit::Unit,
@@ -40,28 +47,19 @@ const CLIENTS: usize = 200;
 const WORK: Duration = Duration::from_millis(5);
 const POSSIBLE: f64 = DYNOS as f64 * 1e9 / WORK.as_nanos() as f64;
 /// A difference in time that processes make which wait for a processor.
-const TOLERANCE: Duration = Duration::from_millis(10);
+const TOLERANCE: Duration = Duration::from_millis(20);
 
-/// A request that was sent; its place in the list is its number.
-#[derive(Clone, Copy)]
-struct Sent {
-    at: Instant,
-    router: usize,
-}
-
-#[derive(Default)]
 struct Turn {
     /// Answered in a second, of what is possible, in percent.
     rate: f64,
-    /// Overtaken by one to the same router.
-    overtaken: u64,
-    /// Overtaken by one to another router that was sent much later.
-    late: u64,
-    /// By how much it was too late, the latest one, in ms.
-    latest: f64,
     double_bookings: u64,
-    sure: u64,
     failed: u64,
+    /// The number of the first of `starts`.
+    first: usize,
+    /// Each has the number that its client gave it.
+    starts: Vec<Start>,
+    /// When they were sent, by that number.
+    sent: Vec<Instant>,
 }
 
 /// Measures it.
@@ -89,7 +87,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         members::until_known(sidecar, 1).await?;
         let dir = dir.join(format!("r{at}"));
         let (front, socket) = (dir.join("front"), router_socket(&dir));
-        let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&front, listen[0], None);
+        let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&front, listen[0], Some(LOG));
         fronts.push(Nginx::start(&front, 1, conf).await?);
     }
     let servers: Vec<_> = fronts.iter().map(|front| front.addresses[0]).collect();
@@ -106,18 +104,25 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         let (sent, failed) = load(&servers, &host, plan.queue_shot).await;
         let after = dynos.done();
         turns.push(Turn {
+            first: before.starts,
+            starts: dynos.starts_since(&before),
             rate: sent.len() as f64 / plan.queue_shot.as_secs_f64() / POSSIBLE * 100.0,
             double_bookings: after.double_bookings - before.double_bookings,
             failed,
-            ..judge(&sent, &dynos.starts_since(&before))
+            sent,
         });
     }
-    summarize(&turns, report);
-    Ok(())
+    let logs: Vec<_> = (0..ROUTERS).map(|at| log(dir, at)).collect();
+    summarize(&turns, &logs, report)
+}
+
+/// What a router logs.
+fn log(dir: &Path, router: usize) -> PathBuf {
+    dir.join(format!("r{router}")).join("front/access.log")
 }
 
 /// Each client asks as soon as it has an answer. What was sent, and how many failed.
-async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Sent>, u64) {
+async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Instant>, u64) {
     let sent = Rc::new(RefCell::new(Vec::new()));
     let until = Instant::now() + time;
     let client = async |number: usize| -> std::io::Result<()> {
@@ -127,8 +132,7 @@ async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Sent>,
             let number = sent.borrow().len();
             let request = Request::new(servers[router], "GET", host, "/");
             let request = request.header("X-Seq", &number.to_string());
-            let at = Instant::now();
-            sent.borrow_mut().push(Sent { at, router });
+            sent.borrow_mut().push(Instant::now());
             // In one step: there is nobody between the number and the socket.
             conn.send(request.head()).await?;
             let answer = conn.response().await?;
@@ -143,32 +147,48 @@ async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Sent>,
     (sent.take(), failed)
 }
 
-/// The order, as it was sent and as it was begun.
-fn judge(sent: &[Sent], starts: &[Start]) -> Turn {
-    let mut turn = Turn::default();
-    for router in 0..ROUTERS {
-        let of_router = starts.iter().filter(|start| {
-            let number = start.arrival.and_then(|number| sent.get(number as usize));
-            number.is_some_and(|sent| sent.router == router)
-        });
-        let order = Order::of(of_router.copied());
-        turn.overtaken += order.overtaken;
-        turn.sure += order.sure;
+/// The order at each router, as it numbered its asks.
+fn at_routers(turns: &[Turn], logs: &[PathBuf]) -> Result<Order, Failure> {
+    let mut sum = Order::default();
+    for log in logs {
+        let asks = asks(log)?;
+        for turn in turns {
+            let starts = turn.starts.iter().enumerate();
+            let of_router = starts.filter_map(|(at, start)| {
+                let arrival = asks.get(&(turn.first + at)).copied()?;
+                Some(Start {
+                    arrival: Some(arrival),
+                    ..*start
+                })
+            });
+            let order = Order::of(of_router);
+            sum.overtaken += order.overtaken;
+            sum.sure += order.sure;
+        }
     }
-    let mut newest: Option<Instant> = None;
-    for start in starts.iter().filter(|start| !start.early) {
-        let Some(sent) = start.arrival.and_then(|number| sent.get(number as usize)) else {
-            continue;
-        };
-        let late = newest.map_or(Duration::ZERO, |newest| newest.duration_since(sent.at));
-        turn.late += u64::from(late > TOLERANCE);
-        turn.latest = turn.latest.max(late.as_secs_f64() * 1e3);
-        newest = newest.max(Some(sent.at));
-    }
-    turn
+    Ok(sum)
 }
 
-fn summarize(turns: &[Turn], report: &mut Report) {
+/// By how much requests were too late: how many by more than is tolerated, and the latest.
+fn lateness(turn: &Turn) -> (u64, Duration) {
+    let (mut count, mut latest) = (0, Duration::ZERO);
+    let mut newest: Option<Instant> = None;
+    for start in turn.starts.iter().filter(|start| !start.early) {
+        let Some(sent) = start
+            .arrival
+            .and_then(|it| turn.sent.get(it as usize).copied())
+        else {
+            continue;
+        };
+        let late = newest.map_or(Duration::ZERO, |newest| newest.duration_since(sent));
+        count += u64::from(late > TOLERANCE);
+        latest = latest.max(late);
+        newest = newest.max(Some(sent));
+    }
+    (count, latest)
+}
+
+fn summarize(turns: &[Turn], logs: &[PathBuf], report: &mut Report) -> Result<(), Failure> {
     let row = |what: &str, unit, values| Row::new(HEADING, what, unit, values);
     let each = |figure: &dyn Fn(&Turn) -> f64| turns.iter().map(figure).collect();
     let sum = |count: &dyn Fn(&Turn) -> u64| vec![turns.iter().map(count).sum::<u64>() as f64];
@@ -179,18 +199,17 @@ fn summarize(turns: &[Turn], report: &mut Report) {
     ));
     let double = sum(&|it| it.double_bookings);
     report.add(row("double bookings", Unit::Count, double).at_most(0.0));
-    let overtaken = sum(&|it| it.overtaken);
-    let what = "overtaken by a later one to the same router";
-    report.add(row(what, Unit::Count, overtaken).at_most(0.0));
-    let what = "overtaken by one to another router that was sent 10 ms later";
-    report.add(row(what, Unit::Count, sum(&|it| it.late)).at_most(0.0));
-    report.add(row(
-        "the latest one was too late by",
-        Unit::Millis,
-        each(&|it| it.latest),
-    ));
-    let sure = sum(&|it| it.sure);
-    report.add(row("requests whose place is known", Unit::Count, sure));
+    let order = at_routers(turns, logs)?;
+    let count = |what: &str, count: u64| row(what, Unit::Count, vec![count as f64]);
+    let what = "overtaken by a later one at the same router";
+    report.add(count(what, order.overtaken).at_most(0.0));
+    report.add(count("requests whose place there is known", order.sure));
+    let late = turns.iter().map(|turn| lateness(turn).0).sum();
+    let what = "overtaken by one at another router that was sent 20 ms later";
+    report.add(count(what, late).at_most(0.0));
+    let latest = each(&|it| lateness(it).1.as_secs_f64() * 1e3);
+    report.add(row("the latest one was too late by", Unit::Millis, latest));
     let failed = sum(&|it| it.failed);
     report.add(row("failed requests", Unit::Count, failed).at_most(0.0));
+    Ok(())
 }

@@ -32,7 +32,7 @@ const WORK: Duration = Duration::from_millis(5);
 const POSSIBLE: f64 = DYNOS as f64 * 1e9 / WORK.as_nanos() as f64;
 
 /// In the log: the lease, then the number that the dynos gave.
-const LOG: &str = "$mesh_lease $upstream_http_x_start";
+pub(super) const LOG: &str = "$mesh_lease $upstream_http_x_start";
 
 /// Measures it.
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
@@ -89,10 +89,11 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
 
 /// By the number that the dynos gave: the ask that the request was. It names the
 /// lease: `WORKER-ASK`.
-fn asks(log: &Path) -> Result<HashMap<usize, u64>, Failure> {
+pub(super) fn asks(log: &Path) -> Result<HashMap<usize, u64>, Failure> {
     let text = fs::read_to_string(log)?;
     let entry = |line: &str| {
-        let (lease, start) = line.split_once(' ')?;
+        let mut words = line.split_whitespace();
+        let (lease, start) = (words.next()?, words.next()?);
         let (_, ask) = lease.rsplit_once('-')?;
         Some((start.parse().ok()?, ask.parse().ok()?))
     };
