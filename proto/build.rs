@@ -4,9 +4,10 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "mesh/v1/types.proto",
     "mesh/v1/tally.proto",
+    "mesh/v1/tap.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",

@@ -15,7 +15,8 @@ pub(crate) use connection::{Address, Connection};
 pub(crate) use domain::{Domain, Domains};
 pub(crate) use dyno::{Add, Drain, Dyno, SetDyno, State};
 pub(crate) use mesh::{
-    Apply, Completion, Export, Maintenance, Nodes, NodesCommand, OnOff, Shell, Status, Top, Watch,
+    Apply, Completion, Export, Maintenance, Nodes, NodesCommand, OnOff, Shell, Status, Tap, Top,
+    Watch,
 };
 pub(crate) use settings::SettingsArgs;
 
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Print changes and events as they happen
     Watch(Watch),
+    /// Print an app's requests as they end: which dyno, why that one, and how long it took
+    Tap(Tap),
     /// A live view of what is busy
     Top(Top),
     /// Tell whether the sidecar is ready, and how much it has to do
@@ -150,6 +153,11 @@ mod tests {
             "app list --socket http://localhost:1",
             "app list --timeout 0s",
             "status --wait",
+            "tap",
+            "tap shop --sample 0",
+            "tap shop --sample 1.5",
+            "tap shop --status 6xx",
+            "tap shop --slow 500",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -10,7 +10,7 @@ use dynomesh_proto::{
     v1::{
         AppStatus, Applied, Change, Event, ForgetNodeRequest, ForgetNodeResponse, GetAppRequest,
         GetStatusRequest, ListAppsRequest, ListAppsResponse, NodesRequest, NodesResponse, Status,
-        WatchRequest, control_client::ControlClient,
+        TapEvent, TapRequest, WatchRequest, control_client::ControlClient,
     },
 };
 use futures_util::{Stream, stream};
@@ -144,6 +144,11 @@ impl Client {
             app: app.to_owned(),
         };
         self.answer(self.rpc.clone().watch(request)).await
+    }
+
+    /// Requests as they end; as [`Client::watch`].
+    pub(crate) async fn tap(&self, request: TapRequest) -> Result<Streaming<TapEvent>, Failure> {
+        self.answer(self.rpc.clone().tap(request)).await
     }
 
     async fn answer<T>(

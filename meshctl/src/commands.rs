@@ -10,6 +10,7 @@ mod maintenance;
 mod nodes;
 mod progress;
 mod status;
+mod tap;
 mod top;
 mod watch;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Maintenance(args) => maintenance::run(&args, &context).await,
         Command::Export(args) => export::run(&args, &context).await,
         Command::Watch(args) => watch::run(&args, &context).await,
+        Command::Tap(args) => tap::run(&args, &context).await,
         Command::Top(args) => top::run(&args, &context).await,
         Command::Nodes(args) => nodes::run(&args, &context).await,
         Command::Apply(_) | Command::Status(_) | Command::Completion(_) => Ok(()),

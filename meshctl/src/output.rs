@@ -6,6 +6,7 @@ mod nodes;
 mod operation;
 mod status;
 mod table;
+mod tap;
 mod units;
 
 use std::{
@@ -21,6 +22,7 @@ pub(crate) use event::event_line;
 pub(crate) use nodes::{membership_fact, nodes_details};
 pub(crate) use status::status_details;
 pub(crate) use table::{Table, cell, state_name};
+pub(crate) use tap::tap_line;
 pub(crate) use units::{bar, count, longest, plain, rate};
 
 use crate::failure::Failure;

@@ -62,6 +62,10 @@ pub(crate) struct Checkout {
     pub(crate) served: u64,
     /// When it got the lease that it has.
     pub(crate) leased: u64,
+    /// Milliseconds before that, without those with other dynos.
+    pub(crate) waited: u64,
+    /// Leases that it had.
+    pub(crate) attempts: u32,
     pub(crate) stage: Stage,
     pub(crate) tried: Vec<Arc<str>>,
     /// The last one.
@@ -105,6 +109,8 @@ impl Checkout {
                 arrived: worker::now(),
                 served: 0,
                 leased: 0,
+                waited: 0,
+                attempts: 0,
                 stage: Stage::Idle,
                 tried: Vec::new(),
                 answer: None,
@@ -175,8 +181,7 @@ impl Checkout {
         let Some(answer) = worker::get().take(&self.name) else {
             return false;
         };
-        self.stage = Stage::Routed(answer.ask);
-        self.leased = worker::now();
+        self.got(answer.ask);
         self.answer = Some(answer);
         self.code = None;
         // SAFETY: the request is live, and has an upstream when it wants a server.
@@ -191,6 +196,14 @@ impl Checkout {
         let ask = worker::get().session(|session| session.turn_away(token));
         self.stage = Stage::Asking(ask);
         executor::spawn(async { worker::get().turn_away() }).detach();
+    }
+
+    /// There is a lease, which Nginx is about to fetch.
+    fn got(&mut self, ask: u64) {
+        self.stage = Stage::Routed(ask);
+        self.leased = worker::now();
+        self.waited = self.leased.saturating_sub(self.arrived + self.served);
+        self.attempts += 1;
     }
 
     /// The lease that the last answer gave.
@@ -279,8 +292,7 @@ unsafe fn deliver_answer(token: Token, answer: Answer) {
     checkout.answer = Some(answer);
     match refusal {
         None => {
-            checkout.stage = Stage::Routed(ask);
-            checkout.leased = worker::now();
+            checkout.got(ask);
             // SAFETY: it is parked: it asked.
             unsafe { park::resume(token) };
         }

@@ -28,5 +28,6 @@ mod rules;
 mod socket;
 mod spare;
 mod tally;
+mod tap;
 mod variables;
 mod worker;

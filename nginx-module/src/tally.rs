@@ -38,7 +38,10 @@ pub(crate) unsafe fn count(checkout: &Checkout) {
         // SAFETY: as the caller says.
         bytes: unsafe { bytes(r) },
     };
-    worker::get().count(&ended);
+    let worker = worker::get();
+    worker.count(&ended);
+    // SAFETY: as the caller says.
+    unsafe { worker.tap(checkout, &ended) };
 }
 
 /// As in the access log.

@@ -20,6 +20,7 @@ mod rules;
 mod settings;
 mod snapshot;
 mod tally;
+mod tap;
 
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_status, counters, spec_from_app};
@@ -39,6 +40,7 @@ pub use snapshot::{
     part_to_bytes, part_to_proto, table_from_bytes,
 };
 pub use tally::{BOUNDS_MS, tally, told};
+pub use tap::{TapFilter, TappedRequest, tap_event, tap_filter, tap_order, tapped};
 
 /// A message that is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -26,6 +26,7 @@ mod seats;
 mod session;
 mod state;
 mod tally;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -53,7 +54,9 @@ pub use outbox::{Reply, Ruled};
 pub use peering::{Peer, Peering};
 pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
+pub use state::WorkerName;
 pub use tally::{Answers, BUCKETS, Counted, EVENTS, Seats, Spread, Tally, Whose};
+pub use tap::{Choice, TapError, TapNews, TapOrder, TapWatch};
 pub use timer::keep_time;
 pub use view::Survey;
 pub use writer::{
@@ -82,6 +85,7 @@ pub struct Driver {
     desk: announce::Desk,
     members: members::Desk,
     board: tally::Board,
+    taps: tap::Board,
 }
 
 impl Driver {
@@ -99,6 +103,7 @@ impl Driver {
             desk: announce::Desk::default(),
             members: members::Desk::default(),
             board: tally::Board::default(),
+            taps: tap::Board::default(),
         })
     }
 
@@ -157,7 +162,8 @@ impl Driver {
         let by_session = own.is_some();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let mut delivery = Delivery::new(own, &self.notices, self.changes.way(), &self.board);
+        let told = (&self.notices, &self.board, &self.taps);
+        let mut delivery = Delivery::new(own, told, self.changes.way());
         let result = panics::in_core(|| {
             // Read under the lock, so that the core never sees time go back.
             let result = input(state, self.clock.now());

@@ -18,6 +18,7 @@ mod router;
 mod server;
 mod session;
 mod status;
+mod tap;
 mod watch;
 
 pub use control::ControlService;

@@ -3,3 +3,5 @@
 mod documents;
 mod guard;
 mod metrics;
+mod page;
+mod tap;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::values::some_time;
+use super::values::{part, some_time, status};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -68,6 +68,40 @@ pub(crate) struct Watch {
     /// Only this app
     #[arg(default_value = "", hide_default_value = true)]
     pub(crate) app: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A line has when the request ended, status, method and path, the dyno, and times. Then how it came to it: `asked` the
+sidecar, of these dynos with so many requests (of their limit), the chosen one first; had it `reserved ahead`; or had it
+`passed on` from a request that was done. Headers, bodies and query strings are never shown.
+
+Nothing is paid for it while nobody looks. Who looks too slowly loses requests, and is told how many.
+
+Examples:
+  meshctl tap shop
+  meshctl tap shop --sample 0.01 --slow 500ms
+  meshctl tap shop --status 5xx --json | jq .request.path
+  meshctl tap shop --code H12")]
+pub(crate) struct Tap {
+    /// The app
+    pub(crate) app: String,
+
+    /// This part of them, at random: above 0, up to 1
+    #[arg(long, value_name = "PART", default_value = "1", value_parser = part)]
+    pub(crate) sample: f64,
+
+    /// Only those with this status, or of this class: 404, 5xx
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub(crate) status: Option<u32>,
+
+    /// Only those that went wrong like this: H12
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+
+    /// Only those that took at least so long
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
+    pub(crate) slow: Option<Duration>,
 }
 
 #[derive(Args, Debug)]

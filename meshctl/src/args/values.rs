@@ -92,6 +92,24 @@ impl From<FirstState> for v1::DynoState {
     }
 }
 
+/// A part of something.
+pub(crate) fn part(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if part > 0.0 && part <= 1.0 => Ok(part),
+        _ => Err("it must be above 0 and up to 1, like 0.1".to_owned()),
+    }
+}
+
+/// A status, or 1 to 5 for a class of them.
+pub(crate) fn status(text: &str) -> Result<u32, String> {
+    let class = text.strip_suffix("xx").map(str::parse);
+    match (class, text.parse()) {
+        (Some(Ok(class @ 1..=5)), _) => Ok(class),
+        (None, Ok(status @ 100..=599)) => Ok(status),
+        _ => Err("it must be a status like 404, or a class like 5xx".to_owned()),
+    }
+}
+
 /// A limit on requests at once; 0 stands for the default, and so does `none`.
 pub(crate) fn limit(text: &str) -> Result<u32, String> {
     match text {

@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdout, Stdio},
 };
 
-use crate::support::{Sidecar, meshctl};
+use crate::support::{Sidecar, meshctl, run};
 
 /// A watch that has begun.
 struct Watch {
@@ -76,4 +76,27 @@ fn the_end_of_the_sidecar_is_the_end_of_the_watch() {
     drop(sidecar);
     assert_eq!(watch.line(), "");
     assert_eq!(watch.child.wait().expect("an end").code(), Some(4));
+}
+
+#[test]
+fn a_tap_prints_what_it_is_asked_for() {
+    let sidecar = Sidecar::start();
+    let tap = |words: &str| {
+        let mut command = meshctl(&sidecar.socket());
+        command.arg("tap").args(words.split_whitespace());
+        run(command, "")
+    };
+    // The service here sends back what it is asked for, and ends.
+    let ran = tap("shop --sample 0.25 --status 5xx --code H12 --slow 40ms");
+    ran.fails(4, "ended the tap");
+    let line = ran.out.trim_end();
+    for words in [" 5 ", "H12", "(250000 tries)", "total 40ms"] {
+        assert!(line.contains(words), "no {words} in {ran:?}");
+    }
+    assert!(ran.err.contains("3 requests were left out"), "{ran:?}");
+    let ran = tap("shop --json");
+    let kinds: Vec<_> = ran.out.lines().collect();
+    assert_eq!(kinds.len(), 3, "{ran:?}");
+    assert!(kinds[1].contains("\"request\""), "{ran:?}");
+    tap("nobody").fails(1, "no such app");
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use dynomesh_proto::v1::{self, Refusal, answer::Result as Reply};
+use dynomesh_proto::v1::{self, LeaseKind, Refusal, answer::Result as Reply};
 
 /// The answer to an ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Answer {
     pub dynos_in_use: u32,
     /// The app's clients are told of these figures.
     pub queue_headers: bool,
+    /// How the request came to it.
+    pub kind: LeaseKind,
     /// A dyno, or why not.
     pub result: Result<Lease, Refused>,
 }
@@ -141,6 +143,7 @@ impl Dynos {
             queue_depth: answer.queue_depth,
             dynos_in_use: answer.dynos_in_use,
             queue_headers: answer.queue_headers,
+            kind: LeaseKind::Asked,
             result,
         }
     }

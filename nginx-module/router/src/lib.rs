@@ -16,3 +16,4 @@ mod reserve;
 pub mod rulebook;
 pub mod session;
 pub mod tally;
+pub mod tap;

@@ -21,10 +21,12 @@ use crate::{
     answer::{Answer, Dyno, Dynos},
     reserve::{Reserved, Reserves},
     tally::Tally,
+    tap::Taps,
 };
 
 mod ahead;
 mod tally;
+mod tap;
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -151,6 +153,7 @@ pub struct Session<T> {
     /// Requests that need no answer of the sidecar's to be refused.
     turned_away: VecDeque<(u64, T)>,
     tally: Tally,
+    taps: Taps,
 }
 
 impl<T: Clone> Session<T> {
@@ -158,6 +161,7 @@ impl<T: Clone> Session<T> {
     /// one.
     pub fn new(identity: Identity, outage: Duration, now: Millis) -> Self {
         Self {
+            taps: Taps::new(identity.worker),
             identity,
             outage,
             link: Link::Down(now),
@@ -312,6 +316,7 @@ impl<T: Clone> Session<T> {
     fn forget(&mut self) {
         self.outbox.clear();
         self.pressing = false;
+        self.taps.clear();
         self.forget_ahead();
     }
 
@@ -368,6 +373,10 @@ impl<T: Clone> Session<T> {
                 let settings = welcome.settings.unwrap_or_default();
                 self.reserves.allow(settings.max_reserved);
                 self.welcome_tally(settings.tallies);
+                return None;
+            }
+            sidecar_message::Kind::Tap(tap) => {
+                self.taps.set(tap);
                 return None;
             }
             sidecar_message::Kind::Told(told) => {

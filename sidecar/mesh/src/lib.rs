@@ -75,7 +75,7 @@ pub use settings::{
 pub use shard::{SHARDS, Shard};
 pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};
 pub use time::Time;
-pub use view::{AppFigures, AppView, Counters, DynoCounts, DynoView, Totals};
+pub use view::{AppFigures, AppView, Candidate, Choice, Counters, DynoCounts, DynoView, Totals};
 
 /// An app's place in the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

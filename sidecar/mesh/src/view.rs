@@ -4,6 +4,8 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 
 use crate::{AppKey, AppSpec, DynoState, Mesh, Time, dyno::Dyno};
 
+pub use choice::{Candidate, Choice};
+
 /// What happened to requests since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -281,5 +283,6 @@ impl Mesh {
     }
 }
 
+mod choice;
 #[cfg(test)]
 mod tests;

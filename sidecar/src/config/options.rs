@@ -195,7 +195,7 @@ pub struct Options {
     )]
     pub control_tls_client_ca: Option<PathBuf>,
 
-    /// Show metrics over HTTP: at 127.0.0.1:9280 to who is on this host, elsewhere with a token
+    /// Show a page and metrics over HTTP: at 127.0.0.1:9280 to who is on this host, elsewhere with a token
     #[arg(
         long,
         env = "DYNOMESH_WEB",

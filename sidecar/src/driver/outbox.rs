@@ -7,7 +7,14 @@ use mesh::{Answer, Output, Recall, Reserved, Rules, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::{Closed, Notice, log::Way, recalls::Deferred, state::State, tally::Board};
+use super::{
+    Closed, Notice,
+    log::Way,
+    recalls::Deferred,
+    state::State,
+    tally::Board,
+    tap::{self, TapOrder},
+};
 
 /// A session with more undelivered answers than this is broken off. Each answer
 /// ends one of its asks and a router that does not read is not read from, so
@@ -36,6 +43,8 @@ pub enum Reply {
     Told(u64),
     /// To who asked for the rules of a name.
     Rules(Ruled),
+    /// To nothing: somebody looks at requests, or does so no more.
+    Tap(TapOrder),
 }
 
 /// One session's answers, filled by whoever drives the core.
@@ -90,6 +99,13 @@ impl Outbox {
         }
     }
 
+    /// Adds a reply, and wakes whoever waits for one.
+    pub(super) fn tell(&self, reply: Reply) {
+        if let Some(waker) = self.put(reply) {
+            waker.wake();
+        }
+    }
+
     /// Adds a reply. Returns whom to wake.
     fn put(&self, reply: Reply) -> Option<Waker> {
         let mut contents = self.0.lock();
@@ -118,6 +134,7 @@ pub(super) struct Delivery<'a> {
     /// To the other sidecars.
     way: Option<&'a Way>,
     board: &'a Board,
+    taps: &'a tap::Board,
     wakers: Vec<Waker>,
     /// Changes that are in effect everywhere now.
     in_effect: Vec<Deferred>,
@@ -126,15 +143,15 @@ pub(super) struct Delivery<'a> {
 impl<'a> Delivery<'a> {
     pub(super) fn new(
         own: Option<Own<'a>>,
-        notices: &'a broadcast::Sender<Notice>,
+        (notices, board, taps): (&'a broadcast::Sender<Notice>, &'a Board, &'a tap::Board),
         way: Option<&'a Way>,
-        board: &'a Board,
     ) -> Self {
         Self {
             own,
             notices,
             way,
             board,
+            taps,
             wakers: Vec::new(),
             in_effect: Vec::new(),
         }
@@ -144,6 +161,9 @@ impl<'a> Delivery<'a> {
         while let Some(output) = state.mesh.poll_output() {
             match output {
                 Output::Answer(answer) => {
+                    if self.taps.is_on() {
+                        self.taps.note(&answer, state);
+                    }
                     self.reply(state, answer.session, Reply::Answer(answer));
                 }
                 Output::Reserved(reserved) => {

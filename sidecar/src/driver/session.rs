@@ -11,9 +11,10 @@ use mesh::{Ask, AskId, Mesh, Outcome, RecallId, SessionKey, Time, WorkerId};
 use super::{
     Driver,
     outbox::{Outbox, Own, Reply, Ruled},
-    state::Latest,
+    state::{Latest, WorkerName},
     tally::Tally,
 };
+use crate::convert::TappedRequest;
 
 /// Who comes, with what.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Hello {
     pub worker: WorkerId,
     /// Counts the worker's links: a later hello has a higher number.
     pub link: u64,
+    /// What it says of itself.
+    pub name: WorkerName,
     /// The leases that it holds.
     pub held: Vec<(AskId, Box<str>)>,
 }
@@ -89,9 +92,20 @@ impl Session {
             }
             let key = state.mesh.hello(worker, hello.held, now);
             let key = key.map_err(|error| OpenError::TooMany(error.to_string()))?;
+            driver
+                .taps
+                .orders()
+                .into_iter()
+                .for_each(|order| ours.tell(order));
             state.sessions.insert(key, ours);
             let tally = state.workers.get(&worker).map_or(0, |latest| latest.tally);
-            let latest = Latest { key, link, tally };
+            let process = hello.name;
+            let latest = Latest {
+                key,
+                link,
+                tally,
+                process,
+            };
             let old = state.workers.insert(worker, latest);
             Ok((key, old.and_then(|old| state.sessions.remove(&old.key))))
         });
@@ -169,6 +183,11 @@ impl Session {
         let number = tally.number;
         self.driver.take_tally(self.worker, tally);
         self.own.push_back(Reply::Told(number));
+    }
+
+    /// Requests that somebody looks at.
+    pub fn tapped(&mut self, (requests, lost): (Vec<TappedRequest>, u64)) {
+        self.driver.take_tapped(self.key, requests, lost);
     }
 
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {

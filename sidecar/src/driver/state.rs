@@ -10,13 +10,23 @@ use mesh::{Mesh, SessionKey, Time, WorkerId};
 use super::{outbox::Outbox, peers::Lines, recalls::Recalls};
 
 /// A worker's latest session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Latest {
     pub(super) key: SessionKey,
     /// Which of the worker's links it came over.
     pub(super) link: u64,
     /// The last tally that was counted.
     pub(super) tally: u64,
+    pub(super) process: WorkerName,
+}
+
+/// What a worker says of itself, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerName {
+    /// Its host.
+    pub node: Arc<str>,
+    /// Its process there.
+    pub pid: u32,
 }
 
 #[derive(Debug)]

@@ -28,7 +28,7 @@ mod order;
 
 use super::{
     ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,
-    Workers, Writer,
+    WorkerName, Workers, Writer,
 };
 use crate::store::{Frozen, Problem, StoreError, WorkerProcess, Write};
 
@@ -164,6 +164,7 @@ fn hello(worker: u64) -> Hello {
     Hello {
         worker: WorkerId(worker),
         link: 0,
+        name: WorkerName::default(),
         held: Vec::new(),
     }
 }

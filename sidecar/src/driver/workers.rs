@@ -3,9 +3,22 @@
 
 use mesh::{SessionKey, Time, WorkerId};
 
-use super::{Changes, Driver, state::State};
+use super::{
+    Changes, Driver,
+    state::{State, WorkerName},
+};
 
 impl Driver {
+    /// All that have a session, or had one just now, by host and process.
+    pub fn workers(&self) -> Vec<WorkerName> {
+        let mut all: Vec<_> = self.act_on_state(None, |state, _| {
+            let workers = state.workers.values();
+            workers.map(|latest| latest.process.clone()).collect()
+        });
+        all.sort_unstable_by(|a, b| (&a.node, a.pid).cmp(&(&b.node, b.pid)));
+        all
+    }
+
     pub(super) fn close_session(&self, worker: WorkerId, key: SessionKey) {
         self.act_on_state(None, |state, now| {
             state.mesh.close_session(key, now);

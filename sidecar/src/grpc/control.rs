@@ -4,8 +4,8 @@ use std::{pin::Pin, sync::Arc};
 
 use dynomesh_proto::v1::{
     self, AppStatus, Applied, Change, Event, ForgetNodeRequest, ForgetNodeResponse, GetAppRequest,
-    GetStatusRequest, ListAppsRequest, ListAppsResponse, NodesRequest, NodesResponse, WatchRequest,
-    control_server::Control,
+    GetStatusRequest, ListAppsRequest, ListAppsResponse, NodesRequest, NodesResponse, TapEvent,
+    TapRequest, WatchRequest, control_server::Control,
 };
 use futures_core::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -15,6 +15,7 @@ use super::{
     many::{Mode, apply_many},
     router::Identity,
     status::{apply_error, malformed},
+    tap::tap,
     watch::watch,
 };
 use crate::{convert, driver::Driver};
@@ -40,6 +41,7 @@ impl Control for ControlService {
     type ApplyManyStream = Replies<Applied>;
     type QueueStream = Replies<Applied>;
     type WatchStream = Replies<Event>;
+    type TapStream = Replies<TapEvent>;
 
     async fn apply(&self, request: Request<Change>) -> Result<Response<Applied>, Status> {
         let change = convert::change_from_proto(request.into_inner());
@@ -109,6 +111,13 @@ impl Control for ControlService {
             self.driver.clone(),
             request.into_inner().app,
         )))
+    }
+
+    async fn tap(
+        &self,
+        request: Request<TapRequest>,
+    ) -> Result<Response<Replies<TapEvent>>, Status> {
+        tap(self.driver.clone(), request.into_inner()).map(Response::new)
     }
 
     async fn get_status(

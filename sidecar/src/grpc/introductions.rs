@@ -32,6 +32,7 @@ impl Introductions {
             Reply::Answer(answer) => self.answer(answer),
             Reply::Reserved(reserved) => self.reserved(&reserved),
             Reply::Recall(recall) => convert::recall(&recall),
+            Reply::Tap(order) => convert::tap_order(&order),
             Reply::Told(number) => convert::told(number),
             Reply::Rules(ruled) => {
                 let app = ruled.app.as_ref().map(|(app, rules)| (&**app, rules));

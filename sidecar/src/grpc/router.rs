@@ -15,7 +15,7 @@ use super::{
     status::{closed, open_error},
 };
 use crate::{
-    driver::{self, Driver, Session},
+    driver::{self, Driver, Session, WorkerName},
     store::WorkerProcess,
 };
 
@@ -50,7 +50,11 @@ impl RouterService {
         let worker = WorkerId(hello.worker);
         let (pid, held) = (hello.pid, hello.held.len());
         let node: String = hello.node.chars().take(255).collect();
-        let hello = checked(hello)?;
+        let name = WorkerName {
+            node: node.as_str().into(),
+            pid,
+        };
+        let hello = checked(hello, name)?;
         let session = Session::open(&self.driver, hello).map_err(open_error)?;
         let name = format!("{:016x}", worker.0);
         tracing::info!(worker = name, ?node, pid, held, "a worker says hello");
@@ -115,7 +119,7 @@ fn process_of<T>(request: &Request<T>) -> WorkerProcess {
     pid.map_or(WorkerProcess::UNKNOWN, WorkerProcess::of)
 }
 
-fn checked(hello: v1::Hello) -> Result<driver::Hello, Status> {
+fn checked(hello: v1::Hello, name: WorkerName) -> Result<driver::Hello, Status> {
     if hello.protocol != PROTOCOL {
         return Err(Status::failed_precondition(format!(
             "hello.protocol is {}, this meshd speaks {PROTOCOL}: install a router and a meshd that fit together",
@@ -132,6 +136,7 @@ fn checked(hello: v1::Hello) -> Result<driver::Hello, Status> {
     Ok(driver::Hello {
         worker: WorkerId(hello.worker),
         link: hello.link,
+        name,
         held: held.collect(),
     })
 }

@@ -119,6 +119,7 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
         Some(Kind::Passed(passed)) => session.passed(passed.asks.into_iter().map(AskId)),
         Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
         Some(Kind::Tally(tally)) => session.tally(convert::tally(tally)),
+        Some(Kind::Tapped(tapped)) => session.tapped(convert::tapped(tapped)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
         Some(Kind::AskRules(ask)) => {
             check_name("ask_rules", &ask.name)?;

@@ -17,6 +17,8 @@ use tokio::sync::Mutex;
 use crate::driver::Driver;
 use look::Look;
 
+pub(super) use apps::status;
+
 mod apps;
 mod look;
 mod process;

@@ -19,8 +19,12 @@ use hyper_util::{
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use super::{
+    api::Api,
+    charts,
     guard::{self, Guard},
+    history::History,
     metrics::{self, Scraper},
+    page,
 };
 use crate::driver::Driver;
 
@@ -41,9 +45,12 @@ pub struct Site {
 }
 
 impl Site {
-    fn router(self) -> Router {
+    fn router(self, history: History) -> Router {
+        let api = Api::new(self.driver.clone(), self.node.clone(), history.clone());
         let scraper = Arc::new(Scraper::new(self.driver, self.node));
-        Router::new()
+        page::routes()
+            .merge(api.routes())
+            .merge(charts::routes(history))
             .route("/metrics", get(metrics::get).with_state(scraper))
             .layer(middleware::from_fn_with_state(self.guard, guard::check))
             .layer(middleware::map_response(keep_to_itself))
@@ -65,7 +72,15 @@ async fn keep_to_itself(mut response: Response) -> Response {
 
 /// Serves these connections for as long as it is polled.
 pub async fn serve(site: Site, incoming: impl Stream<Item = io::Result<TcpStream>>) {
-    let router = site.router();
+    let history = History::default();
+    let kept = history.clone().keep(site.driver.clone());
+    tokio::select! {
+        () = kept => {}
+        () = accept(site.router(history), incoming) => {}
+    }
+}
+
+async fn accept(router: Router, incoming: impl Stream<Item = io::Result<TcpStream>>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut incoming = std::pin::pin!(incoming);
     // An error would mean that somebody closed the semaphore.

@@ -5,7 +5,8 @@ use std::{path::Path, time::Duration};
 use dynomesh_proto::v1::{
     AppStatus, Applied, Change, CreateApp, Dyno, DynoState, Event, GetAppRequest, GetStatusRequest,
     NodesRequest, NodesResponse, Operation, PutDyno, SetDynoState, Settings, Status as MeshStatus,
-    WatchRequest, control_client::ControlClient, event, operation::Kind,
+    TapEvent, TapFilter, TapRequest, WatchRequest, control_client::ControlClient, event,
+    operation::Kind,
 };
 use tonic::{
     Status, Streaming,
@@ -29,6 +30,13 @@ impl Control {
         Self {
             client: ControlClient::new(endpoint.connect_lazy()),
         }
+    }
+
+    /// Looks at requests.
+    pub async fn tap(&self, filter: TapFilter) -> Result<Streaming<TapEvent>, Status> {
+        let filter = Some(filter);
+        let stream = self.client.clone().tap(TapRequest { filter }).await?;
+        Ok(stream.into_inner())
     }
 
     /// Makes a change, or says why not.

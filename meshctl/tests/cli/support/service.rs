@@ -5,7 +5,8 @@ use std::{future, ops::Bound, pin::Pin, sync::Arc, time::Duration};
 use dynomesh_proto::v1::{
     AppStatus, Applied, Change, ChangeError, Event, ForgetNodeRequest, ForgetNodeResponse,
     GetAppRequest, GetStatusRequest, ListAppsRequest, ListAppsResponse, MemberStatus, NodesRequest,
-    NodesResponse, Status as SidecarStatus, WatchRequest, control_server, event::Kind,
+    NodesResponse, Status as SidecarStatus, TapEvent, TapRequest, TappedRequest, WatchRequest,
+    control_server, event::Kind, tap_event,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::{sync::mpsc, time::timeout};
@@ -77,6 +78,31 @@ impl control_server::Control for Control {
         let page = self.page(&request.into_inner());
         self.0.faults.change(|faults| faults.looks += 1);
         self.answer(page).await
+    }
+
+    type TapStream = Results<TapEvent>;
+
+    async fn tap(&self, request: Request<TapRequest>) -> Result<Response<Self::TapStream>, Status> {
+        let filter = request.into_inner().filter.unwrap_or_default();
+        if filter.app != "shop" {
+            return Err(Status::not_found("there is no such app"));
+        }
+        // What it is asked for, as a request.
+        let request = TappedRequest {
+            app: filter.app,
+            status: filter.status,
+            error: filter.error,
+            total_ms: filter.slow_ms,
+            attempts: filter.sample,
+            ..TappedRequest::default()
+        };
+        let kinds = [
+            tap_event::Kind::Routers(1),
+            tap_event::Kind::Request(request),
+            tap_event::Kind::Lost(3),
+        ];
+        let events = kinds.map(|kind| Ok(TapEvent { kind: Some(kind) }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(events))))
     }
 
     type WatchStream = Results<Event>;

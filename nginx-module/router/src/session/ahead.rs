@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dynomesh_proto::v1::{
-    self, Cancel, Checkin, Outcome, Passed, Recall, Recalled, Reserve, RouterMessage, Taken,
-    router_message::Kind,
+    self, Cancel, Checkin, LeaseKind, Outcome, Passed, Recall, Recalled, Reserve, RouterMessage,
+    Taken, router_message::Kind,
 };
 
 use super::{Asked, Haste, Leased, Link, Millis, Session};
@@ -55,6 +55,10 @@ impl<T: Clone> Session<T> {
             queue_depth: 0,
             dynos_in_use: reserved.dynos_in_use,
             queue_headers: reserved.queue_headers,
+            kind: match reserved.before {
+                0 => LeaseKind::Ahead,
+                _ => LeaseKind::PassedOn,
+            },
             result: Ok(reserved.lease.clone()),
         };
         let leased = Leased {
@@ -104,6 +108,7 @@ impl<T: Clone> Session<T> {
             let asks = std::mem::take(&mut self.passed);
             self.send(Kind::Passed(Passed { asks }), Haste::Idle);
         }
+        self.send_tapped();
         self.has_to_tidy()
     }
 
@@ -132,6 +137,7 @@ impl<T: Clone> Session<T> {
             || !self.untold.is_empty()
             || !self.reserves.is_empty()
             || !self.outbox.is_empty()
+            || self.taps.has_more()
     }
 
     pub(super) fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {

@@ -117,7 +117,7 @@ fn requests(all: &[(Box<str>, Counted)], sheet: &mut Sheet<'_>) -> Result {
 }
 
 /// A status, a class, or nothing.
-fn status(status: u16) -> String {
+pub(in crate::web) fn status(status: u16) -> String {
     match status {
         0 => "none".into(),
         class @ 1..10 => format!("{class}xx"),

@@ -1,0 +1,34 @@
+//! Requests that operators look at.
+
+use dynomesh_proto::v1::{TappedRequest, router_message::Kind};
+
+use super::{Haste, Session};
+use crate::tap::Traits;
+
+/// With more to send than this taps wait, and lose: whoever looks holds nobody up.
+const BUSY: usize = 1_024;
+
+impl<T: Clone> Session<T> {
+    /// Somebody looks at requests.
+    pub fn is_tapped(&self) -> bool {
+        self.taps.is_on()
+    }
+
+    /// Who wants to know of this request.
+    pub fn who_taps(&mut self, traits: &Traits<'_>) -> Vec<u64> {
+        self.taps.who(traits)
+    }
+
+    /// They are told of it.
+    pub fn tell_tapped(&mut self, request: TappedRequest) {
+        self.taps.add(request);
+    }
+
+    pub(super) fn send_tapped(&mut self) {
+        while self.outbox.len() < BUSY
+            && let Some(tapped) = self.taps.take()
+        {
+            self.send(Kind::Tapped(tapped), Haste::Idle);
+        }
+    }
+}
