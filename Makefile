@@ -78,9 +78,10 @@ $(NGINX_BUILD_DIR)/ngx_auto_config.h: /usr/share/nginx/src/conf_flags
 deps:
 	@scripts/deps
 
-# What only tests, checks and measurements need: a broker, a manager's language.
+# What only tests, checks and measurements need: a broker, a manager's language, a
+# browser.
 test-deps: deps
-	@scripts/deps rabbitmq-server python3
+	@scripts/deps rabbitmq-server python3 chromium
 
 fmt:
 	$(CARGO) fmt --all

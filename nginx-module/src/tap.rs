@@ -1,5 +1,7 @@
 //! A request has ended that an operator looks at.
 
+use std::ptr;
+
 use dynomesh_proto::v1::TappedRequest;
 use ngx::ffi::{
     ngx_array_t, ngx_cached_time, ngx_http_request_t, ngx_http_upstream_state_t, ngx_msec_t,
@@ -26,15 +28,19 @@ impl Worker {
         if !self.session_only(|session| session.is_tapped()) {
             return;
         }
-        // SAFETY: as the caller says.
-        let total_ms = unsafe { age(checkout.request) };
+        let lease = checkout.lease();
         let traits = Traits {
             app: ended.app,
+            dyno: lease.map_or("", |lease| &lease.dyno.name),
+            ask: lease.and(checkout.answer.as_ref()).map_or(0, |it| it.ask),
             status: ended.status,
             error: ended.code.map_or("", Code::name),
-            total_ms,
+            // SAFETY: as the caller says.
+            target: unsafe { target(checkout.request) },
+            // SAFETY: as the caller says.
+            total_ms: unsafe { age(checkout.request) },
         };
-        let taps = self.session_only(|session| session.who_taps(&traits));
+        let taps = self.session_only(|session| session.who_taps(&traits, worker::now()));
         if taps.is_empty() {
             return;
         }
@@ -44,10 +50,10 @@ impl Worker {
         request.app = ended.app.into();
         request.status = ended.status.into();
         request.error = traits.error.into();
-        request.total_ms = millis(total_ms);
+        request.total_ms = millis(traits.total_ms);
         (request.bytes_received, request.bytes_sent) = ended.bytes;
         // It is sent with what else nobody waits for.
-        self.session(|session| session.tell_tapped(request));
+        self.session(|session| session.tell_tapped(request, worker::now()));
     }
 }
 
@@ -63,11 +69,7 @@ unsafe fn seen(checkout: &Checkout) -> TappedRequest {
     // its request goes.
     unsafe {
         seen.method = String::from_utf8_lossy(request::bytes((*r).method_name)).into();
-        let target = match r == (*r).main {
-            true => (*r).unparsed_uri,
-            false => (*r).uri,
-        };
-        seen.path = tap::path(request::bytes(target));
+        seen.path = tap::path(target(r));
         let now = time();
         seen.ended_ms = now.sec as u64 * 1_000 + now.msec as u64;
     }
@@ -89,6 +91,17 @@ unsafe fn seen(checkout: &Checkout) -> TappedRequest {
         }
     }
     seen
+}
+
+/// What was asked for. A subrequest has its own.
+unsafe fn target<'a>(r: *const ngx_http_request_t) -> &'a [u8] {
+    // SAFETY: as the caller says.
+    unsafe {
+        match ptr::eq(r, (*r).main) {
+            true => request::bytes((*r).unparsed_uri),
+            false => request::bytes((*r).uri),
+        }
+    }
 }
 
 /// Of the last attempt.

@@ -26,3 +26,14 @@ pub const MAX_MESSAGE: usize = 8 << 20;
 pub const BOUNDS_MS: [u32; 13] = [
     1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
 ];
+
+/// Whether a tap that wants so many of a million requests (0: all) wants the one of this
+/// ask. All who are asked say the same.
+pub fn is_sampled(ask: u64, sample: u32) -> bool {
+    // The end of splitmix64: asks are counted, and this tells them apart.
+    let mut mixed = ask.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    sample == 0 || mixed % 1_000_000 < u64::from(sample)
+}

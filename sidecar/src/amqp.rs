@@ -15,7 +15,8 @@
 //! [`share_load`] does the same for what sidecars tell each other of their requests,
 //! over a connection of its own: nothing of that is kept, or published twice.
 //! [`keep_membership`] says that this one is there, in a stream of its own.
-//! [`announce_events`] tells dyno managers what the log has come to, likewise.
+//! [`announce_events`] tells dyno managers what the log has come to, likewise, and
+//! [`tell_requests`] whoever listens of requests.
 //!
 //! lapin's types do not leave this module.
 mod backoff;
@@ -37,6 +38,7 @@ mod serve;
 mod session;
 mod snapshot;
 mod stumble;
+mod taps;
 mod topology;
 mod waiting;
 
@@ -45,3 +47,4 @@ pub use load::share_load;
 pub use members::keep_membership;
 pub use options::{Options, Tls};
 pub use serve::serve;
+pub use taps::tell_requests;

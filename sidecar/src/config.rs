@@ -16,7 +16,7 @@ mod web;
 pub use address::PeerAddress;
 pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
 pub use error::ConfigError;
-pub use options::{Cli, LogFormat, LogLevel, Options};
+pub use options::{Cli, LogFormat, LogLevel, Options, TapFormat};
 pub use peers::Peers;
 pub use resolve::{Config, Effective};
 pub use tls::{Tcp, TlsFiles};

@@ -40,7 +40,9 @@ pub use snapshot::{
     part_to_bytes, part_to_proto, table_from_bytes,
 };
 pub use tally::{BOUNDS_MS, tally, told};
-pub use tap::{TapFilter, TappedRequest, tap_event, tap_filter, tap_order, tapped};
+pub use tap::{
+    TapFilter, Tapped, TappedRequest, tap_event, tap_event_to_bytes, tap_filter, tap_order, tapped,
+};
 
 /// A message that is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

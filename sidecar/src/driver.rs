@@ -56,7 +56,7 @@ pub use recovery::watch_recovery;
 pub use session::{Closed, Hello, OpenError, Session};
 pub use state::WorkerName;
 pub use tally::{Answers, BUCKETS, Counted, EVENTS, Seats, Spread, Tally, Whose};
-pub use tap::{Choice, TapError, TapNews, TapOrder, TapWatch};
+pub use tap::{Choice, TapError, TapFeed, TapNews, TapOrder, TapView, TapWatch, Told};
 pub use timer::keep_time;
 pub use view::Survey;
 pub use writer::{

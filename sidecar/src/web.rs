@@ -4,6 +4,7 @@
 //! Whoever comes to a loopback address is let in, others have a [token](guard).
 mod api;
 mod charts;
+mod failures;
 mod guard;
 mod history;
 mod metrics;

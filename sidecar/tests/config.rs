@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 43] = [
+const KEYS: [&str; 44] = [
     "node",
     "data-dir",
     "router-socket",
@@ -31,6 +31,7 @@ const KEYS: [&str; 43] = [
     "broker-prefix",
     "broker-heartbeat-s",
     "broker-snapshot-every-s",
+    "broker-tap-format",
     "broker-tls-ca",
     "broker-tls-cert",
     "broker-tls-key",

@@ -36,11 +36,11 @@ prop_compose! {
         (dyno_limit, queue_depth, max_requests) in (number(), number(), number()),
         (queue_timeout_ms, boot_timeout_ms) in (number(), number()),
         (wake, queue_headers) in any::<(bool, bool)>(),
-        (idle_timeout_ms, scale_wait_ms) in (number(), number()),
+        (idle_timeout_ms, scale_wait_ms, tap_rate) in (number(), number(), number()),
     ) -> Settings {
         Settings {
             policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
-            queue_headers, idle_timeout_ms, scale_wait_ms, exact,
+            queue_headers, idle_timeout_ms, scale_wait_ms, exact, tap_rate,
         }
     }
 }

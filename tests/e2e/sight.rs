@@ -1,5 +1,7 @@
 //! What operators see.
 
+mod broker;
+mod browser;
 mod documents;
 mod guard;
 mod metrics;

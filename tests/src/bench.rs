@@ -14,6 +14,7 @@
 //! - `one-queue`: the same as `queue` over four routers.
 //! - `crowd`: 1,000 apps beside one that gets a hundred times what it can serve.
 //! - `rules`: 10,000 apps with ten rules each, beside as many without.
+//! - `tap`: somebody looks at an app's requests.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
 mod backend;
@@ -43,6 +44,7 @@ mod scale;
 mod shot;
 mod sidecar;
 mod sync;
+mod tap;
 mod timer;
 mod trial;
 mod unit;
@@ -78,11 +80,13 @@ pub enum Part {
     Crowd,
     /// Ten rules for each of 10,000 apps.
     Rules,
+    /// An app that is looked at.
+    Tap,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -93,6 +97,7 @@ impl Part {
         Self::OneQueue,
         Self::Crowd,
         Self::Rules,
+        Self::Tap,
     ];
 }
 
@@ -114,6 +119,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::OneQueue => one_queue::measure(plan, &mut report).await?,
             Part::Crowd => crowd::measure(plan, &mut report).await?,
             Part::Rules => rules::measure(plan, &mut report).await?,
+            Part::Tap => tap::measure(plan, &mut report).await?,
         }
     }
     Ok(report)

@@ -14,6 +14,7 @@
 mod access;
 mod app;
 pub mod broker;
+mod browser;
 mod config;
 mod control;
 mod ctl;
@@ -37,6 +38,7 @@ pub mod wait;
 pub use access::Entry;
 pub use app::App;
 pub use broker::Broker;
+pub use browser::Browser;
 pub use config::Config;
 pub use control::{Control, Events};
 pub use ctl::Outcome;

@@ -76,13 +76,15 @@ A line has when the request ended, status, method and path, the dyno, and times.
 sidecar, of these dynos with so many requests (of their limit), the chosen one first; had it `reserved ahead`; or had it
 `passed on` from a request that was done. Headers, bodies and query strings are never shown.
 
-Nothing is paid for it while nobody looks. Who looks too slowly loses requests, and is told how many.
+Nothing is paid for it while nobody looks, and little when somebody does: with more than `--rate` a second, or for who
+reads too slowly, requests are left out here, and it is said how many. To the requests it is all the same.
 
 Examples:
   meshctl tap shop
   meshctl tap shop --sample 0.01 --slow 500ms
   meshctl tap shop --status 5xx --json | jq .request.path
-  meshctl tap shop --code H12")]
+  meshctl tap shop --code H12
+  meshctl tap shop --dyno web.1 --path /api/")]
 pub(crate) struct Tap {
     /// The app
     pub(crate) app: String,
@@ -94,6 +96,18 @@ pub(crate) struct Tap {
     /// Only those with this status, or of this class: 404, 5xx
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub(crate) status: Option<u32>,
+
+    /// At most so many a second; 0: the default, 500
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub(crate) rate: u32,
+
+    /// Only those of this dyno
+    #[arg(long, value_name = "DYNO")]
+    pub(crate) dyno: Option<String>,
+
+    /// Only those whose path begins like this
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<String>,
 
     /// Only those that went wrong like this: H12
     #[arg(long, value_name = "CODE")]

@@ -54,6 +54,10 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "DURATION", value_parser = millis)]
     scale_wait: Option<u32>,
 
+    /// Tell the broker of so many of its requests a second, for who listens there; 0: none
+    #[arg(long, value_name = "N")]
+    tap_rate: Option<u32>,
+
     /// Tell clients about the queue, in response headers
     #[arg(long, overrides_with = "no_queue_headers")]
     queue_headers: bool,
@@ -79,6 +83,7 @@ impl SettingsArgs {
             no_wake,
             idle_timeout,
             scale_wait,
+            tap_rate,
             queue_headers,
             no_queue_headers,
         } = self;
@@ -90,6 +95,7 @@ impl SettingsArgs {
             max_requests,
             idle_timeout,
             scale_wait,
+            tap_rate,
         ];
         let flags = [wake, no_wake, queue_headers, no_queue_headers];
         let values = policy.is_none() && exact.is_none();
@@ -123,6 +129,7 @@ impl SettingsArgs {
             queue_headers: self.queue_headers().unwrap_or(old.queue_headers),
             idle_timeout_ms: self.idle_timeout.unwrap_or(old.idle_timeout_ms),
             scale_wait_ms: self.scale_wait.unwrap_or(old.scale_wait_ms),
+            tap_rate: self.tap_rate.unwrap_or(old.tap_rate),
         }
     }
 }

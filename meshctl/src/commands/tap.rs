@@ -42,6 +42,9 @@ fn request(args: &Tap) -> TapRequest {
             sample,
             status: args.status.unwrap_or(0),
             error: args.code.clone().unwrap_or_default(),
+            dyno: args.dyno.clone().unwrap_or_default(),
+            path: args.path.clone().unwrap_or_default(),
+            per_second: args.rate,
             slow_ms: args.slow.map_or(0, |slow| {
                 u32::try_from(slow.as_millis()).unwrap_or(u32::MAX)
             }),

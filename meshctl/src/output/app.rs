@@ -73,6 +73,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("wake", on_off(settings.wake).to_owned()),
         ("idle timeout", never_millis(settings.idle_timeout_ms)),
         ("scale wait", never_millis(settings.scale_wait_ms)),
+        ("tap rate", tap_rate(settings.tap_rate)),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
         ("rules", rules_in_short(&app.rules)),
@@ -84,6 +85,14 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         facts.push((if n == 0 { "domains" } else { "" }, domain.clone()));
     }
     facts
+}
+
+/// Requests told to the broker.
+fn tap_rate(rate: u32) -> String {
+    match rate {
+        0 => "none".to_owned(),
+        rate => format!("{rate}/s"),
+    }
 }
 
 fn figures(status: &AppStatus) -> Vec<(&'static str, String)> {

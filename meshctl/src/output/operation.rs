@@ -82,6 +82,7 @@ fn settings_words(settings: &Settings) -> String {
         ("dyno-limit", settings.dyno_limit),
         ("queue-depth", settings.queue_depth),
         ("max-requests", settings.max_requests),
+        ("tap-rate", settings.tap_rate),
     ] {
         if n > 0 {
             words.push(format!("{name} {}", setting(n)));

@@ -376,7 +376,7 @@ impl<T: Clone> Session<T> {
                 return None;
             }
             sidecar_message::Kind::Tap(tap) => {
-                self.taps.set(tap);
+                self.taps.set(tap, now);
                 return None;
             }
             sidecar_message::Kind::Told(told) => {

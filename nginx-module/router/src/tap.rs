@@ -1,68 +1,59 @@
 //! Operators look at requests of an app as they end. Nothing is done for it unless
-//! somebody looks.
+//! somebody looks, and what is told is so much that the requests do not feel it.
+mod path;
+mod wanted;
 
 use std::collections::VecDeque;
 
-use dynomesh_proto::v1::{self, Tapped, TappedRequest};
+use dynomesh_proto::{
+    is_sampled,
+    v1::{self, TapLoss, Tapped, TappedRequest},
+};
+use rustc_hash::FxHashMap;
+
+use crate::session::Millis;
+pub use path::path;
+use wanted::Wanted;
 
 /// Taps at once.
-const MOST: usize = 16;
+const MOST: usize = 128;
 /// Requests that may wait to be told of; those beyond are counted.
 const WAITING: usize = 1_024;
 /// Requests in a message.
 const AT_ONCE: usize = 64;
-/// Bytes of a path.
-const PATH: usize = 200;
-/// What a sample is a part of.
-const WHOLE: u64 = 1_000_000;
+/// Fewer than that wait so long for each other: each message wakes the sidecar.
+const GATHER: Millis = 20;
 
-/// What is told of a request that is tapped is worked out by the caller; this is what
-/// the taps are looked through by.
-#[derive(Clone, Copy, Debug)]
+/// A request that has ended, as far as the taps are looked through by it.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Traits<'a> {
     /// Whose it was.
     pub app: &'a str,
+    /// Who had it; empty: nobody.
+    pub dyno: &'a str,
+    /// The number of its ask; 0: it never asked.
+    pub ask: u64,
     /// What the client was told.
     pub status: u16,
     /// The code of what went wrong; empty: nothing did.
     pub error: &'a str,
+    /// What the client asked for, as it came.
+    pub target: &'a [u8],
     /// From its arrival to its end.
     pub total_ms: u64,
-}
-
-#[derive(Debug)]
-struct Tap {
-    number: u64,
-    filter: v1::TapFilter,
-}
-
-impl Tap {
-    fn wants(&self, traits: &Traits<'_>) -> bool {
-        let v1::TapFilter {
-            app,
-            status,
-            error,
-            slow_ms,
-            ..
-        } = &self.filter;
-        let by_status = match *status {
-            0 => true,
-            class @ 1..10 => u32::from(traits.status) / 100 == class,
-            status => u32::from(traits.status) == status,
-        };
-        app == traits.app
-            && by_status
-            && (error.is_empty() || error == traits.error)
-            && traits.total_ms >= u64::from(*slow_ms)
-    }
 }
 
 /// The taps that there are, and what they got.
 #[derive(Debug)]
 pub(crate) struct Taps {
-    taps: Vec<Tap>,
+    /// By app.
+    taps: FxHashMap<Box<str>, Vec<Wanted>>,
+    count: usize,
     requests: VecDeque<TappedRequest>,
-    lost: u64,
+    /// Since when some wait to be told.
+    since: Millis,
+    /// Some tap lost something that it was not told of.
+    lost: bool,
     /// Of a generator that need not be good (xorshift); never zero.
     random: u64,
 }
@@ -70,232 +61,124 @@ pub(crate) struct Taps {
 impl Taps {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            taps: Vec::new(),
+            taps: FxHashMap::default(),
+            count: 0,
             requests: VecDeque::new(),
-            lost: 0,
+            since: 0,
+            lost: false,
             random: seed | 1,
         }
     }
 
     /// Somebody looks.
     pub(crate) fn is_on(&self) -> bool {
-        !self.taps.is_empty()
+        self.count > 0
     }
 
     /// The sidecar says that there is a tap, or is none any more.
-    pub(crate) fn set(&mut self, tap: v1::Tap) {
-        self.taps.retain(|old| old.number != tap.tap);
+    pub(crate) fn set(&mut self, tap: v1::Tap, now: Millis) {
+        self.remove(tap.tap);
         if let Some(filter) = tap.filter.filter(|_| !tap.over)
-            && self.taps.len() < MOST
+            && self.count < MOST
         {
-            let number = tap.tap;
-            self.taps.push(Tap { number, filter });
+            let app = filter.app.as_str().into();
+            let wanted = Wanted::new(tap.tap, filter, tap.per_second, now);
+            self.taps.entry(app).or_default().push(wanted);
+            self.count += 1;
         }
     }
 
+    fn remove(&mut self, number: u64) {
+        for taps in self.taps.values_mut() {
+            let before = taps.len();
+            taps.retain(|tap| tap.number != number);
+            self.count -= before - taps.len();
+        }
+        self.taps.retain(|_, taps| !taps.is_empty());
+    }
+
     /// Who wants to know of this request; most often nobody.
-    pub(crate) fn who(&mut self, traits: &Traits<'_>) -> Vec<u64> {
+    pub(crate) fn who(&mut self, traits: &Traits<'_>, now: Millis) -> Vec<u64> {
+        let ask = match traits.ask {
+            0 => random(&mut self.random),
+            ask => ask,
+        };
         let mut who = Vec::new();
-        for at in 0..self.taps.len() {
-            let sample = u64::from(self.taps[at].filter.sample);
-            let wants = self.taps[at].wants(traits);
-            if wants && (sample == 0 || self.random() < sample) {
-                who.push(self.taps[at].number);
+        for tap in self.taps.get_mut(traits.app).into_iter().flatten() {
+            if !tap.wants(traits) || !is_sampled(ask, tap.sample()) {
+                continue;
+            }
+            if tap.may(now) {
+                who.push(tap.number);
+            } else {
+                tap.lost += 1;
+                self.lost = true;
             }
         }
         who
     }
 
-    fn random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 11) % WHOLE
-    }
-
     /// This one is told of, if there is room.
-    pub(crate) fn add(&mut self, request: TappedRequest) {
+    pub(crate) fn add(&mut self, request: TappedRequest, now: Millis) {
+        if !self.has_more() {
+            self.since = now;
+        }
         if self.requests.len() < WAITING {
-            self.requests.push_back(request);
-        } else {
-            self.lost += 1;
+            return self.requests.push_back(request);
+        }
+        let taps = self.taps.get_mut(&*request.app).into_iter().flatten();
+        for tap in taps.filter(|tap| request.taps.contains(&tap.number)) {
+            tap.lost += 1;
+            self.lost = true;
         }
     }
 
-    /// The next message, if there is something to tell.
-    pub(crate) fn take(&mut self) -> Option<Tapped> {
-        if !self.has_more() {
+    /// The next message, if it is time for one.
+    pub(crate) fn take(&mut self, now: Millis) -> Option<Tapped> {
+        let enough = self.requests.len() >= AT_ONCE || now >= self.since.saturating_add(GATHER);
+        if !self.has_more() || !enough {
             return None;
         }
+        self.since = now;
         let count = self.requests.len().min(AT_ONCE);
         Some(Tapped {
             requests: self.requests.drain(..count).collect(),
-            lost: std::mem::take(&mut self.lost),
+            losses: self.take_losses(),
         })
+    }
+
+    fn take_losses(&mut self) -> Vec<TapLoss> {
+        if !std::mem::take(&mut self.lost) {
+            return Vec::new();
+        }
+        let lost = self.taps.values_mut().flatten().filter(|tap| tap.lost > 0);
+        let lost = lost.map(|tap| TapLoss {
+            tap: tap.number,
+            requests: std::mem::take(&mut tap.lost),
+        });
+        lost.collect()
     }
 
     /// Something waits to be told.
     pub(crate) fn has_more(&self) -> bool {
-        !self.requests.is_empty() || self.lost > 0
+        !self.requests.is_empty() || self.lost
     }
 
     /// The link broke: the next one says anew who looks.
     pub(crate) fn clear(&mut self) {
         self.taps.clear();
+        self.count = 0;
         self.requests.clear();
-        self.lost = 0;
+        self.lost = false;
     }
 }
 
-/// A path as it may be shown: without what follows a question mark, and not too long.
-pub fn path(target: &[u8]) -> String {
-    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-    let path = &target[..end.unwrap_or(target.len())];
-    // An absolute target may have a user and a password in it.
-    let path = match memchr_scheme(path) {
-        Some(after) => {
-            let rest = &path[after..];
-            &rest[rest
-                .iter()
-                .position(|byte| *byte == b'/')
-                .unwrap_or(rest.len())..]
-        }
-        None => path,
-    };
-    let text = String::from_utf8_lossy(&path[..path.len().min(PATH)]);
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
-}
-
-/// Where the authority of an absolute target begins.
-fn memchr_scheme(target: &[u8]) -> Option<usize> {
-    let at = target.windows(3).position(|part| part == b"://")?;
-    let scheme = &target[..at];
-    (!scheme.is_empty() && scheme.iter().all(u8::is_ascii_alphanumeric)).then_some(at + 3)
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tap(number: u64, filter: v1::TapFilter) -> v1::Tap {
-        v1::Tap {
-            tap: number,
-            over: false,
-            filter: Some(filter),
-        }
-    }
-
-    fn of(app: &str) -> v1::TapFilter {
-        v1::TapFilter {
-            app: app.into(),
-            ..v1::TapFilter::default()
-        }
-    }
-
-    const ENDED: Traits<'_> = Traits {
-        app: "shop",
-        status: 503,
-        error: "H12",
-        total_ms: 40,
-    };
-
-    #[test]
-    fn who_is_told_is_up_to_the_filter() {
-        let mut taps = Taps::new(7);
-        assert!(!taps.is_on());
-        let all = [
-            of("shop"),
-            of("blog"),
-            v1::TapFilter {
-                status: 5,
-                ..of("shop")
-            },
-            v1::TapFilter {
-                status: 502,
-                ..of("shop")
-            },
-            v1::TapFilter {
-                error: "H12".into(),
-                ..of("shop")
-            },
-            v1::TapFilter {
-                error: "H13".into(),
-                ..of("shop")
-            },
-            v1::TapFilter {
-                slow_ms: 40,
-                ..of("shop")
-            },
-            v1::TapFilter {
-                slow_ms: 41,
-                ..of("shop")
-            },
-        ];
-        for (number, filter) in (1..).zip(all) {
-            taps.set(tap(number, filter));
-        }
-        assert_eq!(taps.who(&ENDED), [1, 3, 5, 7]);
-        taps.set(v1::Tap {
-            tap: 1,
-            over: true,
-            filter: None,
-        });
-        assert_eq!(taps.who(&ENDED), [3, 5, 7]);
-        taps.clear();
-        assert!(!taps.is_on());
-    }
-
-    #[test]
-    fn a_sample_is_about_as_large_as_it_shall_be() {
-        let mut taps = Taps::new(0x1234_5678_9abc_def0);
-        taps.set(tap(
-            1,
-            v1::TapFilter {
-                sample: 100_000,
-                ..of("shop")
-            },
-        ));
-        let told = (0..10_000).filter(|_| !taps.who(&ENDED).is_empty()).count();
-        assert!((800..1_200).contains(&told), "{told}");
-    }
-
-    #[test]
-    fn what_there_is_no_room_for_is_counted() {
-        let mut taps = Taps::new(1);
-        assert_eq!(taps.take(), None);
-        for _ in 0..WAITING + 5 {
-            taps.add(TappedRequest::default());
-        }
-        let first = taps.take().expect("there is something");
-        assert_eq!((first.requests.len(), first.lost), (AT_ONCE, 5));
-        let rest: usize = std::iter::from_fn(|| taps.take())
-            .map(|t| t.requests.len())
-            .sum();
-        assert_eq!(rest, WAITING - AT_ONCE);
-    }
-
-    #[test]
-    fn a_path_tells_no_secrets() {
-        for (target, shown) in [
-            ("/a/b?token=x", "/a/b"),
-            ("/a#b", "/a"),
-            ("http://me:secret@shop.test/a?b", "/a"),
-            ("http://me:secret@shop.test", ""),
-            ("/x://y/z", "/x://y/z"),
-            ("*", "*"),
-            ("/\u{1b}[31m", "/\u{fffd}[31m"),
-        ] {
-            assert_eq!(path(target.as_bytes()), shown, "{target}");
-        }
-        assert_eq!(path("/é".repeat(300).as_bytes()).len(), PATH);
-        assert!(path(&[0xff; 300]).len() <= PATH * 3);
-    }
-}
+mod tests;

@@ -82,6 +82,7 @@ impl Mesh {
         };
         app.settings = spec.settings.clone();
         self.put_dynos(key, &spec.dynos, shared);
+        self.review_tap(key);
         let (settings, dynos) = (&before.0, before.1);
         self.review_owner(key, settings.exact.is_some(), now);
         self.serve_queue(key, now);
@@ -100,6 +101,7 @@ impl Mesh {
         self.ruled -= usize::from(!app.rules.is_empty());
         app.rules = Rules::default();
         app.deleted = true;
+        self.review_tap(key);
         self.forget_owner(key);
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);

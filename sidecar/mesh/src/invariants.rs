@@ -310,6 +310,13 @@ impl Mesh {
         holds(ruled.count() == self.ruled, || {
             format!("{} apps do not have rules", self.ruled)
         })?;
+        let told = self.by_name.iter().filter_map(|(name, key)| {
+            let rate = self.apps[key.0 as usize].settings.tap_rate?;
+            Some((name.clone(), rate))
+        });
+        holds(told.eq(self.told.clone()), || {
+            format!("{:?} are not those that want requests told", self.told)
+        })?;
         for (name, key) in &self.by_name {
             let app = &self.apps[key.0 as usize];
             holds(app.name == *name, || {

@@ -46,6 +46,7 @@ mod shard;
 mod share;
 mod shared;
 mod spec;
+mod taps;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -70,7 +71,7 @@ pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{
     BOOT_TIMEOUT, Exact, IDLE_TIMEOUTS, MAX_QUEUE_DEPTH, MAX_TIMEOUT, Policy, QUEUE_PER_DYNO,
-    QUEUE_TIMEOUT, SCALE_WAITS, Settings,
+    QUEUE_TIMEOUT, SCALE_WAITS, Settings, TAP_RATES,
 };
 pub use shard::{SHARDS, Shard};
 pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};

@@ -62,6 +62,8 @@ pub struct Mesh {
     pub(crate) strangers: usize,
     /// Apps with rules.
     pub(crate) ruled: usize,
+    /// Apps that want so many requests a second told.
+    pub(crate) told: BTreeMap<Arc<str>, u32>,
     /// What other nodes do.
     pub(crate) foreign: Foreign,
     /// What they are to be told.
@@ -105,6 +107,7 @@ impl Mesh {
             away: Away::default(),
             strangers: 0,
             ruled: 0,
+            told: BTreeMap::new(),
             foreign: Foreign::default(),
             share: Share::default(),
             retired: 0,

@@ -51,6 +51,8 @@ pub struct Settings {
     pub scale_wait: Option<Duration>,
     /// Limits and the queue's order hold over all sidecars together.
     pub exact: Option<Exact>,
+    /// So many of its requests a second are told to the broker.
+    pub tap_rate: Option<u32>,
 }
 
 /// Requests that may wait for each dyno, unless set.
@@ -69,6 +71,8 @@ pub const IDLE_TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
 /// What `scale_wait` may be.
 pub const SCALE_WAITS: RangeInclusive<Duration> = Duration::from_millis(10)..=MAX_TIMEOUT;
+/// What `tap_rate` may be.
+pub const TAP_RATES: RangeInclusive<u32> = 1..=1_000;
 
 impl Settings {
     /// Most requests at once for a dyno that sets no limit itself.
@@ -118,6 +122,9 @@ impl Settings {
         }
         if self.boot_timeout.is_some_and(|t| t > MAX_TIMEOUT) {
             return too_large("boot_timeout", max);
+        }
+        if self.tap_rate.is_some_and(|rate| !TAP_RATES.contains(&rate)) {
+            return too_large("tap_rate", TAP_RATES.end().to_string());
         }
         within("idle_timeout", self.idle_timeout, &IDLE_TIMEOUTS)?;
         within("scale_wait", self.scale_wait, &SCALE_WAITS)

@@ -32,7 +32,7 @@ pub struct AppView {
     pub waiting: u32,
     /// How long the first one has waited.
     pub oldest_wait: Duration,
-    /// In the order of `spec.dynos`.
+    /// In the order of `spec.dynos`, all or the first.
     pub dynos: Vec<DynoView>,
     /// Since the start.
     pub counters: Counters,
@@ -135,7 +135,13 @@ pub struct Totals {
 impl Mesh {
     /// An app by name.
     pub fn app(&self, name: &str, now: Time) -> Option<AppView> {
-        self.by_name.get(name).map(|key| self.view(*key, now))
+        self.glance(name, usize::MAX, now)
+    }
+
+    /// The same with what no more than so many of its dynos do.
+    pub fn glance(&self, name: &str, dynos: usize, now: Time) -> Option<AppView> {
+        let key = self.by_name.get(name)?;
+        Some(self.view(*key, dynos, now))
     }
 
     /// As configured, without what it does.
@@ -167,7 +173,7 @@ impl Mesh {
             let (name, key) = here.next()?;
             let app = &self.apps[key.0 as usize];
             let busy = app.requests() > 0 || !app.queue.is_empty();
-            let more = !busy && busy_only || each(self.view(*key, now));
+            let more = !busy && busy_only || each(self.view(*key, usize::MAX, now));
             if !more || step >= steps {
                 return here.peek().map(|_| (**name).into());
             }
@@ -240,7 +246,7 @@ impl Mesh {
         }
     }
 
-    fn view(&self, key: AppKey, now: Time) -> AppView {
+    fn view(&self, key: AppKey, dynos: usize, now: Time) -> AppView {
         let app = &self.apps[key.0 as usize];
         let view = |dyno: &Dyno| DynoView {
             load: dyno.visible_load(),
@@ -258,6 +264,7 @@ impl Mesh {
             dynos: app
                 .dynos
                 .iter()
+                .take(dynos)
                 .map(|d| view(&self.dynos[d.0 as usize]))
                 .collect(),
             counters: app.counters,

@@ -7,6 +7,8 @@ use lapin::{
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
 
+use crate::convert::Form;
+
 /// Everything there is to say about the broker.
 #[derive(Clone)]
 #[allow(missing_docs, reason = "the configuration says it")]
@@ -23,6 +25,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Between two snapshots, whoever writes them.
     pub snapshot_every: Duration,
+    /// How requests are written.
+    pub tap_form: Form,
     /// This node, for people.
     pub node: String,
 }

@@ -46,6 +46,8 @@ pub(super) struct Names {
     pub(super) members: String,
     /// The exchange by which dyno managers are told of events.
     pub(super) events: String,
+    /// The exchange for requests of apps that want it.
+    pub(super) taps: String,
 }
 
 impl Names {
@@ -58,6 +60,7 @@ impl Names {
             load: format!("{prefix}.load"),
             members: format!("{prefix}.members"),
             events: format!("{prefix}.events"),
+            taps: format!("{prefix}.tap"),
         }
     }
 }
@@ -101,7 +104,7 @@ pub(super) async fn declare_dead(channel: &Channel, names: &Names) -> Result<(),
     bind(channel, &names.dead, &names.dead_exchange).await
 }
 
-/// Makes the exchange for events. Whoever wants some binds a queue of their own.
+/// Makes an exchange for events. Whoever wants some binds a queue of their own.
 pub(super) async fn declare_events(channel: &Channel, exchange: &str) -> Result<(), Problem> {
     let durable = ExchangeDeclareOptions {
         durable: true,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{
-    ConfigError, Options,
+    ConfigError, Options, TapFormat,
     resolve::Said,
     tls::{check_certificates, malformed, read},
 };
@@ -63,6 +63,7 @@ pub struct Broker {
     pub prefix: String,
     pub heartbeat_s: u16,
     pub snapshot_every: Duration,
+    pub tap_format: TapFormat,
     /// `None`: without TLS.
     pub tls: Option<BrokerTls>,
 }
@@ -164,6 +165,7 @@ pub(super) fn broker(
         prefix: prefix(options, said)?,
         heartbeat_s,
         snapshot_every,
+        tap_format: options.broker_tap_format.unwrap_or(TapFormat::Json),
         tls: tls(options, said, secure)?,
     }))
 }

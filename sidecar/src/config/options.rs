@@ -48,6 +48,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// Form of requests at the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum TapFormat {
+    /// Proto3's JSON mapping.
+    Json,
+    /// Protobuf.
+    Protobuf,
+}
+
 /// The settings; what is not set has a default.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -262,6 +272,15 @@ pub struct Options {
         help_heading = "Broker"
     )]
     pub broker_snapshot_every_s: Option<u64>,
+    /// How requests are written to the broker, of apps with a tap rate [default: json]
+    #[arg(
+        long,
+        value_enum,
+        env = "DYNOMESH_BROKER_TAP_FORMAT",
+        value_name = "FORMAT",
+        help_heading = "Broker"
+    )]
+    pub broker_tap_format: Option<TapFormat>,
     /// An authority for the broker's certificate, besides the system's (PEM)
     #[arg(
         long,

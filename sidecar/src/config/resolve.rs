@@ -11,7 +11,8 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, Tcp, Web, address,
+    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, TapFormat, Tcp,
+    Web, address,
     bounds::NUMBERS,
     broker,
     mode::Mode,
@@ -203,6 +204,7 @@ fn fill(options: &mut Options, places: &Places) -> Result<Option<PathBuf>, Confi
     options.control_socket_mode.get_or_insert(Mode(0o660));
     options.broker_prefix.get_or_insert_with(|| "mesh".into());
     options.log_level.get_or_insert(LogLevel::Info);
+    options.broker_tap_format.get_or_insert(TapFormat::Json);
     options.log_format.get_or_insert(LogFormat::Text);
     Ok(own)
 }

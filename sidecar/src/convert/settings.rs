@@ -21,6 +21,7 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         idle_timeout: span(given.idle_timeout_ms),
         scale_wait: span(given.scale_wait_ms),
         exact: exact_from_proto(given.exact)?,
+        tap_rate: non_zero(given.tap_rate),
     })
 }
 
@@ -42,6 +43,7 @@ pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
         idle_timeout_ms: settings.idle_timeout.map_or(0, millis),
         scale_wait_ms: settings.scale_wait.map_or(0, millis),
         exact: exact_from_core(settings.exact).into(),
+        tap_rate: settings.tap_rate.unwrap_or(0),
     }
 }
 

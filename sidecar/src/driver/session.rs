@@ -14,7 +14,7 @@ use super::{
     state::{Latest, WorkerName},
     tally::Tally,
 };
-use crate::convert::TappedRequest;
+use crate::convert::Tapped;
 
 /// Who comes, with what.
 #[derive(Debug)]
@@ -92,11 +92,8 @@ impl Session {
             }
             let key = state.mesh.hello(worker, hello.held, now);
             let key = key.map_err(|error| OpenError::TooMany(error.to_string()))?;
-            driver
-                .taps
-                .orders()
-                .into_iter()
-                .for_each(|order| ours.tell(order));
+            let orders = driver.taps.orders(state.sessions.len() + 1);
+            orders.into_iter().for_each(|order| ours.tell(order));
             state.sessions.insert(key, ours);
             let tally = state.workers.get(&worker).map_or(0, |latest| latest.tally);
             let process = hello.name;
@@ -186,8 +183,8 @@ impl Session {
     }
 
     /// Requests that somebody looks at.
-    pub fn tapped(&mut self, (requests, lost): (Vec<TappedRequest>, u64)) {
-        self.driver.take_tapped(self.key, requests, lost);
+    pub fn tapped(&mut self, tapped: Tapped) {
+        self.driver.take_tapped(self.key, tapped);
     }
 
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {

@@ -35,6 +35,11 @@ impl Driver {
         self.act(None, |mesh, now| mesh.app(app, now))
     }
 
+    /// The same with no more than so many of its dynos.
+    pub fn glance(&self, app: &str, dynos: usize) -> Option<AppView> {
+        self.act(None, |mesh, now| mesh.glance(app, dynos, now))
+    }
+
     /// Some of the apps with `prefix` after the name `after`, at most `most`.
     pub fn scan(&self, prefix: &str, after: Option<&str>, most: usize, busy_only: bool) -> Step {
         let mut apps = Vec::new();

@@ -9,7 +9,8 @@ use tokio::runtime::Builder;
 use super::{peers::Peers, spawn};
 use crate::{
     amqp,
-    config::{Broker, BrokerPem, Config},
+    config::{Broker, BrokerPem, Config, TapFormat},
+    convert::Form,
     driver::{Driver, Position, Proposals},
 };
 
@@ -45,7 +46,8 @@ pub(super) fn start(
                 .await;
             };
             let events = amqp::announce_events(&options, &driver);
-            tokio::join!(load, log, events, driver.send_queued())
+            let taps = amqp::tell_requests(&options, &driver);
+            tokio::join!(load, log, events, taps, driver.send_queued())
         });
         drop(stop);
     };
@@ -77,6 +79,10 @@ pub(super) fn options(broker: &Broker, node: &str) -> anyhow::Result<amqp::Optio
         heartbeat_s: broker.heartbeat_s,
         tls,
         snapshot_every: broker.snapshot_every,
+        tap_form: match broker.tap_format {
+            TapFormat::Json => Form::Json,
+            TapFormat::Protobuf => Form::Protobuf,
+        },
         node: node.into(),
     })
 }

@@ -21,6 +21,7 @@ use crate::driver::Driver;
 
 mod app;
 mod overview;
+mod requests;
 
 /// Apps on a page.
 const PAGE: usize = 50;
@@ -51,6 +52,7 @@ impl Api {
             .route("/api/overview", get(overview))
             .route("/api/apps", get(apps))
             .route("/api/apps/{name}", get(one))
+            .route("/api/apps/{name}/requests", get(requests::get))
             .with_state(self)
     }
 
@@ -128,7 +130,7 @@ async fn apps(State(api): State<Api>, Query(wanted): Query<Wanted>) -> Response 
         .skip(wanted.page.saturating_mul(PAGE))
         .take(PAGE);
     let rows: Vec<_> = page
-        .filter_map(|app| api.driver.view(&app.name))
+        .filter_map(|app| api.driver.glance(&app.name, app::IN_ROW))
         .map(|view| app::row(&view))
         .collect();
     json(&serde_json::json!({
@@ -147,7 +149,12 @@ async fn one(State(api): State<Api>, Path(name): Path<String>) -> Response {
         let mut own = apps.filter(|(app, _)| *app == name);
         own.next().map(|(_, counted)| counted.answers.clone())
     });
-    json(&app::whole(&view, answers.unwrap_or_default()))
+    let owner = api.driver.owner_of(&name);
+    json(&app::whole(
+        &view,
+        answers.unwrap_or_default(),
+        owner.as_deref(),
+    ))
 }
 
 fn json(value: &serde_json::Value) -> Response {

@@ -18,6 +18,9 @@ use super::history::{History, SECONDS};
 const WIDTHS: std::ops::RangeInclusive<u32> = 200..=2_000;
 const HEIGHTS: std::ops::RangeInclusive<u32> = 80..=800;
 
+/// Seconds.
+const MINUTE: f64 = 60.0;
+
 #[derive(Debug, Deserialize)]
 struct Look {
     width: u32,
@@ -70,7 +73,7 @@ fn draw(
 ) -> Result<(), Box<dyn Error>> {
     const SOFT: RGBColor = RGBColor(130, 142, 158);
     let most = series.iter().flatten().fold(1.0, |a: f64, b| a.max(*b));
-    let from = -(SECONDS as f64);
+    let from = -(SECONDS as f64) / MINUTE;
     let area = SVGBackend::with_string(svg, size).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin_top(8)
@@ -90,7 +93,7 @@ fn draw(
         .y_labels(4)
         .x_label_formatter(&|x| match *x {
             0.0 => "now".to_owned(),
-            x => format!("{:.0} min", x / 60.0),
+            x => format!("{x:.0} min"),
         })
         .y_label_formatter(&|y| short(*y))
         .draw()?;
@@ -98,7 +101,7 @@ fn draw(
         let start = 1.0 - values.len() as f64;
         let points = (0_u32..)
             .zip(values)
-            .map(|(n, value)| (start + f64::from(n), *value));
+            .map(|(n, value)| ((start + f64::from(n)) / MINUTE, *value));
         let line =
             AreaSeries::new(points, 0.0, colour.mix(0.15)).border_style(colour.stroke_width(2));
         chart.draw_series(line)?;

@@ -9,6 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::failures::Failures;
 use crate::driver::{Answers, Driver, Seats};
 
 /// How often it is looked.
@@ -22,8 +23,8 @@ const RATE_OF: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moment {
     /// Requests with dynos, and waiting.
-    pub(super) leases: u64,
-    pub(super) waiting: u64,
+    leases: u64,
+    waiting: u64,
     /// Requests that had ended, without and with an error.
     served: u64,
     /// The same by code.
@@ -33,15 +34,11 @@ pub(super) struct Moment {
 impl Moment {
     fn of(driver: &Driver) -> Self {
         let (totals, _) = driver.totals();
-        let mut moment = Self {
+        Self {
             leases: totals.leases as u64,
             waiting: totals.waiting as u64,
             ..Self::default()
-        };
-        if let Some(seats) = driver.seats() {
-            all(&seats).for_each(|answers| moment.count(answers));
         }
-        moment
     }
 
     fn count(&mut self, answers: &Answers) {
@@ -59,15 +56,15 @@ impl Moment {
     }
 }
 
-fn all(seats: &Seats) -> impl Iterator<Item = &Answers> {
-    let apps = seats.apps().into_iter().map(|(_, counted)| counted);
-    apps.chain([seats.others(), seats.nobody()])
-        .flat_map(|counted| &counted.answers)
+#[derive(Debug, Default)]
+struct Past {
+    moments: VecDeque<Moment>,
+    failures: Failures,
 }
 
 /// What was seen.
 #[derive(Clone, Default)]
-pub(super) struct History(Arc<Mutex<VecDeque<Moment>>>);
+pub(super) struct History(Arc<Mutex<Past>>);
 
 impl History {
     /// Looks once a second.
@@ -76,18 +73,26 @@ impl History {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let moment = Moment::of(&driver);
-            let mut moments = self.0.lock();
-            if moments.len() >= MOST {
-                moments.pop_front();
-            }
-            moments.push_back(moment);
+            self.look(&driver);
         }
+    }
+
+    fn look(&self, driver: &Driver) {
+        let mut moment = Moment::of(driver);
+        let mut past = self.0.lock();
+        if let Some(seats) = driver.seats() {
+            count(&seats, &mut moment);
+            past.failures.look(&seats, driver.up());
+        }
+        if past.moments.len() >= MOST {
+            past.moments.pop_front();
+        }
+        past.moments.push_back(moment);
     }
 
     /// Requests that have dynos and that wait, the latest last.
     pub(super) fn load(&self) -> [Vec<f64>; 2] {
-        let moments = self.0.lock();
+        let moments = &self.0.lock().moments;
         [
             moments.iter().map(|moment| moment.leases as f64).collect(),
             moments.iter().map(|moment| moment.waiting as f64).collect(),
@@ -96,7 +101,7 @@ impl History {
 
     /// Requests a second that were served, and that were not.
     pub(super) fn rates(&self) -> [Vec<f64>; 2] {
-        let moments = self.0.lock();
+        let moments = &self.0.lock().moments;
         let rates = |count: fn(&Moment) -> u64| {
             let before = |at: usize| at.saturating_sub(RATE_OF);
             let rate = |at: usize| {
@@ -110,7 +115,7 @@ impl History {
 
     /// Requests with an error in all of it, by code, the most first.
     pub(super) fn errors(&self) -> Vec<(Box<str>, u64)> {
-        let moments = self.0.lock();
+        let moments = &self.0.lock().moments;
         let (Some(first), Some(last)) = (moments.front(), moments.back()) else {
             return Vec::new();
         };
@@ -123,6 +128,18 @@ impl History {
         errors.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
         errors
     }
+
+    /// What went wrong last.
+    pub(super) fn failures<R>(&self, see: impl FnOnce(&Failures) -> R) -> R {
+        see(&self.0.lock().failures)
+    }
+}
+
+fn count(seats: &Seats, moment: &mut Moment) {
+    let apps = seats.apps().into_iter().map(|(_, counted)| counted);
+    let all = apps.chain([seats.others(), seats.nobody()]);
+    all.flat_map(|counted| &counted.answers)
+        .for_each(|answers| moment.count(answers));
 }
 
 pub(super) const SECONDS: usize = MOST;
@@ -141,7 +158,7 @@ mod tests {
                 failed,
                 ..Moment::default()
             };
-            history.0.lock().push_back(moment);
+            history.0.lock().moments.push_back(moment);
         }
         let [served, failed] = history.rates();
         assert_eq!((served[0], served[1], served[9]), (0.0, 100.0, 100.0));

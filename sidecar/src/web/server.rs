@@ -59,9 +59,11 @@ impl Site {
 
 /// Nothing of it is kept anywhere, or taken for something else.
 async fn keep_to_itself(mut response: Response) -> Response {
-    const ALWAYS: [(HeaderName, &str); 2] = [
+    const ALWAYS: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, page::POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
     ];
     for (name, value) in ALWAYS {
         let value = HeaderValue::from_static(value);

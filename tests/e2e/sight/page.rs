@@ -1,11 +1,9 @@
 //! The page, and what it asks for.
 
-use std::{process::Command, time::Duration};
-
 use dynomesh_proto::v1::operation::Kind;
 use e2e::{
     Mesh,
-    harness::{run, run_within, wait},
+    harness::{run, wait},
 };
 use serde_json::Value;
 
@@ -108,6 +106,7 @@ fn one_app_is_shown_whole() {
                 .any(|row| row["error"] == "H80" && row["status"] == "503")
         );
         assert_eq!(mesh.look("/api/apps/nobody").await.status(), 404);
+        assert_eq!(mesh.look("/api/apps/nobody/requests").await.status(), 404);
 
         let all = json(&mesh, "/api/overview").await;
         assert_eq!((&all["ready"], &all["dynos"]), (&true.into(), &2.into()));
@@ -120,6 +119,17 @@ fn one_app_is_shown_whole() {
                 .all(|code| errors.iter().any(|row| row["error"] == *code))
         })
         .await;
+        let all = json(&mesh, "/api/overview").await;
+        let failures = all["failures"].as_array().unwrap();
+        for (app, error) in [(Value::from("shop"), "H80"), (Value::Null, "no-app")] {
+            let is_it = |row: &&Value| row["app"] == app && row["error"] == error;
+            let row = failures.iter().find(is_it).expect("it is among the last");
+            assert_eq!(row["requests"], 1, "{row}");
+        }
+        assert_eq!(
+            (&all["taps"], &all["members"]),
+            (&Value::Array(vec![]), &Value::Null)
+        );
         for name in ["requests", "load"] {
             let chart = mesh
                 .look(&format!("/charts/{name}.svg?width=300&height=120"))
@@ -139,51 +149,19 @@ fn one_app_is_shown_whole() {
 fn nothing_on_it_comes_from_elsewhere() {
     run(async {
         let mesh = Mesh::builder().web().start().await;
-        for target in ["/", "/page.css", "/page.js"] {
+        for target in [
+            "/",
+            "/page.css",
+            "/page.js",
+            "/show.js",
+            "/requests.js",
+            "/text.js",
+        ] {
             let answer = mesh.look(target).await;
             assert_eq!(answer.status(), 200, "{target}");
             let policy = answer.header("content-security-policy").unwrap();
             assert!(policy.contains("default-src 'none'"), "{policy}");
             assert!(!answer.text().contains("://"), "{target}");
-        }
-        mesh.finish().await;
-    });
-}
-
-/// In a browser, where there is one.
-#[test]
-fn a_browser_shows_it() {
-    run_within(Duration::from_secs(60), async {
-        if Command::new("chromium").arg("--version").output().is_err() {
-            eprintln!("no chromium: the page is not looked at");
-            return;
-        }
-        let mesh = Mesh::builder().web().start().await;
-        let app = mesh.app("shop").await;
-        let _dynos = app.dynos(3).await;
-        mesh.get("nobody.test", "/").await;
-        mesh.until_metrics("it is counted", |metrics| metrics.requests_of("_none") == 1)
-            .await;
-        let (address, dir) = (mesh.web(), mesh.dir().join("browser"));
-        let dump = tokio::task::spawn_blocking(move || {
-            Command::new("chromium")
-                .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-                .args(["--virtual-time-budget=6000", "--window-size=1200,900"])
-                .arg(format!("--user-data-dir={}", dir.display()))
-                .arg(format!("http://{address}/#/app/shop"))
-                .output()
-        });
-        let output = dump.await.unwrap().unwrap();
-        let page = String::from_utf8_lossy(&output.stdout);
-        for words in [
-            "ready",
-            "web.3",
-            "shop.test",
-            "no-app",
-            "<svg",
-            "3</b><span>dynos",
-        ] {
-            assert!(page.contains(words), "no {words} in {page}");
         }
         mesh.finish().await;
     });

@@ -1,6 +1,9 @@
 //! Requests as they end.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use dynomesh_proto::v1::{
     LeaseKind, Policy, Settings, TapEvent, TapFilter, TappedRequest, tap_event::Kind,
@@ -22,6 +25,7 @@ fn open() -> Settings {
 fn all(app: &App) -> TapFilter {
     TapFilter {
         app: app.name.clone(),
+        per_second: 100_000,
         ..TapFilter::default()
     }
 }
@@ -240,6 +244,40 @@ fn who_looks_too_slowly_loses_and_is_told() {
         }
         assert_eq!(seen + lost, REQUESTS);
         assert!(lost > 0 && seen > 1_000, "{seen} {lost}");
+        drop(tap);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn no_more_are_told_than_may_be() {
+    run(async {
+        const REQUESTS: u64 = 3_000;
+        let mesh = Mesh::builder().workers(2).start().await;
+        let app = mesh.app_with("shop", open()).await;
+        let _dynos = app.dynos(2).await;
+        let few = TapFilter {
+            per_second: 40,
+            path: "/body/".into(),
+            ..all(&app)
+        };
+        let mut tap = Tap::open(&mesh, &app, few).await;
+        let began = Instant::now();
+        load(&mesh, &app, "/body/1", REQUESTS).await;
+        let (mut seen, mut lost) = (0, 0);
+        while seen + lost < REQUESTS {
+            match tap.next().await {
+                Kind::Request(request) => {
+                    assert_eq!(request.path, "/body/1");
+                    seen += 1;
+                }
+                Kind::Lost(more) => lost += more,
+                other @ Kind::Routers(_) => panic!("{other:?}"),
+            }
+        }
+        // A second's worth at once, and what has come by since.
+        let most = 40 + began.elapsed().as_millis() as u64 * 40 / 1_000 + 2;
+        assert!((1..=most).contains(&seen), "{seen} of {most}");
         drop(tap);
         mesh.finish().await;
     });

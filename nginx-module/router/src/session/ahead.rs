@@ -108,7 +108,7 @@ impl<T: Clone> Session<T> {
             let asks = std::mem::take(&mut self.passed);
             self.send(Kind::Passed(Passed { asks }), Haste::Idle);
         }
-        self.send_tapped();
+        self.send_tapped(now);
         self.has_to_tidy()
     }
 

@@ -56,6 +56,13 @@ pub struct MemberView {
 }
 
 impl Driver {
+    /// Who decides about this app, if it is exact and there are members.
+    pub fn owner_of(&self, app: &str) -> Option<Arc<str>> {
+        let state = self.members.state.lock();
+        let owner = state.membership.as_ref()?.owner(Shard::of(app))?;
+        Some(owner.node.name.clone())
+    }
+
     /// The members at this moment.
     pub fn members_view(&self) -> MembersView {
         let state = self.members.state.lock();

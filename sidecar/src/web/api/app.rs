@@ -1,12 +1,12 @@
 //! An app, and what it does.
 
-use mesh::{AppView, DynoSpec, DynoState, DynoView, Policy};
+use mesh::{AppView, DynoSpec, DynoState, DynoView, Exact, Policy};
 use serde_json::{Value, json};
 
 use crate::driver::Answers;
 
 /// Dynos of an app in a list, and of one that is looked at.
-const IN_ROW: usize = 64;
+pub(super) const IN_ROW: usize = 64;
 const IN_WHOLE: usize = 1_000;
 /// Domains that are named.
 const DOMAINS: usize = 12;
@@ -19,13 +19,14 @@ pub(super) fn row(view: &AppView) -> Value {
         "waiting": view.waiting,
         "oldest_wait_ms": millis(view.oldest_wait),
         "maintenance": view.spec.maintenance,
-        "dyno_count": view.dynos.len(),
+        "dyno_count": view.spec.dynos.len(),
         "dynos": dynos(view, IN_ROW),
     })
 }
 
 /// By itself.
-pub(super) fn whole(view: &AppView, mut answers: Vec<Answers>) -> Value {
+/// `owner`: who would decide about it if it is exact.
+pub(super) fn whole(view: &AppView, mut answers: Vec<Answers>, owner: Option<&str>) -> Value {
     answers.sort_by_key(|answers| std::cmp::Reverse(answers.requests));
     let answers = answers.iter().map(|answers| {
         json!({
@@ -39,6 +40,8 @@ pub(super) fn whole(view: &AppView, mut answers: Vec<Answers>) -> Value {
     whole["dynos"] = dynos(view, IN_WHOLE).into();
     whole["capacity"] = json!(capacity(view));
     whole["policy"] = policy(view.spec.settings.policy).into();
+    whole["exact"] = view.spec.settings.exact.map(exact).into();
+    whole["owner"] = owner.into();
     whole["domains"] = domains
         .iter()
         .take(DOMAINS)
@@ -91,6 +94,13 @@ fn policy(policy: Policy) -> &'static str {
         Policy::Random => "random",
         Policy::LeastLoad => "least load",
         Policy::IdleOnly => "idle only",
+    }
+}
+
+fn exact(exact: Exact) -> &'static str {
+    match exact {
+        Exact::Strict => "strict",
+        Exact::Available => "available",
     }
 }
 

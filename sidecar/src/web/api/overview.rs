@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::history::History;
-use crate::driver::{Driver, LoadView, LogView, Sync};
+use super::super::{failures::Failures, history::History, metrics};
+use crate::driver::{Driver, LoadView, LogView, MembersView, Part, Sync, TapView};
 
 /// Workers and nodes that are named.
 const MOST: usize = 256;
@@ -29,7 +29,59 @@ pub(super) fn of(driver: &Driver, node: &str, history: &History) -> Value {
         "workers": workers(driver),
         "log": driver.changes().log().as_ref().map(log),
         "nodes": driver.load_view().as_ref().map(nodes),
+        "members": members(&driver.members_view()),
+        "taps": driver.taps().iter().map(tap).collect::<Vec<_>>(),
+        "failures": history.failures(|all| failures(all, driver.up())),
     })
+}
+
+/// Who owns apps, if this sidecar takes part.
+fn members(view: &MembersView) -> Value {
+    let part = match view.part {
+        Part::None => return Value::Null,
+        Part::Joining => "joining",
+        Part::Member => "member",
+        Part::Left => "left",
+    };
+    let members = view.members.iter().take(MOST);
+    let shown = members.map(|member| {
+        json!({
+            "name": *member.node.name,
+            "address": *member.address,
+            "own": member.is_own,
+            "shards": member.shards,
+            "age_ms": member.age.map(millis),
+        })
+    });
+    json!({
+        "part": part,
+        "problem": view.problem.as_deref(),
+        "may_grant": view.may_grant.len(),
+        "all": shown.collect::<Vec<_>>(),
+        "gone": view.gone.iter().take(MOST).map(|name| &**name).collect::<Vec<_>>(),
+    })
+}
+
+fn tap(tap: &TapView) -> Value {
+    json!({
+        "filter": tap.filter.json(),
+        "for_broker": tap.is_fed,
+        "seen": tap.seen,
+        "lost": tap.lost,
+    })
+}
+
+fn failures(all: &Failures, up: Duration) -> Vec<Value> {
+    let shown = all.latest().map(|failed| {
+        json!({
+            "app": failed.app,
+            "error": failed.error,
+            "status": metrics::status(failed.status),
+            "requests": failed.requests,
+            "age_ms": millis(up.saturating_sub(failed.last)),
+        })
+    });
+    shown.collect()
 }
 
 fn workers(driver: &Driver) -> Vec<Value> {
