@@ -149,7 +149,7 @@ fn set_changes_only_what_is_given() {
     let sidecar = Sidecar::start();
     sidecar.ok("app create shop --queue-depth 7 --wake --queue-headers");
     assert_eq!(
-        sidecar.ok("app set shop --no-wake --max-requests 9 --idle-timeout 30m --scale-wait 1s"),
+        sidecar.ok("app set shop --no-wake --max-requests 9 --idle-timeout 30m --scale-wait 1s --tap-rate 5"),
         "app shop set (version 2)\n"
     );
     let want = Settings {
@@ -158,6 +158,7 @@ fn set_changes_only_what_is_given() {
         queue_headers: true,
         idle_timeout_ms: 1_800_000,
         scale_wait_ms: 1_000,
+        tap_rate: 5,
         ..Default::default()
     };
     assert_eq!(app(&sidecar, "shop").settings, Some(want));

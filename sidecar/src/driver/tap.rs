@@ -115,9 +115,8 @@ impl Board {
         let (app, ask) = (&*route.dyno.app, answer.ask.0);
         // Of two that want it one is enough, and both are paced.
         let wants = |tap: &mut Open| tap.filter.samples(app, ask) && tap.pace.may();
-        if self.open.lock().iter_mut().any(wants)
-            && let Some(choice) = state.mesh.choice(route)
-        {
+        let wanted = self.open.lock().iter_mut().any(wants);
+        if wanted && let Some(choice) = state.mesh.choice(route) {
             let key = (answer.session, answer.ask);
             self.choices.lock().put(key, choice);
         }

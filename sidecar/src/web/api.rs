@@ -28,13 +28,16 @@ const PAGE: usize = 50;
 /// What is so old is looked at again. All who look share it.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// All apps, and when they were looked at.
+type Survey = (Instant, Arc<[AppFigures]>);
+
 /// What it answers from.
 #[derive(Clone)]
 pub(super) struct Api {
     driver: Arc<Driver>,
     node: Arc<str>,
     history: History,
-    survey: Arc<Mutex<Option<(Instant, Arc<[AppFigures]>)>>>,
+    survey: Arc<Mutex<Option<Survey>>>,
 }
 
 impl Api {

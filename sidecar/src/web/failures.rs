@@ -36,14 +36,14 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// What has come since the last look. The first one is only looked at.
+    /// What has come since the last look.
     pub(super) fn look(&mut self, seats: &Seats, up: Duration) {
         let apps = seats.apps().into_iter();
-        let apps = apps.map(|(app, counted)| (Some(Box::from(app)), counted));
+        let apps = apps.map(|(app, counted)| (Some(app), counted));
         let all = apps.chain([(None, seats.others()), (None, seats.nobody())]);
         let mut now: FxHashMap<Kind, u64> = FxHashMap::default();
         for (app, counted) in all {
-            count(&mut now, app.as_ref(), counted);
+            count(&mut now, app, counted);
         }
         for (kind, requests) in &now {
             let before = self.before.get(kind).copied().unwrap_or(0);
@@ -75,9 +75,9 @@ impl Failures {
     }
 }
 
-fn count(now: &mut FxHashMap<Kind, u64>, app: Option<&Box<str>>, counted: &Counted) {
+fn count(now: &mut FxHashMap<Kind, u64>, app: Option<&str>, counted: &Counted) {
     for answers in counted.answers.iter().filter(|it| !it.error.is_empty()) {
-        let kind = (app.cloned(), answers.error.clone(), answers.status);
+        let kind = (app.map(Box::from), answers.error.clone(), answers.status);
         *now.entry(kind).or_default() += answers.requests;
     }
 }

@@ -20,6 +20,9 @@ impl Guard {
     }
 
     fn allows(&self, headers: &HeaderMap) -> bool {
+        if is_another_pages(headers) {
+            return false;
+        }
         match &self.0 {
             Some(secret) => given(headers).is_some_and(|token| same(&digest(&token), secret)),
             None => names_this_host(headers),
@@ -71,6 +74,14 @@ fn names_this_host(headers: &HeaderMap) -> bool {
         || address.is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
+/// Browsers say when a page of somebody else's asks. It would not be told the answer,
+/// and make work all the same. Whoever follows a link comes to see.
+fn is_another_pages(headers: &HeaderMap) -> bool {
+    let is = |name, value: &str| headers.get(name).is_some_and(|it| it == value);
+    (is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site"))
+        && !is("sec-fetch-mode", "navigate")
+}
+
 /// Turns others away.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if guard.allows(request.headers()) {
@@ -117,6 +128,26 @@ mod tests {
         }
         assert!(!with(&format!("Basic {wrong}")));
         assert!(!allows(Some("x"), header::HOST, "127.0.0.1"));
+    }
+
+    #[test]
+    fn pages_of_others_get_nothing() {
+        let with = |site: &str, mode: &str| {
+            let headers = [
+                ("host", "127.0.0.1"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+            ];
+            let headers = headers.map(|(name, value)| {
+                let value = value.parse().expect("a header");
+                (header::HeaderName::from_static(name), value)
+            });
+            Guard::new(None).allows(&HeaderMap::from_iter(headers))
+        };
+        assert!(with("same-origin", "cors") && with("none", "navigate"));
+        assert!(with("cross-site", "navigate"));
+        assert!(!with("cross-site", "cors") && !with("cross-site", "no-cors"));
+        assert!(!with("same-site", "cors"));
     }
 
     #[test]

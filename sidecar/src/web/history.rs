@@ -119,11 +119,11 @@ impl History {
         let (Some(first), Some(last)) = (moments.front(), moments.back()) else {
             return Vec::new();
         };
-        let since = |(error, requests): (&Box<str>, &u64)| {
+        let since = last.failed.iter().map(|(error, requests)| {
             let before = first.failed.get(error).copied().unwrap_or(0);
             (error.clone(), requests.saturating_sub(before))
-        };
-        let mut errors: Vec<_> = last.failed.iter().map(since).collect();
+        });
+        let mut errors: Vec<_> = since.collect();
         errors.retain(|(_, requests)| *requests > 0);
         errors.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
         errors

@@ -39,6 +39,7 @@ async fn an_app_from_its_creation_to_its_end() {
         idle_timeout_ms: 60_000,
         scale_wait_ms: 1_000,
         exact: Exact::Available.into(),
+        tap_rate: 9,
     };
     let applied = control
         .apply(change("shop", [create(settings)]))

@@ -104,6 +104,17 @@ async fn every_error_says_what_it_is_and_changes_nothing() {
         ),
         (
             Code::InvalidArgument,
+            "tap_rate may be at most 1000",
+            change(
+                "shop",
+                [Kind::PutSettings(Settings {
+                    tap_rate: 1_001,
+                    ..Settings::default()
+                })],
+            ),
+        ),
+        (
+            Code::InvalidArgument,
             "dyno name",
             change("shop", [put(dyno("a b", 5009))]),
         ),

@@ -46,7 +46,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let sidecar = Sidecar::start(dir.path()).await?;
     let name = changes::filler(0);
     let settings = changes::policy(Policy::LeastLoad, 0);
-    let app = changes::app(&name, settings, &backend.dynos(0));
+    let app = changes::app(&name, settings, backend.dynos(0));
     sidecar.load(vec![app]).await?;
     let (front, socket) = (dir.path().join("front"), router_socket(dir.path()));
     let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&front, listen[0], None);
