@@ -47,6 +47,10 @@ pub(crate) enum Body {
     /// The response is somebody else's.
     #[default]
     Foreign,
+    /// Held back, until it is known.
+    Waiting,
+    /// Held back, and known.
+    Due,
     /// To be sent in place of what comes.
     Ready(Page),
     /// Sent; the rest of what comes is dropped.
@@ -223,6 +227,11 @@ impl Checkout {
         }
     }
 
+    /// The app that the request is for, as far as it is known.
+    pub(crate) fn app(&self) -> &str {
+        self.answer.as_ref().map_or("", Answer::app)
+    }
+
     /// Gives back whatever it has, when it was not used.
     pub(crate) fn give_up(&mut self) {
         match std::mem::take(&mut self.stage) {
@@ -243,6 +252,9 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
         worker::get().forget(data.cast());
+        if matches!(checkout.body, Body::Waiting) {
+            worker::get().pagebook.borrow_mut().leave(data.cast());
+        }
         // SAFETY: Nginx frees a request's memory, with the request in it, after this.
         unsafe { tally::count(&checkout) };
         if let Some(parked) = &mut checkout.parked {

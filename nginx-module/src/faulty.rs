@@ -19,6 +19,7 @@ mod linger;
 mod link;
 mod log;
 mod module;
+mod pages;
 mod park;
 mod peer;
 mod posted;

@@ -4,21 +4,32 @@
 use std::{mem, ptr};
 
 use ngx::ffi::{
-    NGX_ERROR, NGX_OK, ngx_buf_t, ngx_chain_t, ngx_http_output_body_filter_pt,
+    NGX_AGAIN, NGX_ERROR, NGX_OK, ngx_buf_t, ngx_chain_t, ngx_http_output_body_filter_pt,
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_body_filter,
     ngx_http_top_header_filter, ngx_int_t, ngx_list_push, ngx_pcalloc, ngx_str_t, ngx_table_elt_t,
 };
-use router::{code::Code, page};
+use router::{code::Code, page::Page};
 
 use crate::{
     checkout::{Body, Checkout},
     fault,
     guard::guard,
-    headers, request, rules,
+    headers, pages, request, rules,
 };
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
+
+/// The body of this request is held back (of the four bits, the one that only images
+/// have: what comes after this filter sees nothing until it is free again).
+const HELD_BACK: u32 = 0x08;
+
+/// Whether the header may go on.
+#[derive(PartialEq, Eq)]
+enum Header {
+    Ready,
+    HeldBack,
+}
 
 /// Puts both filters in front of the others.
 pub(crate) unsafe fn install() {
@@ -37,21 +48,30 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         fault::at("header filter");
         if let Some(checkout) = Checkout::of(r) {
             headers::hide(&mut (*r).headers_out.headers);
-            if dress(r, checkout).is_none() {
-                return NGX_ERROR as ngx_int_t;
+            match dress(r, checkout) {
+                None => return NGX_ERROR as ngx_int_t,
+                Some(Header::HeldBack) => return NGX_OK as ngx_int_t,
+                Some(Header::Ready) => {}
             }
         } else if request::is_hostless(r) {
             add(r, "X-Mesh-Error", Code::H26.name());
         }
+        send(r)
+    })
+}
+
+unsafe fn send(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: see `header_filter`.
+    unsafe {
         if rules::dress(r).is_none() {
             return NGX_ERROR as ngx_int_t;
         }
         NEXT_HEADER.map_or(NGX_OK as ngx_int_t, |next| next(r))
-    })
+    }
 }
 
 /// What the mesh has to say. `None`: no memory.
-unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<()> {
+unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<Header> {
     // SAFETY: see `header_filter`.
     unsafe {
         if let Some(answer) = checkout
@@ -71,7 +91,7 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<(
         // is none of the failure.
         let code = checkout.code.filter(|code| *code != Code::H27);
         let Some(code) = code.filter(|_| (*r).cached() == 0) else {
-            return Some(());
+            return Some(Header::Ready);
         };
         add(r, "X-Mesh-Error", code.name())?;
         // A page of the operator's own (error_page) stays as it is, but for the
@@ -81,15 +101,28 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<(
                 (*r).err_status = code.status().into();
                 (*r).headers_out.status = code.status().into();
             }
-            return Some(());
+            return Some(Header::Ready);
         }
-        let accept = request::header_in(r, b"accept").unwrap_or_default();
-        let page = page::render(code, page::wants_json(accept));
+        // Nginx is about to send a page of its own.
+        let error = (*r).err_status != 0;
         // The access log prefers this one.
         (*r).err_status = code.status().into();
+        (*r).headers_out.status = code.status().into();
+        (*r).headers_out.status_line = ngx_str_t::default();
+        if error && pages::wait(r, checkout) {
+            return Some(Header::HeldBack);
+        }
+        replace(r, checkout, code);
+        Some(Header::Ready)
+    }
+}
+
+/// Another body takes the place of Nginx's.
+unsafe fn replace(r: *mut ngx_http_request_t, checkout: &mut Checkout, code: Code) {
+    // SAFETY: see `header_filter`.
+    unsafe {
+        let page = pages::choose(r, checkout.app(), code);
         let out = &mut (*r).headers_out;
-        out.status = code.status().into();
-        out.status_line = ngx_str_t::default();
         out.content_length_n = page.body.len() as _;
         if let Some(length) = out.content_length.as_mut() {
             length.hash = 0;
@@ -105,7 +138,21 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<(
         out.accept_ranges = ptr::null_mut();
         (*r).set_allow_ranges(0);
         checkout.body = Body::Ready(page);
-        Some(())
+    }
+}
+
+/// The page is known: sends the header that was held back. `Ok`: the body follows.
+unsafe fn release(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Result<(), ngx_int_t> {
+    // SAFETY: see `body_filter`.
+    unsafe {
+        (*r).set_buffered((*r).buffered() & !HELD_BACK);
+        replace(r, checkout, checkout.code.unwrap_or(Code::H99));
+        match send(r) {
+            sent if sent == NGX_ERROR as ngx_int_t || sent > NGX_OK as ngx_int_t => Err(sent),
+            // HEAD.
+            sent if (*r).header_only() != 0 => Err(sent),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -144,20 +191,36 @@ unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_cha
         let Some(checkout) = Checkout::of(r) else {
             return next(r, chain);
         };
-        let body = &mut checkout.body;
-        if matches!(body, Body::Foreign) {
+        if matches!(checkout.body, Body::Foreign) {
             headers::hide(&mut (*r).headers_out.trailers);
             return next(r, chain);
         }
         consume(chain);
-        match mem::replace(body, Body::Sent) {
-            Body::Ready(page) => match link(r, page.body.as_bytes()) {
-                Some(mut chain) => next(r, &raw mut chain),
-                None => NGX_ERROR as ngx_int_t,
-            },
+        if matches!(checkout.body, Body::Waiting) {
+            (*r).set_buffered((*r).buffered() | HELD_BACK);
+            return NGX_AGAIN as ngx_int_t;
+        }
+        if matches!(checkout.body, Body::Due)
+            && let Err(done) = release(r, checkout)
+        {
+            checkout.body = Body::Sent;
+            return done;
+        }
+        match mem::replace(&mut checkout.body, Body::Sent) {
+            Body::Ready(page) => send_body(r, &page),
             _ => next(r, ptr::null_mut()),
         }
     })
+}
+
+unsafe fn send_body(r: *mut ngx_http_request_t, page: &Page) -> ngx_int_t {
+    // SAFETY: see `body_filter`.
+    unsafe {
+        match (NEXT_BODY, link(r, page.body.as_bytes())) {
+            (Some(next), Some(mut chain)) => next(r, &raw mut chain),
+            _ => NGX_ERROR as ngx_int_t,
+        }
+    }
 }
 
 /// Marks everything as sent.

@@ -21,6 +21,7 @@ use ngx::{
 use router::{
     answer::Answer,
     code::Code,
+    pagebook::Pagebook,
     rulebook::Rulebook,
     session::{Delivery, Identity, Session},
 };
@@ -29,7 +30,7 @@ use crate::{
     checkout::{self, Token},
     conf, executor, fault,
     guard::guard_or,
-    linger, link, log,
+    linger, link, log, pages,
     park::Parked,
     posted::Posted,
     rules,
@@ -78,6 +79,8 @@ pub(crate) struct Worker {
     pub(crate) linger_timeout: Duration,
     /// What is known of the rules of apps. Never borrowed while Nginx is called.
     pub(crate) rulebook: RefCell<Rulebook<rules::Token>>,
+    /// What is known of the pages of apps. Likewise.
+    pub(crate) pagebook: RefCell<Pagebook<Token>>,
     /// Requests that rules were looked up for.
     pub(crate) rulings: Cell<usize>,
     /// Where modules that pass requests on have what a location says.
@@ -136,6 +139,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         telling: Cell::new(ptr::null_mut()),
         linger_timeout: conf.linger_timeout(),
         rulebook: RefCell::new(Rulebook::new(conf.outage_timeout(), now())),
+        pagebook: RefCell::default(),
         rulings: Cell::new(0),
         // SAFETY: as above.
         passing: unsafe { conf::rules::passing(cycle) },
@@ -299,7 +303,9 @@ impl Worker {
         self.wake_sender();
         executor::run();
         self.flushing.set(false);
-        let left = !self.held_back.borrow().is_empty() || self.rulebook.borrow().has_ready();
+        let left = !self.held_back.borrow().is_empty()
+            || self.rulebook.borrow().has_ready()
+            || self.pagebook.borrow().has_ready();
         if left || self.session.borrow().turns_away() {
             let catch_up = async {
                 get().deliver_held_back();
@@ -359,6 +365,7 @@ impl Worker {
         self.fd.set(-1);
         self.session.borrow_mut().disconnected(now());
         self.rulebook.borrow_mut().disconnected(now());
+        self.pagebook.borrow_mut().disconnected();
     }
 
     pub(crate) fn poll_transmit(
@@ -383,6 +390,7 @@ impl Worker {
 
     pub(crate) fn receive(&self, message: SidecarMessage) {
         rules::hear(self, &message);
+        pages::hear(self, &message);
         let delivery = self.session(|session| session.receive(message, now()));
         let waits = self.flushing.get() || !self.held_back.borrow().is_empty();
         match delivery {
@@ -397,10 +405,13 @@ impl Worker {
         self.go_on();
     }
 
-    /// Lets requests go on that have waited for rules.
+    /// Lets requests go on that have waited for rules, and responses for pages.
     fn go_on(&self) {
         if !self.flushing.get() && self.rulebook.borrow().has_ready() {
             rules::go_on(self);
+        }
+        if !self.flushing.get() && self.pagebook.borrow().has_ready() {
+            pages::go_on(self);
         }
     }
 
@@ -423,6 +434,7 @@ impl Worker {
     pub(crate) fn expire(&self) {
         if !self.flushing.get() {
             rules::expire(self);
+            pages::go_on(self);
         }
         while !self.flushing.get() {
             let delivery = self.session.borrow_mut().poll_expired(now());

@@ -14,6 +14,7 @@ mod manage;
 mod members;
 mod nodes;
 mod owner;
+mod pages;
 mod queued;
 mod report;
 mod rules;
@@ -23,7 +24,7 @@ mod tally;
 mod tap;
 
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
-pub use app::{app_from_spec, app_status, counters, spec_from_app};
+pub use app::{app_from_spec, app_in_list, app_status, counters, spec_from_app};
 pub use change::{change_from_core, change_from_proto};
 pub use event::{event, event_to_json};
 pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};
@@ -33,6 +34,7 @@ pub use nodes::{membership_status, nodes};
 pub use owner::{
     OwnerWords, far_answer, far_answer_from_proto, introduction_to_owner, word_to_owner,
 };
+pub use pages::app_pages;
 pub use queued::{queued_from_bytes, queued_to_bytes};
 pub use rules::app_rules;
 pub use snapshot::{

@@ -2,8 +2,8 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, PutDyno, Rules, SetDynoState,
-    Settings, log_entry, operation::Kind,
+    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, Page, PutDyno, Rules,
+    SetDynoState, Settings, log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
 use meshd::convert;
@@ -24,6 +24,10 @@ fn text() -> impl Strategy<Value = String> {
 
 fn code() -> impl Strategy<Value = i32> {
     prop_oneof![-1..8_i32, any::<i32>()]
+}
+
+fn page_code() -> impl Strategy<Value = String> {
+    prop_oneof![text(), Just("H80".to_owned()), Just("error".to_owned())]
 }
 
 fn number() -> impl Strategy<Value = u32> {
@@ -87,6 +91,15 @@ fn kind() -> BoxedStrategy<Kind> {
         manage().prop_map(Kind::Manage),
         proptest::collection::vec(prop_oneof![text(), Just("always deny".to_owned())], 0..3)
             .prop_map(|lines| Kind::PutRules(Rules { lines })),
+        (page_code(), text(), text()).prop_map(|(code, content_type, body)| {
+            let size = 0;
+            Kind::PutPage(Page {
+                code,
+                content_type,
+                body,
+                size,
+            })
+        }),
     ]
     .boxed()
 }

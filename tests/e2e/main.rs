@@ -15,6 +15,7 @@ mod hosts;
 mod http2;
 mod instruments;
 mod leaving;
+mod limits;
 mod log;
 mod manager;
 mod members;

@@ -20,6 +20,8 @@ pub(crate) enum App {
     Set(Set),
     /// Show, set or clear what is done with an app's requests
     Rules(Rules),
+    /// Show, set or clear pages for those whom an app refuses
+    Page(Page),
 }
 
 #[derive(Args, Debug)]
@@ -122,5 +124,49 @@ pub(crate) struct Rules {
 
     /// Remove all of them
     #[arg(long)]
+    pub(crate) clear: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app page shop
+  meshctl app page shop --code H80 --file maintenance.html
+  meshctl app page shop --code error --type application/json --file error.json
+  meshctl app page shop --code H80 > maintenance.html
+  meshctl app page shop --code H80 --clear
+
+A page is for a code, as in X-Mesh-Error, or for every error without one of its own;
+docs/apps.md has the codes and what is filled in. 64 KiB each, 16 of them and 128 KiB
+together.")]
+pub(crate) struct Page {
+    /// The app
+    pub(crate) name: String,
+
+    /// Which one: a code, or error; without it all are listed
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+
+    /// What kind of page it is: text/html or application/json
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        default_value = "text/html",
+        requires = "code"
+    )]
+    pub(crate) content_type: String,
+
+    /// Replace it by this file; - is standard input
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        conflicts_with = "clear",
+        requires = "code"
+    )]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Remove it
+    #[arg(long, requires = "code")]
     pub(crate) clear: bool,
 }

@@ -30,6 +30,7 @@ fn kinds(app: &App) -> Vec<Kind> {
             lines: app.rules.clone(),
         }));
     }
+    kinds.extend(app.pages.iter().cloned().map(Kind::PutPage));
     kinds.extend(release(app).into_iter().flatten());
     kinds.extend(app.domains.iter().cloned().map(Kind::AddDomain));
     kinds.extend(app.dynos.iter().cloned().map(|dyno| put_dyno(dyno, false)));

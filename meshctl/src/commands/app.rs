@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+mod page;
 mod rules;
 mod set;
 
@@ -35,6 +36,7 @@ pub(super) async fn run(args: App, context: &Context) -> Result<(), Failure> {
         App::Delete(args) => delete::run(&args, context).await,
         App::Set(args) => set::run(&args, context).await,
         App::Rules(args) => rules::run(&args, context).await,
+        App::Page(args) => page::run(&args, context).await,
     }
 }
 

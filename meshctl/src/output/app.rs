@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Policy, Settings};
+use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Page, Policy, Settings};
 
 use super::{
     Table, longest, plain,
@@ -77,6 +77,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
         ("rules", rules_in_short(&app.rules)),
+        ("pages", pages_in_short(&app.pages)),
     ];
     if app.domains.is_empty() {
         facts.push(("domains", "none".to_owned()));
@@ -186,6 +187,29 @@ fn rules_in_short(lines: &[String]) -> String {
         0 => "none".to_owned(),
         n => count(n, "line"),
     }
+}
+
+/// `app page` has all of them.
+fn pages_in_short(pages: &[Page]) -> String {
+    let mut codes: Vec<_> = pages.iter().map(|page| &*page.code).collect();
+    codes.dedup();
+    match codes.is_empty() {
+        true => "none".to_owned(),
+        false => codes.join(", "),
+    }
+}
+
+/// The pages of one app.
+pub(crate) fn page_table(pages: &[Page], colour: bool) -> Table {
+    let mut table = Table::new(&["CODE", "TYPE", ">BYTES"], colour);
+    for page in pages {
+        table.row([
+            cell(&page.code),
+            cell(&page.content_type),
+            cell(page.body.len().to_string()),
+        ]);
+    }
+    table
 }
 
 /// The first few names; `app show` has all of them.

@@ -1,6 +1,6 @@
 //! What a change does, in a few words.
 
-use dynomesh_proto::v1::{Change, Dyno, Manage, Settings, operation::Kind};
+use dynomesh_proto::v1::{Change, Dyno, Manage, Page, Settings, operation::Kind};
 
 use super::{
     app::{exact_name, on_off, policy_name},
@@ -37,6 +37,17 @@ fn words(kind: &Kind) -> String {
         Kind::SetDynoState(set) => format!("dyno {} {}", set.dyno, state_name(set.state())),
         Kind::Manage(manage) => manage_words(manage),
         Kind::PutRules(rules) => count(rules.lines.len(), "line") + " of rules",
+        Kind::PutPage(page) => page_words(page),
+    }
+}
+
+fn page_words(page: &Page) -> String {
+    let Page {
+        code, content_type, ..
+    } = page;
+    match page.body.len() {
+        0 => format!("no page for {code} ({content_type})"),
+        n => format!("page for {code} ({content_type}, {})", count(n, "byte")),
     }
 }
 

@@ -5,6 +5,7 @@ mod apply;
 mod connection;
 mod dyno;
 mod events;
+mod pages;
 mod rules;
 mod status;
 mod support;

@@ -12,6 +12,7 @@ pub mod code;
 pub mod ending;
 pub mod failure;
 pub mod page;
+pub mod pagebook;
 mod reserve;
 pub mod rulebook;
 pub mod session;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Counters, DynoKey, DynoSpecs, DynoState, Rules, Settings, Shard, idle::Idle, pool::Pool,
+    Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, idle::Idle, pool::Pool,
     queue::Queue, scale::Scale,
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct App {
     pub(crate) scale: Option<Box<Scale>>,
     pub(crate) domains: Vec<Box<str>>,
     pub(crate) rules: Rules,
+    pub(crate) pages: Pages,
     /// In the order they were added.
     pub(crate) dynos: Vec<DynoKey>,
     /// The same as configured, if there are many: whoever works on a copy shares it.
@@ -66,6 +67,7 @@ impl App {
             released: false,
             domains: Vec::new(),
             rules: Rules::default(),
+            pages: Pages::default(),
             dynos: Vec::new(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),

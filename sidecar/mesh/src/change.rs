@@ -9,8 +9,8 @@ mod manage;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Rules, Settings, check_app_name,
-    parse_domain,
+    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Page, Rules, Settings,
+    check_app_name, parse_domain,
 };
 pub use manage::Manage;
 
@@ -51,6 +51,8 @@ pub enum Operation {
     Manage(Box<Manage>),
     /// Replaces all of them.
     PutRules(Rules),
+    /// Without a body there is none any more.
+    PutPage(Page),
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -268,6 +270,10 @@ impl Plan<'_> {
             Operation::PutRules(rules) => {
                 rules.check()?;
                 self.draft()?.rules = rules.clone();
+            }
+            Operation::PutPage(page) => {
+                let draft = self.draft()?;
+                draft.pages = draft.pages.with(page)?;
             }
         }
         Ok(())

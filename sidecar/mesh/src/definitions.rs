@@ -3,8 +3,8 @@
 use std::{collections::HashSet, iter, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, RecallId, Refusal, Rules, Time,
-    Update,
+    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, Pages, RecallId, Refusal,
+    Rules, Time, Update,
     app::App,
     dyno::Dyno,
     output::{Event, Output},
@@ -25,6 +25,7 @@ impl Mesh {
         let mut apps = Vec::from_iter(self.by_name.get(update.app()).copied());
         let lost = self.lost_domains(update);
         let names = self.names_of_rules(update);
+        let pages = self.changes_pages(update);
         match update {
             Update::Put(spec) => {
                 // Who answered to these names before.
@@ -37,6 +38,9 @@ impl Mesh {
         apps.dedup();
         let own = self.recall(&apps, lost, now);
         self.recall_rules(update.app(), names, now);
+        if pages {
+            self.recall_pages(update.app(), now);
+        }
         self.recalls.before(update, own)
     }
 
@@ -72,6 +76,9 @@ impl Mesh {
         self.ruled += usize::from(!spec.rules.is_empty());
         self.ruled -= usize::from(!app.rules.is_empty());
         app.rules = spec.rules.clone();
+        self.paged += usize::from(!spec.pages.is_empty());
+        self.paged -= usize::from(!app.pages.is_empty());
+        app.pages = spec.pages.clone();
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
@@ -100,6 +107,8 @@ impl Mesh {
         let app = &mut self.apps[key.0 as usize];
         self.ruled -= usize::from(!app.rules.is_empty());
         app.rules = Rules::default();
+        self.paged -= usize::from(!app.pages.is_empty());
+        app.pages = Pages::default();
         app.deleted = true;
         self.review_tap(key);
         self.forget_owner(key);

@@ -317,6 +317,11 @@ impl Mesh {
         holds(told.eq(self.told.clone()), || {
             format!("{:?} are not those that want requests told", self.told)
         })?;
+        let paged = self.by_name.values();
+        let paged = paged.filter(|key| !self.apps[key.0 as usize].pages.is_empty());
+        holds(paged.count() == self.paged, || {
+            format!("{} apps do not have pages", self.paged)
+        })?;
         for (name, key) in &self.by_name {
             let app = &self.apps[key.0 as usize];
             holds(app.name == *name, || {

@@ -64,6 +64,8 @@ pub struct Mesh {
     pub(crate) ruled: usize,
     /// Apps that want so many requests a second told.
     pub(crate) told: BTreeMap<Arc<str>, u32>,
+    /// Apps with pages.
+    pub(crate) paged: usize,
     /// What other nodes do.
     pub(crate) foreign: Foreign,
     /// What they are to be told.
@@ -108,6 +110,7 @@ impl Mesh {
             strangers: 0,
             ruled: 0,
             told: BTreeMap::new(),
+            paged: 0,
             foreign: Foreign::default(),
             share: Share::default(),
             retired: 0,

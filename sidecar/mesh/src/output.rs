@@ -91,6 +91,10 @@ pub struct Recall {
     pub names: Arc<[Box<str>]>,
     /// Some app has rules.
     pub ruled: bool,
+    /// The pages of `apps` are not known any more.
+    pub pages: bool,
+    /// Some app has pages.
+    pub paged: bool,
 }
 
 /// How a lease ended.

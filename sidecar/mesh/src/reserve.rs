@@ -295,6 +295,8 @@ impl Mesh {
                 apps: names.clone(),
                 names: Arc::default(),
                 ruled: self.has_rules(),
+                pages: false,
+                paged: self.has_pages(),
             }));
         }
         Some(recall)

@@ -113,6 +113,8 @@ impl Mesh {
                 apps: Arc::default(),
                 names: names.clone(),
                 ruled: self.has_rules(),
+                pages: false,
+                paged: self.has_pages(),
             }));
         }
     }

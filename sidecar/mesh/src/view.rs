@@ -282,6 +282,7 @@ impl Mesh {
             released: app.released,
             domains: app.domains.clone(),
             rules: app.rules.clone(),
+            pages: app.pages.clone(),
             dynos: match app.specs.is_empty() {
                 true => dynos.map(Dyno::spec).collect(),
                 false => app.specs.clone(),

@@ -63,6 +63,8 @@ pub fn recall(recall: &Recall) -> v1::SidecarMessage {
         apps: recall.apps.iter().map(|app| (**app).into()).collect(),
         names: recall.names.iter().map(|name| (**name).into()).collect(),
         ruled: recall.ruled,
+        pages: recall.pages,
+        paged: recall.paged,
     };
     v1::SidecarMessage {
         kind: Some(Kind::Recall(recall)),

@@ -5,12 +5,17 @@ use mesh::{AppSpec, AppView, Counters, DynoSpec, Rules};
 
 use super::{
     Malformed, millis, non_zero,
+    pages::{pages_from_core, pages_from_proto, pages_in_short},
     rules::lines,
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
 
 /// An app as it is kept on disk and shown.
 pub fn app_from_spec(spec: &AppSpec) -> v1::App {
+    app_with(spec, pages_from_core(&spec.pages))
+}
+
+fn app_with(spec: &AppSpec, pages: Vec<v1::Page>) -> v1::App {
     v1::App {
         name: (*spec.name).into(),
         version: spec.version,
@@ -24,6 +29,7 @@ pub fn app_from_spec(spec: &AppSpec) -> v1::App {
             .collect(),
         dynos: spec.dynos.iter().map(dyno_from_spec).collect(),
         rules: lines(&spec.rules),
+        pages,
     }
 }
 
@@ -49,6 +55,7 @@ pub fn spec_from_app(app: v1::App) -> Result<AppSpec, Malformed> {
         domains: app.domains.into_iter().map(Into::into).collect(),
         // They were checked when they were set, perhaps by another version.
         rules: Rules::new(app.rules.into_iter().map(Into::into)),
+        pages: pages_from_proto(app.pages),
         dynos,
     })
 }
@@ -77,9 +84,18 @@ pub(super) fn dyno_from_proto(dyno: v1::Dyno) -> Result<DynoSpec, Malformed> {
 
 /// An app, and what it does.
 pub fn app_status(view: &AppView) -> v1::AppStatus {
+    status_of(view, app_from_spec(&view.spec))
+}
+
+/// The same for a list: without what may be long.
+pub fn app_in_list(view: &AppView) -> v1::AppStatus {
+    status_of(view, app_with(&view.spec, pages_in_short(&view.spec.pages)))
+}
+
+fn status_of(view: &AppView, app: v1::App) -> v1::AppStatus {
     let dynos = view.spec.dynos.iter().zip(&view.dynos);
     v1::AppStatus {
-        app: Some(app_from_spec(&view.spec)),
+        app: Some(app),
         in_flight: view.in_flight,
         waiting: view.waiting,
         oldest_wait_ms: millis(view.oldest_wait),

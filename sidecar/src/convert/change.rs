@@ -7,6 +7,7 @@ use super::{
     Malformed,
     app::{dyno_from_proto, dyno_from_spec},
     manage::{manage_from_core, manage_from_proto},
+    pages::{page_from_core, page_from_proto},
     rules::{lines, rules_from_proto},
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
 };
@@ -72,6 +73,7 @@ fn operation_from_proto(operation: v1::Operation) -> Result<Operation, Malformed
             Operation::Manage(Box::new(manage))
         }
         Kind::PutRules(rules) => Operation::PutRules(rules_from_proto(rules)?),
+        Kind::PutPage(page) => Operation::PutPage(page_from_proto(page)?),
     })
 }
 
@@ -107,6 +109,7 @@ fn operation_from_core(operation: &Operation) -> v1::Operation {
         Operation::PutRules(rules) => Kind::PutRules(v1::Rules {
             lines: lines(rules),
         }),
+        Operation::PutPage(page) => Kind::PutPage(page_from_core(page)),
     };
     v1::Operation { kind: Some(kind) }
 }

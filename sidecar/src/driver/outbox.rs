@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Output, Recall, Reserved, Rules, SessionKey};
+use mesh::{Answer, Output, Pages, Recall, Reserved, Rules, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -45,6 +45,8 @@ pub enum Reply {
     Rules(Ruled),
     /// To nothing: somebody looks at requests, or does so no more.
     Tap(TapOrder),
+    /// To who asked for the pages of this app.
+    Pages(Box<str>, Pages),
 }
 
 /// One session's answers, filled by whoever drives the core.

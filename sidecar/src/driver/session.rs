@@ -169,6 +169,12 @@ impl Session {
         self.own.push_back(Reply::Rules(Ruled { name, app }));
     }
 
+    /// The pages of an app are wanted.
+    pub fn pages(&mut self, app: &str) {
+        let pages = self.act(|mesh, _| mesh.pages_of(app));
+        self.own.push_back(Reply::Pages(app.into(), pages));
+    }
+
     /// What was recalled is back.
     pub fn recalled(&mut self, recall: RecallId) {
         let key = self.key;

@@ -73,6 +73,11 @@ impl Driver {
         self.act(None, |mesh, _| mesh.has_rules())
     }
 
+    /// Some app has pages of its own.
+    pub fn has_pages(&self) -> bool {
+        self.act(None, |mesh, _| mesh.has_pages())
+    }
+
     /// The mesh as a whole, and whether it has its table and everybody known from
     /// before has reported.
     pub fn totals(&self) -> (Totals, bool) {

@@ -38,6 +38,7 @@ impl Introductions {
                 let app = ruled.app.as_ref().map(|(app, rules)| (&**app, rules));
                 convert::app_rules(&ruled.name, app)
             }
+            Reply::Pages(app, pages) => convert::app_pages(&app, &pages),
         }
     }
 

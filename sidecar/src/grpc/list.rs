@@ -33,7 +33,7 @@ pub(super) async fn list(
         let step = driver.scan(&request.prefix, after.as_deref(), left, request.busy_only);
         let mut views = step.apps.iter();
         for view in &mut views {
-            let app = convert::app_status(view);
+            let app = convert::app_in_list(view);
             bytes += app.encoded_len();
             apps.push(app);
             if bytes >= PAGE_BYTES {

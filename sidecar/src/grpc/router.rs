@@ -101,6 +101,7 @@ impl Router for RouterService {
                 tallies: self.driver.wants_tallies(),
             }),
             ruled: self.driver.has_rules(),
+            paged: self.driver.has_pages(),
         };
         Ok(Response::new(SessionStream::new(
             welcome, incoming, ending, session,

@@ -125,6 +125,10 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
             check_name("ask_rules", &ask.name)?;
             session.rules(&ask.name);
         }
+        Some(Kind::AskPages(ask)) => {
+            check_name("ask_pages", &ask.app)?;
+            session.pages(&ask.app);
+        }
         Some(Kind::Hello(_)) => {
             return Err(Status::invalid_argument("hello is only the first message"));
         }

@@ -1,6 +1,6 @@
 //! An app of a mesh under test.
 
-use dynomesh_proto::v1::{AppStatus, DynoState, Policy, Rules, Settings, operation::Kind};
+use dynomesh_proto::v1::{AppStatus, DynoState, Page, Policy, Rules, Settings, operation::Kind};
 
 use super::{Control, Dyno, Program};
 
@@ -79,6 +79,17 @@ impl App {
     pub async fn rules(&self, lines: &[&str]) {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         self.apply(vec![Kind::PutRules(Rules { lines })]).await;
+    }
+
+    /// What its clients see for this code from now on; nothing: the mesh's page.
+    pub async fn page(&self, code: &str, content_type: &str, body: &str) {
+        let page = Page {
+            code: code.to_owned(),
+            content_type: content_type.to_owned(),
+            body: body.to_owned(),
+            size: 0,
+        };
+        self.apply(vec![Kind::PutPage(page)]).await;
     }
 
     /// Takes a dyno out; its process goes on.

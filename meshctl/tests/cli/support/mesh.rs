@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use dynomesh_proto::v1::{
-    App, AppStatus, Applied, Change, DynoLoad, DynoState, Event, PutDyno, event, operation::Kind,
+    App, AppStatus, Applied, Change, DynoLoad, DynoState, Event, Page, PutDyno, event,
+    operation::Kind,
 };
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -176,6 +177,14 @@ fn perform(apps: &mut BTreeMap<String, AppStatus>, name: &str, kind: &Kind) -> R
             }
             None => app.rules = rules.lines.clone(),
         },
+        Kind::PutPage(page) => {
+            let same =
+                |other: &Page| other.code == page.code && other.content_type == page.content_type;
+            app.pages.retain(|other| !same(other));
+            if !page.body.is_empty() {
+                app.pages.push(page.clone());
+            }
+        }
         Kind::Manage(_) => return Err(Status::unimplemented("no command says this")),
     }
     Ok(())

@@ -290,6 +290,8 @@ fn recreation(update: &Update) -> Change {
         if !spec.rules.is_empty() {
             operations.push(Operation::PutRules(spec.rules.clone()));
         }
+        let pages = spec.pages.all().iter().cloned();
+        operations.extend(pages.map(Operation::PutPage));
         let domains = spec.domains.iter().cloned().map(Operation::AddDomain);
         operations.extend(domains);
         let dynos = spec.dynos.iter().cloned();

@@ -1,0 +1,3 @@
+//! What an app sets for its own requests beside rules.
+
+mod pages;
