@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use async_task::Task;
 use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add,
     ngx_pool_cleanup_t, ngx_uint_t,
@@ -76,6 +77,12 @@ pub(crate) struct Checkout {
     pub(crate) answer: Option<Answer>,
     /// What went wrong, unless a later attempt went well.
     pub(crate) code: Option<Code>,
+    /// This is why the mesh itself has ended the request, at a dyno or before.
+    pub(crate) ended: Option<Code>,
+    /// The app whose rules and settings were looked up.
+    pub(crate) app_of_rules: Option<Arc<str>>,
+    /// Runs from when the first dyno has it, if there is a limit on that.
+    pub(crate) clock: Option<Task<()>>,
     /// Its request came to an upstream again, and has another one.
     pub(crate) superseded: bool,
     pub(crate) body: Body,
@@ -119,6 +126,9 @@ impl Checkout {
                 tried: Vec::new(),
                 answer: None,
                 code: None,
+                ended: None,
+                app_of_rules: None,
+                clock: None,
                 superseded: false,
                 body: Body::Foreign,
                 parked: None,
@@ -229,7 +239,8 @@ impl Checkout {
 
     /// The app that the request is for, as far as it is known.
     pub(crate) fn app(&self) -> &str {
-        self.answer.as_ref().map_or("", Answer::app)
+        let of_rules = || self.app_of_rules.as_deref().unwrap_or_default();
+        self.answer.as_ref().map_or_else(of_rules, Answer::app)
     }
 
     /// Gives back whatever it has, when it was not used.

@@ -7,6 +7,7 @@
 )]
 
 mod attempt;
+mod bounds;
 mod checkout;
 mod conf;
 mod executor;

@@ -19,6 +19,7 @@
 )]
 
 mod attempt;
+mod bounds;
 mod checkout;
 mod conf;
 mod executor;

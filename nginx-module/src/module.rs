@@ -8,7 +8,7 @@ use ngx::ffi::{
 };
 
 use crate::{
-    conf, filter,
+    bounds, conf, filter,
     guard::{self, guard},
     headers, rules, variables, worker,
 };
@@ -55,6 +55,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: as above.
     guard(|| unsafe {
         filter::install();
+        bounds::install();
         match rules::install(cf) {
             0 => headers::install(cf),
             failed => failed,

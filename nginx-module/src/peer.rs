@@ -2,6 +2,7 @@
 
 use std::{ffi::c_void, mem, ptr, sync::Arc};
 
+use dynomesh_proto::v1::Outcome;
 use ngx::ffi::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
     NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
@@ -12,7 +13,7 @@ use ngx::ffi::{
 use router::{authority::MAX_HOST, code::Code, ending::Ending, failure};
 
 use crate::{
-    attempt,
+    attempt, bounds,
     checkout::{Checkout, Stage, Token},
     fault,
     guard::{guard, guard_or},
@@ -124,6 +125,7 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         match checkout.stage {
             Stage::Routed(ask) => {
                 checkout.stage = Stage::Leased(ask);
+                bounds::start_clock(checkout);
                 lead(checkout, peer).unwrap_or_else(|| {
                     checkout.give_up();
                     NGX_ERROR as ngx_int_t
@@ -208,7 +210,7 @@ unsafe fn settle(
     // SAFETY: the request lives while its peer is freed.
     let attempt = unsafe { attempt::observe(checkout.request, peer, state) };
     let verdict = failure::judge(attempt);
-    checkout.code = verdict.code;
+    checkout.code = checkout.ended.or(verdict.code);
     checkout.failed();
     // Nginx wants another dyno: because this one failed, or because its answer
     // is one that the configuration asks others about.
@@ -218,6 +220,14 @@ unsafe fn settle(
     }
     if next {
         peer.tries = peer.tries.saturating_sub(1);
+    }
+    let mut outcome = verdict.outcome;
+    if checkout.ended.is_some() {
+        peer.tries = 0;
+        // Who had no time to connect did not fail to.
+        if !attempt.request_sent {
+            outcome = Outcome::Unused;
+        }
     }
     if attempt.failed {
         // Nginx decides after this whether it tries again. Before a byte was
@@ -242,7 +252,7 @@ unsafe fn settle(
             linger::adopt(peer, ask, ending);
         }
     } else {
-        worker::get().session(|s| s.checkin(ask, verdict.outcome, worker::now()));
+        worker::get().session(|s| s.checkin(ask, outcome, worker::now()));
         // Somebody waits for this dyno: the sidecar can see to it while this turn
         // of the loop goes on.
         let queued = checkout

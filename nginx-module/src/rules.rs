@@ -24,6 +24,7 @@ use router::{
 use rules::{End, Side};
 
 use crate::{
+    bounds,
     checkout::Checkout,
     conf, fault,
     guard::guard,
@@ -38,7 +39,7 @@ mod ruling;
 mod seen;
 mod waiting;
 
-pub(crate) use ruling::Token;
+pub(crate) use ruling::{Held, Token};
 pub(crate) use waiting::{expire, go_on, hear};
 
 use ruling::{Ruling, Stage};
@@ -141,10 +142,10 @@ unsafe fn judge(
             }
         }
         Some(match verdict.end {
-            None => NGX_DECLINED as ngx_int_t,
+            None => go_on_within(r, ruling, ruled),
             Some(End::App(app)) => {
                 ruling.app = Some(format!("@{app}").into());
-                NGX_DECLINED as ngx_int_t
+                go_on_within(r, ruling, ruled)
             }
             Some(End::Deny { status }) => status as ngx_int_t,
             Some(End::Redirect { status, to }) => {
@@ -153,6 +154,35 @@ unsafe fn judge(
             }
         })
     }
+}
+
+/// The request goes on, within what the app's settings say.
+unsafe fn go_on_within(
+    r: *mut ngx_http_request_t,
+    ruling: &mut Ruling,
+    ruled: &Ruled,
+) -> ngx_int_t {
+    ruling.held = Held {
+        app: ruled.app.clone(),
+        handling: ruled.handling,
+        received: 0,
+    };
+    // SAFETY: see `hold_against`. A subrequest has no body of its own.
+    let ended = match unsafe { r == (*r).main } {
+        // SAFETY: as above.
+        true => unsafe { bounds::check(r, &ruling.held) },
+        false => None,
+    };
+    ended.unwrap_or(NGX_DECLINED as ngx_int_t)
+}
+
+/// What an app's settings say of a request.
+///
+/// # Safety
+/// `r` is a live request; the result is used only while nothing else uses it.
+pub(crate) unsafe fn held<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Held> {
+    // SAFETY: as the caller says.
+    unsafe { Ruling::of(r) }.map(|ruling| &mut ruling.held)
 }
 
 /// What is forbidden is not known, so nothing is allowed. The header filter says why.

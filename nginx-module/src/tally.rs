@@ -30,7 +30,7 @@ pub(crate) unsafe fn count(checkout: &Checkout) {
         .and(answer)
         .map(|answer| (answer.queue_wait_ms.into(), checkout.served));
     let ended = Ended {
-        app: answer.map_or("", |answer| answer.app()),
+        app: checkout.app(),
         // SAFETY: as the caller says.
         status: unsafe { status(r) },
         code: checkout.code,

@@ -41,10 +41,11 @@ prop_compose! {
         (queue_timeout_ms, boot_timeout_ms) in (number(), number()),
         (wake, queue_headers) in any::<(bool, bool)>(),
         (idle_timeout_ms, scale_wait_ms, tap_rate) in (number(), number(), number()),
+        (max_body_bytes, max_time_ms) in (any::<u64>(), number()),
     ) -> Settings {
         Settings {
             policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
-            queue_headers, idle_timeout_ms, scale_wait_ms, exact, tap_rate,
+            queue_headers, idle_timeout_ms, scale_wait_ms, exact, tap_rate, max_body_bytes, max_time_ms,
         }
     }
 }

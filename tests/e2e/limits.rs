@@ -1,3 +1,4 @@
 //! What an app sets for its own requests beside rules.
 
+mod bounds;
 mod pages;

@@ -95,6 +95,7 @@ pub(crate) struct Delete {
 Examples:
   meshctl app set shop --policy idle-only --queue-depth 100
   meshctl app set shop --queue-timeout 10s --no-wake
+  meshctl app set shop --max-body 10MiB --max-time 30s
   meshctl app set shop --queue-depth 0        (back to the default)")]
 pub(crate) struct Set {
     /// The app

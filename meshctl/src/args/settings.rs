@@ -3,7 +3,7 @@
 use clap::Args;
 use dynomesh_proto::v1;
 
-use super::values::{Exact, Policy, millis};
+use super::values::{Exact, Policy, bytes, millis};
 
 /// Flags for settings: what is not given stays as it is.
 #[derive(Args, Clone, Debug, Default)]
@@ -58,6 +58,15 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "N")]
     tap_rate: Option<u32>,
 
+    /// Longest body of a request, e.g. 10MiB; 0: what Nginx takes
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    max_body: Option<u64>,
+
+    /// Longest time for a response to be complete, from when a dyno has the request, e.g.
+    /// 30s; 0s: no limit
+    #[arg(long, value_name = "DURATION", value_parser = millis)]
+    max_time: Option<u32>,
+
     /// Tell clients about the queue, in response headers
     #[arg(long, overrides_with = "no_queue_headers")]
     queue_headers: bool,
@@ -84,6 +93,8 @@ impl SettingsArgs {
             idle_timeout,
             scale_wait,
             tap_rate,
+            max_body,
+            max_time,
             queue_headers,
             no_queue_headers,
         } = self;
@@ -96,9 +107,10 @@ impl SettingsArgs {
             idle_timeout,
             scale_wait,
             tap_rate,
+            max_time,
         ];
         let flags = [wake, no_wake, queue_headers, no_queue_headers];
-        let values = policy.is_none() && exact.is_none();
+        let values = policy.is_none() && exact.is_none() && max_body.is_none();
         values && numbers.iter().all(|n| n.is_none()) && !flags.into_iter().any(|f| *f)
     }
 
@@ -130,6 +142,8 @@ impl SettingsArgs {
             idle_timeout_ms: self.idle_timeout.unwrap_or(old.idle_timeout_ms),
             scale_wait_ms: self.scale_wait.unwrap_or(old.scale_wait_ms),
             tap_rate: self.tap_rate.unwrap_or(old.tap_rate),
+            max_body_bytes: self.max_body.unwrap_or(old.max_body_bytes),
+            max_time_ms: self.max_time.unwrap_or(old.max_time_ms),
         }
     }
 }

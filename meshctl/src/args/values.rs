@@ -131,6 +131,21 @@ pub(crate) fn millis(text: &str) -> Result<u32, String> {
     u32::try_from(millis).map_err(|_| "the longest is 49 days".to_owned())
 }
 
+/// A number of bytes; 0 stands for the default.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("\"{text}\" is no size; write it like 64KiB, 10MiB or 2000000");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "K" | "k" | "KiB" => 10,
+        "M" | "m" | "MiB" => 20,
+        "G" | "g" | "GiB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
 /// A duration in which something can happen.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
@@ -174,6 +189,23 @@ mod tests {
         assert_eq!(limit("none"), Ok(0));
         for text in ["", "-1", "None", "5000000000"] {
             assert!(limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let sizes = [
+            ("0", 0),
+            ("12", 12),
+            ("3K", 3 << 10),
+            ("10MiB", 10 << 20),
+            ("1g", 1 << 30),
+        ];
+        for (text, size) in sizes {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for text in ["", "MiB", "-1", "1.5M", "10MB", "99999999999999999G", "1 M"] {
+            assert!(bytes(text).is_err(), "{text}");
         }
     }
 

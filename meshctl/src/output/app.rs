@@ -7,7 +7,7 @@ use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Page, Polic
 use super::{
     Table, longest, plain,
     table::{cell, state_cell},
-    units::{count, never_millis, setting, setting_millis},
+    units::{count, never_millis, setting, setting_bytes, setting_millis},
 };
 
 /// The table for `app_row`.
@@ -74,6 +74,8 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("idle timeout", never_millis(settings.idle_timeout_ms)),
         ("scale wait", never_millis(settings.scale_wait_ms)),
         ("tap rate", tap_rate(settings.tap_rate)),
+        ("max body", setting_bytes(settings.max_body_bytes)),
+        ("max time", never_millis(settings.max_time_ms)),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
         ("rules", rules_in_short(&app.rules)),

@@ -104,10 +104,14 @@ fn settings_words(settings: &Settings) -> String {
         ("boot-timeout", settings.boot_timeout_ms),
         ("idle-timeout", settings.idle_timeout_ms),
         ("scale-wait", settings.scale_wait_ms),
+        ("max-time", settings.max_time_ms),
     ] {
         if millis > 0 {
             words.push(format!("{name} {}", setting_millis(millis)));
         }
+    }
+    if settings.max_body_bytes > 0 {
+        words.push(format!("max-body {}", settings.max_body_bytes));
     }
     for (name, on) in [
         ("wake", settings.wake),

@@ -46,6 +46,16 @@ pub(super) fn setting(n: u32) -> String {
     }
 }
 
+/// A number of bytes that was set; 0 stands for the default.
+pub(super) fn setting_bytes(n: u64) -> String {
+    match n {
+        0 => "default".to_owned(),
+        _ if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
+        _ if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
+        _ => format!("{n} bytes"),
+    }
+}
+
 /// "1 dyno", "2 dynos".
 pub(crate) fn count(n: usize, thing: &str) -> String {
     match n {

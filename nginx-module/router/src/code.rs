@@ -7,8 +7,10 @@ use dynomesh_proto::v1::Refusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "see `title`")]
 pub enum Code {
-    /// No app has this domain: the only one without a number.
+    /// No app has this domain. Without a number.
     NoApp,
+    /// By the app's own limit. A word, as there is no number for it.
+    TooLarge,
     H10,
     H11,
     H12,
@@ -35,6 +37,7 @@ impl Code {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoApp => "no-app",
+            Self::TooLarge => "too-large",
             Self::H10 => "H10",
             Self::H11 => "H11",
             Self::H12 => "H12",
@@ -60,6 +63,7 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Self::NoApp => 404,
+            Self::TooLarge => 413,
             Self::H26 => 400,
             Self::H27 => 499,
             _ => 503,
@@ -71,7 +75,13 @@ impl Code {
     pub const fn is_failure(self) -> bool {
         !matches!(
             self,
-            Self::NoApp | Self::H22 | Self::H26 | Self::H27 | Self::H80 | Self::H81
+            Self::NoApp
+                | Self::TooLarge
+                | Self::H22
+                | Self::H26
+                | Self::H27
+                | Self::H80
+                | Self::H81
         )
     }
 
@@ -79,6 +89,7 @@ impl Code {
     pub const fn title(self) -> &'static str {
         match self {
             Self::NoApp => "There is no app at this address",
+            Self::TooLarge => "The request is too large for the app",
             Self::H10 => "The app has crashed",
             Self::H11 => "The app is overloaded: too many requests are waiting",
             Self::H12 => "The app gave no response in time",

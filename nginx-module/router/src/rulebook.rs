@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dynomesh_proto::v1::AppRules;
+use dynomesh_proto::v1::{AppRules, Handling};
 use rules::RuleSet;
 
 use crate::session::Millis;
@@ -28,6 +28,8 @@ pub struct Ruled {
     pub app: Arc<str>,
     /// What they say.
     pub rules: RuleSet,
+    /// What holds for the requests that it serves.
+    pub handling: Handling,
     /// Of their text.
     mark: u64,
 }
@@ -217,12 +219,15 @@ impl<W: Copy + PartialEq> Rulebook<W> {
     }
 
     fn read(&mut self, message: &AppRules) -> Result<Option<Arc<Ruled>>, String> {
-        if message.lines.is_empty() {
+        let handling = message.handling.unwrap_or_default();
+        let nothing = Handling::default();
+        if message.lines.is_empty() && handling == nothing {
             return Ok(None);
         }
         let mark = self.hasher.hash_one(&message.lines);
         let before = self.of_apps.get(&*message.app).and_then(Weak::upgrade);
-        if let Some(ruled) = before.filter(|ruled| ruled.mark == mark) {
+        if let Some(ruled) = before.filter(|ruled| ruled.mark == mark && ruled.handling == handling)
+        {
             return Ok(Some(ruled));
         }
         let rules = RuleSet::parse(&message.lines);
@@ -232,13 +237,14 @@ impl<W: Copy + PartialEq> Rulebook<W> {
         let ruled = Arc::new(Ruled {
             app: app.clone(),
             rules,
+            handling,
             mark,
         });
         if self.of_apps.len() > 2 * self.known.len() + 64 {
             self.of_apps.retain(|_, ruled| ruled.strong_count() > 0);
         }
         self.of_apps.insert(app, Arc::downgrade(&ruled));
-        Ok(Some(ruled).filter(|ruled| !ruled.rules.is_empty()))
+        Ok(Some(ruled).filter(|ruled| !ruled.rules.is_empty() || handling != nothing))
     }
 
     /// Forgets until it is not too much.

@@ -2,6 +2,7 @@
 
 use std::{ffi::c_void, mem, ptr, sync::Arc};
 
+use dynomesh_proto::v1::Handling;
 use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
 use rules::Op;
 
@@ -22,6 +23,17 @@ pub(crate) struct Ruling {
     pub(super) app: Option<Arc<str>>,
     /// Of the rule that ended it.
     pub(super) line: u32,
+    pub(super) held: Held,
+}
+
+/// What an app's settings say of its requests, and how far this one is.
+#[derive(Default)]
+pub(crate) struct Held {
+    /// Whose settings.
+    pub(crate) app: Arc<str>,
+    pub(crate) handling: Handling,
+    /// Bytes of the body that came.
+    pub(crate) received: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +67,7 @@ impl Ruling {
                 response: Vec::new(),
                 app: None,
                 line: 0,
+                held: Held::default(),
             });
             (*cleanup).handler = Some(detach);
             let rulings = &worker::get().rulings;

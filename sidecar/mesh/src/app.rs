@@ -89,6 +89,11 @@ impl App {
 }
 
 impl App {
+    /// Routers have to ask what it wants done with its requests.
+    pub(crate) fn is_ruled(&self) -> bool {
+        !self.rules.is_empty() || !self.settings.handling().is_none()
+    }
+
     /// Requests that may wait.
     pub(crate) fn depth(&self) -> u32 {
         self.settings.depth_for(self.census.expected())

@@ -73,8 +73,8 @@ impl Mesh {
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
         let before = (app.settings.clone(), app.census.expected());
-        self.ruled += usize::from(!spec.rules.is_empty());
-        self.ruled -= usize::from(!app.rules.is_empty());
+        self.ruled += usize::from(spec.is_ruled());
+        self.ruled -= usize::from(app.is_ruled());
         app.rules = spec.rules.clone();
         self.paged += usize::from(!spec.pages.is_empty());
         self.paged -= usize::from(!app.pages.is_empty());
@@ -105,7 +105,7 @@ impl Mesh {
         self.put_dynos(key, &DynoSpecs::default(), (0, 0));
         self.stop_hints(key);
         let app = &mut self.apps[key.0 as usize];
-        self.ruled -= usize::from(!app.rules.is_empty());
+        self.ruled -= usize::from(app.is_ruled());
         app.rules = Rules::default();
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = Pages::default();

@@ -306,7 +306,7 @@ impl Mesh {
     fn check_names(&self) -> Check {
         let mut domains = 0;
         let ruled = self.by_name.values();
-        let ruled = ruled.filter(|key| !self.apps[key.0 as usize].rules.is_empty());
+        let ruled = ruled.filter(|key| self.apps[key.0 as usize].is_ruled());
         holds(ruled.count() == self.ruled, || {
             format!("{} apps do not have rules", self.ruled)
         })?;

@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{AppSpec, ChangeError, Mesh, Output, SessionKey, Time, Update, output::Recall};
+use crate::{
+    AppSpec, ChangeError, Handling, Mesh, Output, SessionKey, Time, Update, output::Recall,
+};
 
 /// Most lines of an app.
 const MAX_LINES: usize = 256;
@@ -55,16 +57,17 @@ impl Rules {
 }
 
 impl Mesh {
-    /// Some app has rules. If none has, no router needs to ask.
+    /// Some app has rules, or settings for routers. If none has, no router needs to ask.
     pub fn has_rules(&self) -> bool {
         self.ruled > 0
     }
 
-    /// The app for a name, and its rules.
-    pub fn rules_for(&self, name: &str) -> Option<(Arc<str>, Rules)> {
+    /// The app for a name, its rules, and what its settings say to routers.
+    pub fn rules_for(&self, name: &str) -> Option<(Arc<str>, Rules, Handling)> {
         let key = self.directory.lookup(name)?;
         let app = &self.apps[key.0 as usize];
-        Some((app.name.clone(), app.rules.clone()))
+        let handling = app.settings.handling();
+        Some((app.name.clone(), app.rules.clone(), handling))
     }
 
     /// The names of which routers may know what will not be so after this.
@@ -75,13 +78,15 @@ impl Mesh {
             Update::Remove(_) => &none,
         };
         let key = self.by_name.get(update.app());
-        let (rules, domains) = key.map_or((&none.rules, &none.domains), |key| {
+        let before = (&none.rules, &none.settings, &none.domains);
+        let (rules, settings, domains) = key.map_or(before, |key| {
             let app = &self.apps[key.0 as usize];
-            (&app.rules, &app.domains)
+            (&app.rules, &app.settings, &app.domains)
         });
+        let same = *rules == after.rules && settings.handling() == after.settings.handling();
         let (before, now): (BTreeSet<_>, BTreeSet<_>) =
             (domains.iter().collect(), after.domains.iter().collect());
-        let names: Vec<_> = if *rules != after.rules {
+        let names: Vec<_> = if !same {
             before.union(&now).copied().collect()
         } else if self.has_rules() {
             // Somebody else's rules may be for them, then or now.
@@ -176,7 +181,7 @@ mod tests {
         assert!(mesh.is_recalling(recalls[0]));
         mesh.recalled(session, recalls[0]);
         assert!(!mesh.is_recalling(recalls[0]));
-        let (app, rules) = mesh.rules_for("shop.example").expect("an app");
+        let (app, rules, _) = mesh.rules_for("shop.example").expect("an app");
         assert_eq!((&*app, rules.lines()), ("shop", &["a".into()][..]));
         // Nothing about rules or names.
         assert!(change(&mut mesh, "shop", vec![Operation::SetMaintenance(true)]).is_empty());
@@ -188,6 +193,37 @@ mod tests {
         change(&mut mesh, "shop", put(""));
         assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
         change(&mut mesh, "shop", put("a"));
+        told(&mut mesh);
+        change(&mut mesh, "shop", vec![Operation::DeleteApp]);
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
+    }
+
+    #[test]
+    fn settings_for_routers_count_as_rules() {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        mesh.hello(WorkerId(1), [], Time::ZERO).expect("a session");
+        change(&mut mesh, "shop", create("shop.example"));
+        let settings = |max_body, wake| {
+            vec![Operation::PutSettings(crate::Settings {
+                max_body,
+                wake,
+                ..Default::default()
+            })]
+        };
+        change(&mut mesh, "shop", settings(Some(9), false));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], true)]);
+        let (_, rules, handling) = mesh.rules_for("shop.example").expect("an app");
+        assert_eq!((rules.is_empty(), handling.max_body), (true, Some(9)));
+        // Nothing for routers.
+        change(&mut mesh, "shop", settings(Some(9), true));
+        assert!(told(&mut mesh).is_empty());
+        change(&mut mesh, "shop", put("a"));
+        told(&mut mesh);
+        change(&mut mesh, "shop", settings(None, true));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], true)]);
+        change(&mut mesh, "shop", put(""));
+        assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
+        change(&mut mesh, "shop", settings(Some(9), true));
         told(&mut mesh);
         change(&mut mesh, "shop", vec![Operation::DeleteApp]);
         assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);

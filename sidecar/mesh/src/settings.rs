@@ -53,6 +53,10 @@ pub struct Settings {
     pub exact: Option<Exact>,
     /// So many of its requests a second are told to the broker.
     pub tap_rate: Option<u32>,
+    /// Longest request, in bytes.
+    pub max_body: Option<u64>,
+    /// Longest time for a response to be complete.
+    pub max_time: Option<Duration>,
 }
 
 /// Requests that may wait for each dyno, unless set.
@@ -127,11 +131,12 @@ impl Settings {
             return too_large("tap_rate", TAP_RATES.end().to_string());
         }
         within("idle_timeout", self.idle_timeout, &IDLE_TIMEOUTS)?;
-        within("scale_wait", self.scale_wait, &SCALE_WAITS)
+        within("scale_wait", self.scale_wait, &SCALE_WAITS)?;
+        self.handling().check()
     }
 }
 
-fn within(
+pub(crate) fn within(
     name: &str,
     given: Option<Duration>,
     bounds: &RangeInclusive<Duration>,

@@ -67,6 +67,13 @@ pub struct AppSpec {
     pub dynos: DynoSpecs,
 }
 
+impl AppSpec {
+    /// Routers have to ask what it wants done with its requests.
+    pub(crate) fn is_ruled(&self) -> bool {
+        !self.rules.is_empty() || !self.settings.handling().is_none()
+    }
+}
+
 /// Longest name of an app or dyno, and longest instance, in bytes.
 const MAX_NAME: usize = 128;
 

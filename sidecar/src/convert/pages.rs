@@ -10,9 +10,23 @@ use super::Malformed;
 const ANY: &str = "error";
 
 /// What an app's clients may be refused with.
-const CODES: [&str; 15] = [
-    ANY, "H10", "H11", "H12", "H13", "H14", "H17", "H19", "H20", "H21", "H22", "H34", "H80", "H81",
+const CODES: [&str; 16] = [
+    ANY,
+    "H10",
+    "H11",
+    "H12",
+    "H13",
+    "H14",
+    "H17",
+    "H19",
+    "H20",
+    "H21",
+    "H22",
+    "H34",
+    "H80",
+    "H81",
     "H99",
+    "too-large",
 ];
 
 const HTML: &str = "text/html";

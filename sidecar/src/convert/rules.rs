@@ -2,10 +2,10 @@
 //! well formed.
 
 use dynomesh_proto::v1::{self, sidecar_message::Kind};
-use mesh::Rules;
+use mesh::{Handling, Rules};
 use rules::RuleSet;
 
-use super::Malformed;
+use super::{Malformed, millis};
 
 /// Rules that somebody sets. Whether they are well formed depends on them alone, so
 /// it is the same on every host.
@@ -20,14 +20,24 @@ pub(super) fn lines(rules: &Rules) -> Vec<String> {
 }
 
 /// The rules for a name, as a message. No app: it has none.
-pub fn app_rules(name: &str, found: Option<(&str, &Rules)>) -> v1::SidecarMessage {
-    let (app, rules) = found.unzip();
-    let rules = v1::AppRules {
+pub fn app_rules(name: &str, found: Option<(&str, &Rules, Handling)>) -> v1::SidecarMessage {
+    let mut rules = v1::AppRules {
         name: name.into(),
-        app: app.unwrap_or_default().into(),
-        lines: rules.map(lines).unwrap_or_default(),
+        ..v1::AppRules::default()
     };
+    if let Some((app, found, handling)) = found {
+        rules.app = app.into();
+        rules.lines = lines(found);
+        rules.handling = (!handling.is_none()).then(|| handling_from_core(handling));
+    }
     v1::SidecarMessage {
         kind: Some(Kind::Rules(rules)),
+    }
+}
+
+fn handling_from_core(handling: Handling) -> v1::Handling {
+    v1::Handling {
+        max_body_bytes: handling.max_body.unwrap_or(0),
+        max_time_ms: handling.max_time.map_or(0, millis),
     }
 }

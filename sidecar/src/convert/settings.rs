@@ -22,6 +22,8 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         scale_wait: span(given.scale_wait_ms),
         exact: exact_from_proto(given.exact)?,
         tap_rate: non_zero(given.tap_rate),
+        max_body: (given.max_body_bytes > 0).then_some(given.max_body_bytes),
+        max_time: span(given.max_time_ms),
     })
 }
 
@@ -44,6 +46,8 @@ pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
         scale_wait_ms: settings.scale_wait.map_or(0, millis),
         exact: exact_from_core(settings.exact).into(),
         tap_rate: settings.tap_rate.unwrap_or(0),
+        max_body_bytes: settings.max_body.unwrap_or(0),
+        max_time_ms: settings.max_time.map_or(0, millis),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Output, Pages, Recall, Reserved, Rules, SessionKey};
+use mesh::{Answer, Handling, Output, Pages, Recall, Reserved, Rules, SessionKey};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -27,7 +27,7 @@ pub struct Ruled {
     /// As it was asked.
     pub name: Box<str>,
     /// `None`: no app has the name.
-    pub app: Option<(Arc<str>, Rules)>,
+    pub app: Option<(Arc<str>, Rules, Handling)>,
 }
 
 /// What the core says to a session.

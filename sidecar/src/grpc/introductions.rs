@@ -35,7 +35,8 @@ impl Introductions {
             Reply::Tap(order) => convert::tap_order(&order),
             Reply::Told(number) => convert::told(number),
             Reply::Rules(ruled) => {
-                let app = ruled.app.as_ref().map(|(app, rules)| (&**app, rules));
+                let app = ruled.app.as_ref();
+                let app = app.map(|(app, rules, handling)| (&**app, rules, *handling));
                 convert::app_rules(&ruled.name, app)
             }
             Reply::Pages(app, pages) => convert::app_pages(&app, &pages),
