@@ -11,6 +11,7 @@ fn message(name: &str, app: &str, lines: &[&str]) -> AppRules {
         name: name.into(),
         app: app.into(),
         lines: lines.iter().map(|line| (*line).into()).collect(),
+        handling: None,
     }
 }
 
