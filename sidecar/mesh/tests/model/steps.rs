@@ -233,6 +233,8 @@ fn settings() -> impl Strategy<Value = Settings> {
                 queue_headers: headers,
                 idle_timeout: idle,
                 scale_wait: scale,
+                max_body: None,
+                max_time: None,
             },
         )
 }
