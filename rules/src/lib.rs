@@ -30,6 +30,7 @@ mod share;
 mod template;
 #[cfg(test)]
 mod testing;
+mod when;
 mod words;
 
 pub use action::{Edit, End, Op, Side};
@@ -38,7 +39,9 @@ pub use limits::{
     MAX_RULES,
 };
 pub use name::Name;
-pub use problem::Problem;
+pub use problem::{Problem, shown};
 pub use request::Request;
 pub use set::{RuleSet, Verdict};
 pub use template::Text;
+pub use when::When;
+pub use words::{Word, Words};

@@ -48,7 +48,10 @@ impl Name {
     }
 
     /// A name that may be changed.
-    pub(crate) fn parse_changeable(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// Why it may not be.
+    pub fn parse_changeable(text: &str) -> Result<Self, String> {
         let name = Self::parse(text)?;
         if FIXED.contains(&&*name.lower) {
             return Err(format!("no rule may change {}", shown(text)));

@@ -63,7 +63,7 @@ fn conditions(words: &mut Words) -> Result<Vec<Condition>, Problem> {
     }
 }
 
-fn condition(words: &mut Words) -> Result<Condition, Problem> {
+pub(crate) fn condition(words: &mut Words) -> Result<Condition, Problem> {
     let not = words.take("not");
     let kinds = [
         "method", "path", "header", "cookie", "query", "client", "share",

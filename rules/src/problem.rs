@@ -14,7 +14,7 @@ pub struct Problem {
 
 impl Problem {
     /// In a line that will be numbered later.
-    pub(crate) fn at(column: usize, what: impl Into<String>) -> Self {
+    pub fn at(column: usize, what: impl Into<String>) -> Self {
         Self {
             line: 0,
             column,
@@ -22,13 +22,15 @@ impl Problem {
         }
     }
 
-    pub(crate) fn on(self, line: usize) -> Self {
+    /// The number of its line.
+    #[must_use]
+    pub fn on(self, line: usize) -> Self {
         Self { line, ..self }
     }
 }
 
 /// A piece of somebody's text, short enough for a message.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
     match short.len() < text.len() {
         true => format!("\"{short}…\""),

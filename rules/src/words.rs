@@ -5,22 +5,25 @@ use crate::problem::Problem;
 
 /// A word and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
-    pub(crate) text: String,
-    pub(crate) column: usize,
+pub struct Word {
+    /// Without quotes.
+    pub text: String,
+    /// The character, from 1.
+    pub column: usize,
     /// In quotes no word is a keyword.
     pub(crate) quoted: bool,
 }
 
 impl Word {
     /// This very keyword.
-    pub(crate) fn is(&self, keyword: &str) -> bool {
+    pub fn is(&self, keyword: &str) -> bool {
         !self.quoted && self.text == keyword
     }
 }
 
 /// The words of a line, and how many of them were read.
-pub(crate) struct Words {
+#[derive(Debug)]
+pub struct Words {
     all: Vec<Word>,
     at: usize,
     /// Behind the last one.
@@ -28,7 +31,11 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn of(line: &str) -> Result<Self, Problem> {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// Where it has what is no word.
+    pub fn of(line: &str) -> Result<Self, Problem> {
         let mut all = Vec::new();
         let mut rest = line.chars().enumerate().peekable();
         let end = line.chars().count() + 1;
@@ -48,17 +55,21 @@ impl Words {
         Ok(Self { all, at: 0, end })
     }
 
-    pub(crate) fn peek(&self) -> Option<&Word> {
+    /// The next word, which stays.
+    pub fn peek(&self) -> Option<&Word> {
         self.all.get(self.at)
     }
 
     /// Where the next word is, or would be.
-    pub(crate) fn column(&self) -> usize {
+    pub fn column(&self) -> usize {
         self.peek().map_or(self.end, |word| word.column)
     }
 
     /// The next word, which has to be there.
-    pub(crate) fn next(&mut self, wanted: &str) -> Result<Word, Problem> {
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn next(&mut self, wanted: &str) -> Result<Word, Problem> {
         let word = self.all.get(self.at).cloned();
         let word = word.filter(|word| !word.is(","));
         let word = word.ok_or_else(|| Problem::at(self.column(), format!("expected {wanted}")))?;
@@ -67,14 +78,17 @@ impl Words {
     }
 
     /// Takes the next word if it is this keyword.
-    pub(crate) fn take(&mut self, keyword: &str) -> bool {
+    pub fn take(&mut self, keyword: &str) -> bool {
         let found = self.peek().is_some_and(|word| word.is(keyword));
         self.at += usize::from(found);
         found
     }
 
     /// The next word has to be one of these.
-    pub(crate) fn keyword<'k>(&mut self, keywords: &[&'k str]) -> Result<&'k str, Problem> {
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn keyword<'k>(&mut self, keywords: &[&'k str]) -> Result<&'k str, Problem> {
         let found = keywords.iter().find(|keyword| self.take(keyword));
         found.copied().ok_or_else(|| {
             let column = self.column();
@@ -91,7 +105,10 @@ impl Words {
     }
 
     /// Nothing may follow.
-    pub(crate) fn end(&self) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// Something does.
+    pub fn end(&self) -> Result<(), Problem> {
         match self.peek() {
             None => Ok(()),
             Some(word) => Err(Problem::at(
