@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "mesh/v1/types.proto",
     "mesh/v1/tally.proto",
     "mesh/v1/tap.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 10] = [
     "mesh/v1/members.proto",
     "mesh/v1/peer.proto",
     "mesh/v1/owner.proto",
+    "mesh/v1/authorizer.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .client_mod_attribute("mesh.v1.Control", "#[cfg(feature = \"control\")]")
         .client_mod_attribute("mesh.v1.Peer", "#[cfg(feature = \"peer\")]")
         .client_mod_attribute("mesh.v1.Owner", "#[cfg(feature = \"peer\")]")
+        .client_mod_attribute("mesh.v1.Authorizer", "#[cfg(feature = \"peer\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
+        // They have passwords in them; nothing prints them by mistake.
+        .skip_debug([".mesh.v1.Authenticate", ".mesh.v1.ShownHeader"])
         .compile_fds(set)?;
     if env::var_os("CARGO_FEATURE_JSON").is_some() {
         pbjson_build::Builder::new()

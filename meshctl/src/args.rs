@@ -10,7 +10,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use app::{App, Create, Delete, List, Page, Rules, Set};
+pub(crate) use app::{App, Auth, Create, Delete, List, Page, Rules, Set};
 pub(crate) use connection::{Address, Connection};
 pub(crate) use domain::{Domain, Domains};
 pub(crate) use dyno::{Add, Drain, Dyno, SetDyno, State};

@@ -5,6 +5,9 @@
 //! send it to another app, once for each request. What they say of the response is
 //! kept until there is one. A name whose rules are not known yet is asked for, and
 //! its requests wait like those that `limit_req` delays.
+//!
+//! Whom no rule has ended has to be somebody who may use the app, if not everybody
+//! may: `admission`.
 
 use std::{mem, ptr, sync::Arc};
 
@@ -33,14 +36,16 @@ use crate::{
     worker::{self, Worker},
 };
 
+mod admission;
 mod edit_in;
 mod edit_out;
 mod ruling;
 mod seen;
 mod waiting;
 
+pub(crate) use admission::user;
 pub(crate) use ruling::{Held, Token};
-pub(crate) use waiting::{expire, go_on, hear};
+pub(crate) use waiting::{expire, go_on, has_ready, hear};
 
 use ruling::{Ruling, Stage};
 
@@ -87,13 +92,15 @@ unsafe fn look_up(worker: &Worker, r: *mut ngx_http_request_t) -> Option<ngx_int
     const GO_ON: ngx_int_t = NGX_DECLINED as ngx_int_t;
     // SAFETY: see `hold_against`.
     unsafe {
-        let before = Ruling::of(r);
-        let name = match before.as_deref() {
-            Some(ruling) if ruling.stage == Stage::Done => return Some(GO_ON),
-            Some(ruling) if ruling.stage == Stage::Expired => {
-                return refuse(r, ruling.name.clone());
-            }
-            Some(ruling) => ruling.name.clone(),
+        let mut before = Ruling::of(r);
+        let name = match before.as_deref_mut() {
+            Some(ruling) => match ruling.stage {
+                Stage::Done => return Some(GO_ON),
+                Stage::Expired => return refuse(r, ruling.name.clone(), None, Code::H99),
+                Stage::Barred(code) => return admission::bar(r, ruling, code),
+                Stage::Unknown => return admission::admit(worker, r, ruling),
+                Stage::Unruled => ruling.name.clone(),
+            },
             None => match request::authority(r) {
                 Some(authority) => lower_case(authority.host),
                 // The mesh says so when it is asked for a dyno.
@@ -103,77 +110,78 @@ unsafe fn look_up(worker: &Worker, r: *mut ngx_http_request_t) -> Option<ngx_int
         let look = worker.rulebook.borrow().look(&name);
         let known = match look {
             Look::Known(Known::None) if before.is_none() => return Some(GO_ON),
-            Look::Known(Known::Unreadable) => return refuse(r, name),
+            Look::Known(Known::Unreadable) => return refuse(r, name, None, Code::H99),
             Look::Known(known) => Some(known),
             Look::Unknown => None,
         };
         let token = match before {
             Some(ruling) => ptr::from_mut(ruling),
-            None => Ruling::attach(r, name)?,
+            None => Ruling::attach(r, name.clone())?,
         };
         match known {
-            Some(Known::Rules(ruled)) => judge(r, &mut *token, &ruled),
+            Some(Known::Rules(ruled)) => judge(worker, r, &mut *token, ruled),
             Some(_) => {
                 (*token).stage = Stage::Done;
                 Some(GO_ON)
             }
-            None => waiting::wait(worker, r, token),
+            None => waiting::wait(worker, r, token, name),
         }
     }
 }
 
 unsafe fn judge(
+    worker: &Worker,
     r: *mut ngx_http_request_t,
     ruling: &mut Ruling,
-    ruled: &Ruled,
+    ruled: Arc<Ruled>,
 ) -> Option<ngx_int_t> {
     // SAFETY: see `hold_against`.
     unsafe {
         let seen = seen::Seen::new(r, &ruling.name, &ruled.app);
         let verdict = ruled.rules.judge(&seen);
-        ruling.stage = Stage::Done;
+        // Should it come again, it is still not known who it is from.
+        ruling.stage = Stage::Unknown;
+        ruling.ruled = Some(ruled);
         ruling.line = verdict.line;
         for edit in verdict.edits {
             match edit.side {
-                // A subrequest shares its headers with its main request.
-                Side::Request if r == (*r).main => edit_in::apply(r, &edit.op)?,
-                Side::Request => {}
+                Side::Request => ruling.edits.push(edit),
                 Side::Response => ruling.response.push(edit.op),
             }
         }
-        Some(match verdict.end {
-            None => go_on_within(r, ruling, ruled),
-            Some(End::App(app)) => {
-                ruling.app = Some(format!("@{app}").into());
-                go_on_within(r, ruling, ruled)
+        match verdict.end {
+            None | Some(End::App(_)) => {
+                if let Some(End::App(app)) = verdict.end {
+                    ruling.app = Some(format!("@{app}").into());
+                }
+                match bounded(r, ruling) {
+                    None => admission::admit(worker, r, ruling),
+                    ended => ended,
+                }
             }
-            Some(End::Deny { status }) => status as ngx_int_t,
+            Some(End::Deny { status }) => Some(status as ngx_int_t),
             Some(End::Redirect { status, to }) => {
                 edit_out::locate(r, &to)?;
-                status as ngx_int_t
+                Some(status as ngx_int_t)
             }
-        })
+        }
     }
 }
 
-/// The request goes on, within what the app's settings say.
-unsafe fn go_on_within(
-    r: *mut ngx_http_request_t,
-    ruling: &mut Ruling,
-    ruled: &Ruled,
-) -> ngx_int_t {
+/// The request goes on within what the app's settings say, or does not.
+unsafe fn bounded(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<ngx_int_t> {
+    let ruled = ruling.ruled.as_ref()?;
     ruling.held = Held {
         app: ruled.app.clone(),
         handling: ruled.handling,
         received: 0,
     };
     // SAFETY: see `hold_against`. A subrequest has no body of its own.
-    let ended = match unsafe { r == (*r).main } {
+    match unsafe { r == (*r).main } {
         // SAFETY: as above.
         true => unsafe { bounds::check(r, &ruling.held) },
         false => None,
-    };
-    ended.unwrap_or(NGX_DECLINED as ngx_int_t)
+    }
 }
 
 /// What an app's settings say of a request.
@@ -185,13 +193,33 @@ pub(crate) unsafe fn held<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Held
     unsafe { Ruling::of(r) }.map(|ruling| &mut ruling.held)
 }
 
-/// What is forbidden is not known, so nothing is allowed. The header filter says why.
-unsafe fn refuse(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<ngx_int_t> {
+/// Headers for the dyno.
+unsafe fn edit(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<()> {
+    // A subrequest shares its headers with its main request.
+    // SAFETY: see `hold_against`.
+    unsafe {
+        for edit in mem::take(&mut ruling.edits) {
+            if r == (*r).main {
+                edit_in::apply(r, &edit.op)?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// It does not go on. The header filter says why.
+unsafe fn refuse(
+    r: *mut ngx_http_request_t,
+    name: Arc<str>,
+    app: Option<Arc<str>>,
+    code: Code,
+) -> Option<ngx_int_t> {
     // SAFETY: see `hold_against`.
     unsafe {
         let checkout = Checkout::attach(r, name)?;
-        (*checkout).code = Some(Code::H99);
-        Some(Code::H99.status() as ngx_int_t)
+        (*checkout).app_of_rules = app;
+        (*checkout).code = Some(code);
+        Some(code.status() as ngx_int_t)
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
         (ngx_string!("mesh_host"), host as Get, 0),
         (ngx_string!("mesh_rule"), rule as Get, 0),
         (ngx_string!("mesh_rule_app"), rule_app as Get, 0),
+        (ngx_string!("mesh_user"), user as Get, 0),
     ];
     for (mut name, get, data) in of_answer.chain(others) {
         let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
@@ -140,6 +141,19 @@ unsafe extern "C" fn rule_app(
         let app = rules::chosen(r);
         let app = app.as_deref().and_then(|app| app.strip_prefix('@'));
         set(r, value, app.map(str::as_bytes))
+    })
+}
+
+/// Whose credentials were right.
+unsafe extern "C" fn user(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        let user = rules::user(r);
+        set(r, value, user.as_deref().map(str::as_bytes))
     })
 }
 

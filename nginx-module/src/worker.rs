@@ -24,6 +24,7 @@ use router::{
     pagebook::Pagebook,
     rulebook::Rulebook,
     session::{Delivery, Identity, Session},
+    verdicts::Verdicts,
 };
 
 use crate::{
@@ -81,6 +82,8 @@ pub(crate) struct Worker {
     pub(crate) rulebook: RefCell<Rulebook<rules::Token>>,
     /// What is known of the pages of apps. Likewise.
     pub(crate) pagebook: RefCell<Pagebook<Token>>,
+    /// What is known of credentials. Likewise.
+    pub(crate) verdicts: RefCell<Verdicts<rules::Token>>,
     /// Requests that rules were looked up for.
     pub(crate) rulings: Cell<usize>,
     /// Where modules that pass requests on have what a location says.
@@ -140,6 +143,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         linger_timeout: conf.linger_timeout(),
         rulebook: RefCell::new(Rulebook::new(conf.outage_timeout(), now())),
         pagebook: RefCell::default(),
+        verdicts: RefCell::new(Verdicts::new(conf.outage_timeout(), rand::random(), now())),
         rulings: Cell::new(0),
         // SAFETY: as above.
         passing: unsafe { conf::rules::passing(cycle) },
@@ -304,7 +308,7 @@ impl Worker {
         executor::run();
         self.flushing.set(false);
         let left = !self.held_back.borrow().is_empty()
-            || self.rulebook.borrow().has_ready()
+            || rules::has_ready(self)
             || self.pagebook.borrow().has_ready();
         if left || self.session.borrow().turns_away() {
             let catch_up = async {
@@ -366,6 +370,7 @@ impl Worker {
         self.session.borrow_mut().disconnected(now());
         self.rulebook.borrow_mut().disconnected(now());
         self.pagebook.borrow_mut().disconnected();
+        self.verdicts.borrow_mut().disconnected(now());
     }
 
     pub(crate) fn poll_transmit(
@@ -407,7 +412,7 @@ impl Worker {
 
     /// Lets requests go on that have waited for rules, and responses for pages.
     fn go_on(&self) {
-        if !self.flushing.get() && self.rulebook.borrow().has_ready() {
+        if !self.flushing.get() && rules::has_ready(self) {
             rules::go_on(self);
         }
         if !self.flushing.get() && self.pagebook.borrow().has_ready() {

@@ -1,10 +1,11 @@
 //! The protocol of the mesh, `mesh.v1`, generated from the `.proto` files beside
 //! this crate. Those files are its documentation.
 //!
-//! Features: `control` (client of Control), `peer` (clients of Peer and Owner), `server` (all servers), `json`
+//! Features: `control` (client of Control), `peer` (clients of Peer, Owner and Authorizer), `server` (all servers), `json`
 //! (serde: proto3's JSON mapping). A router uses none of them.
 
 pub mod place;
+mod secret;
 
 /// Version 1 of the protocol.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, unreachable_pub)]

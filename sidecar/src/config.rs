@@ -2,6 +2,7 @@
 //! wins. Every key has the same name in all three (`router-socket`,
 //! `DYNOMESH_ROUTER_SOCKET`, `--router-socket`).
 mod address;
+mod authorizers;
 mod bounds;
 mod broker;
 mod error;
@@ -14,6 +15,7 @@ mod tls;
 mod web;
 
 pub use address::PeerAddress;
+pub use authorizers::Authorizers;
 pub use broker::{Broker, BrokerPem, BrokerTls, Secret};
 pub use error::ConfigError;
 pub use options::{Cli, LogFormat, LogLevel, Options, TapFormat};

@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+mod auth;
 mod change;
 mod event;
 mod load;
@@ -25,6 +26,7 @@ mod tap;
 
 pub use answer::{answer, dyno_info, outcome, recall, reserved};
 pub use app::{app_from_spec, app_in_list, app_status, counters, spec_from_app};
+pub use auth::{authenticate, authenticated, check_request, ruling};
 pub use change::{change_from_core, change_from_proto};
 pub use event::{event, event_to_json};
 pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_status};

@@ -63,7 +63,7 @@ pub use writer::{
     Applied, ApplyError, Changes, History, Inbox, Journal, Outcome, Pending, Workers, Writer,
 };
 
-use crate::panics;
+use crate::{panics, verify::Verifier};
 use outbox::{Delivery, Own};
 use state::State;
 
@@ -86,6 +86,7 @@ pub struct Driver {
     members: members::Desk,
     board: tally::Board,
     taps: tap::Board,
+    verifier: Verifier,
 }
 
 impl Driver {
@@ -104,12 +105,18 @@ impl Driver {
             members: members::Desk::default(),
             board: tally::Board::default(),
             taps: tap::Board::default(),
+            verifier: Verifier::default(),
         })
     }
 
     /// The bounds of what it drives.
     pub fn limits(&self) -> &mesh::Limits {
         &self.limits
+    }
+
+    /// Who looks at credentials.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// Where changes of apps go.

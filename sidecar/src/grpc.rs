@@ -5,6 +5,7 @@
 //! `peer`, for other sidecars; `fetch` is its client.
 //! `owner` is what other sidecars ask this one about requests, and `links` its client:
 //! on a thread of their own, with nothing between, too.
+mod authorizers;
 mod control;
 mod ending;
 mod fetch;
@@ -21,6 +22,7 @@ mod status;
 mod tap;
 mod watch;
 
+pub use authorizers::AuthorizerClients;
 pub use control::ControlService;
 pub use fetch::fetch_table;
 pub use links::{Asking, keep_links};

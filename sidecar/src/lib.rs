@@ -2,6 +2,7 @@
 //!
 //! - [`driver`] owns the core: the clock, the lock, who gets which answer.
 //! - [`grpc`] speaks with routers and operators, [`web`] shows things over HTTP.
+//! - [`verify`] looks at credentials.
 //! - [`amqp`] shares the table with other sidecars.
 //! - [`store`] is the disk copy.
 //! - [`convert`] is the only place that knows both the protocol and the core.
@@ -22,4 +23,5 @@ pub mod panics;
 pub mod run;
 pub mod snapshot;
 pub mod store;
+pub mod verify;
 pub mod web;

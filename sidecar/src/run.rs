@@ -5,6 +5,7 @@
 //! operators. The third one writes changes to disk. With a broker the fourth one
 //! speaks with it, and where this sidecar is a member of several the fifth one does
 //! nothing but say so. Other sidecars have one as well, if they may come.
+mod authorizers;
 mod links;
 mod log;
 mod members;
@@ -66,6 +67,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         node_id,
         ..
     } = started;
+    driver.verifier().allow(config.auth_threads);
+    let authorizers = authorizers::start(config, &driver)?;
     let log = log::start(config, &driver, proposals, history.position(), node_id)?;
     let members = members::start(config, &driver, sockets.peer_port())?;
     let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
@@ -105,6 +108,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let log = log.map(std::thread::JoinHandle::join).transpose();
     let members = members.map(std::thread::JoinHandle::join).transpose();
     let peers = peers.map(std::thread::JoinHandle::join).transpose();
+    let authorizers = authorizers.map(std::thread::JoinHandle::join).transpose();
     routers.block_on(driver.changes().stop());
     let written = writer.join();
     drop(files);
@@ -114,6 +118,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     members.map_err(|_| anyhow!("the thread for members panicked"))?;
     let peers = peers.map_err(|_| anyhow!("the thread for other sidecars panicked"))?;
     peers.transpose()?;
+    authorizers.map_err(|_| anyhow!("the thread for authorizers panicked"))?;
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())

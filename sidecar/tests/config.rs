@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 44] = [
+const KEYS: [&str; 48] = [
     "node",
     "data-dir",
     "router-socket",
@@ -44,6 +44,10 @@ const KEYS: [&str; 44] = [
     "quarantine-longest-ms",
     "ping-every-ms",
     "ping-within-ms",
+    "auth-threads",
+    "authorizers",
+    "authorizer-tls-ca",
+    "authorizer-within-ms",
     "max-apps",
     "max-dynos",
     "max-dynos-per-app",

@@ -2,7 +2,7 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, Page, PutDyno, Rules,
+    Auth, Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, Page, PutDyno, Rules,
     SetDynoState, Settings, log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
@@ -101,6 +101,8 @@ fn kind() -> BoxedStrategy<Kind> {
                 size,
             })
         }),
+        proptest::collection::vec(prop_oneof![text(), Just("authorizer a".to_owned())], 0..3)
+            .prop_map(|lines| Kind::PutAuth(Auth { lines })),
     ]
     .boxed()
 }

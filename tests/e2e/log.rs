@@ -1,6 +1,7 @@
 //! Several sidecars that share one route log over a real RabbitMQ.
 
 mod addresses;
+mod auth;
 mod basics;
 mod faults;
 mod hand;

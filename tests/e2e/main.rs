@@ -1,6 +1,7 @@
 //! The whole mesh, end to end: real `meshd`, stock Nginx with the module, real dynos.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is how it fails")]
 
+mod auth;
 mod caching;
 mod cli;
 mod config;

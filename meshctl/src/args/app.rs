@@ -22,6 +22,8 @@ pub(crate) enum App {
     Rules(Rules),
     /// Show, set or clear pages for those whom an app refuses
     Page(Page),
+    /// Show, set or clear who may use an app
+    Auth(Auth),
 }
 
 #[derive(Args, Debug)]
@@ -169,5 +171,33 @@ pub(crate) struct Page {
 
     /// Remove it
     #[arg(long, requires = "code")]
+    pub(crate) clear: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  meshctl app auth shop
+  meshctl app auth shop --file shop.auth
+  (echo basic; echo user $(htpasswd -nB ann)) | meshctl app auth shop --file -
+  meshctl app auth shop --keys jwks.json
+  meshctl app auth shop --clear
+
+docs/auth.md has the language. All of it is replaced at once, or nothing when something
+is wrong; --keys alone replaces the keys of tokens and leaves the rest.")]
+pub(crate) struct Auth {
+    /// The app
+    pub(crate) name: String,
+
+    /// Replace it by what is in this file; - is standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "clear")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Replace the keys by those in this file (JSON, RFC 7517); - is standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "clear")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// Anybody may use it
+    #[arg(long)]
     pub(crate) clear: bool,
 }

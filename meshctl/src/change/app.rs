@@ -1,6 +1,6 @@
 //! The changes that make an app again as it is.
 
-use dynomesh_proto::v1::{App, Change, CreateApp, Dyno, DynoState, Rules, operation::Kind};
+use dynomesh_proto::v1::{App, Auth, Change, CreateApp, Dyno, DynoState, Rules, operation::Kind};
 
 use super::{change, free_name, put_dyno};
 
@@ -31,6 +31,11 @@ fn kinds(app: &App) -> Vec<Kind> {
         }));
     }
     kinds.extend(app.pages.iter().cloned().map(Kind::PutPage));
+    if !app.auth.is_empty() {
+        kinds.push(Kind::PutAuth(Auth {
+            lines: app.auth.clone(),
+        }));
+    }
     kinds.extend(release(app).into_iter().flatten());
     kinds.extend(app.domains.iter().cloned().map(Kind::AddDomain));
     kinds.extend(app.dynos.iter().cloned().map(|dyno| put_dyno(dyno, false)));
@@ -80,6 +85,7 @@ mod tests {
             domains: vec!["a.example".into(), "*.b.example".into()],
             dynos: vec![web.clone()],
             rules: vec!["always deny".into()],
+            auth: vec!["basic".into()],
             ..Default::default()
         };
         let want = [
@@ -87,6 +93,9 @@ mod tests {
             Kind::SetMaintenance(true),
             Kind::PutRules(Rules {
                 lines: vec!["always deny".into()],
+            }),
+            Kind::PutAuth(Auth {
+                lines: vec!["basic".into()],
             }),
             Kind::AddDomain("a.example".into()),
             Kind::AddDomain("*.b.example".into()),

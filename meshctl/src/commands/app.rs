@@ -1,5 +1,6 @@
 //! `meshctl app …`
 
+mod auth;
 mod delete;
 mod list;
 mod page;
@@ -37,6 +38,7 @@ pub(super) async fn run(args: App, context: &Context) -> Result<(), Failure> {
         App::Set(args) => set::run(&args, context).await,
         App::Rules(args) => rules::run(&args, context).await,
         App::Page(args) => page::run(&args, context).await,
+        App::Auth(args) => auth::run(&args, context).await,
     }
 }
 

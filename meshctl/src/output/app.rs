@@ -80,6 +80,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("maintenance", on_off(app.maintenance).to_owned()),
         ("rules", rules_in_short(&app.rules)),
         ("pages", pages_in_short(&app.pages)),
+        ("auth", rules_in_short(&app.auth)),
     ];
     if app.domains.is_empty() {
         facts.push(("domains", "none".to_owned()));
@@ -183,7 +184,7 @@ pub(super) fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-/// `app rules` has all of them.
+/// `app rules` and `app auth` have all of them.
 fn rules_in_short(lines: &[String]) -> String {
     match lines.len() {
         0 => "none".to_owned(),

@@ -38,6 +38,10 @@ fn words(kind: &Kind) -> String {
         Kind::Manage(manage) => manage_words(manage),
         Kind::PutRules(rules) => count(rules.lines.len(), "line") + " of rules",
         Kind::PutPage(page) => page_words(page),
+        Kind::PutAuth(auth) => match auth.lines.len() {
+            0 => "anybody may use it".to_owned(),
+            lines => count(lines, "line") + " of auth",
+        },
     }
 }
 

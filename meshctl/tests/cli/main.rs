@@ -2,6 +2,7 @@
 
 mod app;
 mod apply;
+mod auth;
 mod connection;
 mod dyno;
 mod events;

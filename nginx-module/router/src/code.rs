@@ -1,16 +1,22 @@
 //! The error and offline signifiers: Heroku's published codes, so that whoever
 //! knows those knows these.
 
-use dynomesh_proto::v1::Refusal;
+use dynomesh_proto::v1::{AuthVerdict, Refusal};
 
 /// Why a request was not served as its app would have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "see `title`")]
 pub enum Code {
-    /// No app has this domain. Without a number.
+    /// No app has this domain. What is not Heroku's has no number.
     NoApp,
-    /// By the app's own limit. A word, as there is no number for it.
+    /// By the app's own limit.
     TooLarge,
+    AuthMissing,
+    AuthWrong,
+    AuthDenied,
+    AuthLimited,
+    AuthBusy,
+    AuthAway,
     H10,
     H11,
     H12,
@@ -32,12 +38,18 @@ pub enum Code {
 }
 
 impl Code {
-    /// As in the header `X-Mesh-Error` and the access log. A domain without an
-    /// app has no number; it is called by its name.
+    /// As in the header `X-Mesh-Error` and the access log. What has no number is
+    /// called by its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoApp => "no-app",
             Self::TooLarge => "too-large",
+            Self::AuthMissing => "auth-missing",
+            Self::AuthWrong => "auth-wrong",
+            Self::AuthDenied => "auth-denied",
+            Self::AuthLimited => "auth-limited",
+            Self::AuthBusy => "auth-busy",
+            Self::AuthAway => "auth-away",
             Self::H10 => "H10",
             Self::H11 => "H11",
             Self::H12 => "H12",
@@ -64,6 +76,9 @@ impl Code {
         match self {
             Self::NoApp => 404,
             Self::TooLarge => 413,
+            Self::AuthMissing | Self::AuthWrong => 401,
+            Self::AuthDenied => 403,
+            Self::AuthLimited => 429,
             Self::H26 => 400,
             Self::H27 => 499,
             _ => 503,
@@ -73,7 +88,7 @@ impl Code {
     /// Somebody tried to serve the request and could not: an old response, if
     /// there is one, is better than none.
     pub const fn is_failure(self) -> bool {
-        !matches!(
+        let other = matches!(
             self,
             Self::NoApp
                 | Self::TooLarge
@@ -82,6 +97,20 @@ impl Code {
                 | Self::H27
                 | Self::H80
                 | Self::H81
+        );
+        !other && !self.is_of_auth()
+    }
+
+    /// Who may use the app is not everybody, and it is not known that this one is.
+    pub const fn is_of_auth(self) -> bool {
+        matches!(
+            self,
+            Self::AuthMissing
+                | Self::AuthWrong
+                | Self::AuthDenied
+                | Self::AuthLimited
+                | Self::AuthBusy
+                | Self::AuthAway
         )
     }
 
@@ -90,6 +119,12 @@ impl Code {
         match self {
             Self::NoApp => "There is no app at this address",
             Self::TooLarge => "The request is too large for the app",
+            Self::AuthMissing => "The app wants to know who you are",
+            Self::AuthWrong => "The app does not know you by this password or token",
+            Self::AuthDenied => "The app does not let you do this",
+            Self::AuthLimited => "Too many passwords or tokens were wrong; wait a moment",
+            Self::AuthBusy => "Too many passwords are being looked at; try again",
+            Self::AuthAway => "Whoever says who may use the app can't be reached",
             Self::H10 => "The app has crashed",
             Self::H11 => "The app is overloaded: too many requests are waiting",
             Self::H12 => "The app gave no response in time",
@@ -109,6 +144,17 @@ impl Code {
             Self::H81 => "The app has not been released yet",
             Self::H99 => "The platform has a problem; it is not the app's fault",
         }
+    }
+}
+
+/// What it means for HTTP that credentials did not pass.
+pub fn of_verdict(verdict: AuthVerdict) -> Code {
+    match verdict {
+        AuthVerdict::Wrong => Code::AuthWrong,
+        AuthVerdict::Denied => Code::AuthDenied,
+        AuthVerdict::Limited => Code::AuthLimited,
+        AuthVerdict::Busy => Code::AuthBusy,
+        AuthVerdict::Away | AuthVerdict::Pass | AuthVerdict::Unspecified => Code::AuthAway,
     }
 }
 

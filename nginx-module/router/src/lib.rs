@@ -18,3 +18,4 @@ pub mod rulebook;
 pub mod session;
 pub mod tally;
 pub mod tap;
+pub mod verdicts;

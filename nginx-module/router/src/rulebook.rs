@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use auth::Policy;
 use dynomesh_proto::v1::{AppRules, Handling};
 use rules::RuleSet;
 
@@ -30,14 +31,25 @@ pub struct Ruled {
     pub rules: RuleSet,
     /// What holds for the requests that it serves.
     pub handling: Handling,
+    /// Who may use the app; `None`: anybody.
+    pub gate: Option<Gate>,
     /// Of their text.
     mark: u64,
+}
+
+/// Who may use an app.
+#[derive(Debug)]
+pub struct Gate {
+    /// Another one when anything is different, also what is secret.
+    pub mark: [u8; 32],
+    /// What a request has to bring.
+    pub policy: Policy,
 }
 
 /// What is known for a name.
 #[derive(Clone, Debug)]
 pub enum Known {
-    /// There are no rules.
+    /// There are no rules, and anybody may use it.
     None,
     /// There are these.
     Rules(Arc<Ruled>),
@@ -49,7 +61,10 @@ pub enum Known {
 impl Known {
     fn weight(&self) -> usize {
         match self {
-            Self::Rules(ruled) => 1 + ruled.rules.len(),
+            Self::Rules(ruled) => {
+                let gate = ruled.gate.as_ref();
+                1 + ruled.rules.len() + gate.map_or(0, |gate| gate.policy.exceptions())
+            }
             Self::None | Self::Unreadable => 1,
         }
     }
@@ -221,10 +236,11 @@ impl<W: Copy + PartialEq> Rulebook<W> {
     fn read(&mut self, message: &AppRules) -> Result<Option<Arc<Ruled>>, String> {
         let handling = message.handling.unwrap_or_default();
         let nothing = Handling::default();
-        if message.lines.is_empty() && handling == nothing {
+        if message.lines.is_empty() && message.auth.is_none() && handling == nothing {
             return Ok(None);
         }
-        let mark = self.hasher.hash_one(&message.lines);
+        let auth = message.auth.as_ref().map(|auth| (&auth.mark, &auth.lines));
+        let mark = self.hasher.hash_one((&message.lines, auth));
         let before = self.of_apps.get(&*message.app).and_then(Weak::upgrade);
         if let Some(ruled) = before.filter(|ruled| ruled.mark == mark && ruled.handling == handling)
         {
@@ -238,13 +254,15 @@ impl<W: Copy + PartialEq> Rulebook<W> {
             app: app.clone(),
             rules,
             handling,
+            gate: gate(message)?,
             mark,
         });
         if self.of_apps.len() > 2 * self.known.len() + 64 {
             self.of_apps.retain(|_, ruled| ruled.strong_count() > 0);
         }
         self.of_apps.insert(app, Arc::downgrade(&ruled));
-        Ok(Some(ruled).filter(|ruled| !ruled.rules.is_empty() || handling != nothing))
+        let silent = ruled.rules.is_empty() && ruled.gate.is_none() && handling == nothing;
+        Ok((!silent).then_some(ruled))
     }
 
     /// Forgets until it is not too much.
@@ -285,6 +303,17 @@ impl<W: Copy + PartialEq> Rulebook<W> {
         self.leave(&name, who);
         Some(who)
     }
+}
+
+fn gate(message: &AppRules) -> Result<Option<Gate>, String> {
+    let Some(auth) = &message.auth else {
+        return Ok(None);
+    };
+    let problem = |what: String| format!("who may use app {} can't be read: {what}", message.app);
+    let policy = Policy::parse(&auth.lines).map_err(|what| problem(what.to_string()))?;
+    let mark = auth.mark.as_array().copied();
+    let mark = mark.ok_or_else(|| problem("it has no mark".into()))?;
+    Ok(Some(Gate { mark, policy }))
 }
 
 /// As the sidecar has names: a dot at the end is none.

@@ -367,8 +367,10 @@ impl<T: Clone> Session<T> {
                 self.recall(recall);
                 return None;
             }
-            // The rulebook's and the pagebook's.
-            sidecar_message::Kind::Rules(_) | sidecar_message::Kind::Pages(_) => return None,
+            // For the books of rules, of pages and of verdicts.
+            sidecar_message::Kind::Rules(_)
+            | sidecar_message::Kind::Pages(_)
+            | sidecar_message::Kind::Authenticated(_) => return None,
             sidecar_message::Kind::Welcome(welcome) => {
                 let settings = welcome.settings.unwrap_or_default();
                 self.reserves.allow(settings.max_reserved);

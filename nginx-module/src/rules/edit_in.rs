@@ -1,6 +1,6 @@
 //! Headers of a request, changed before it goes to a dyno.
 
-use std::mem;
+use std::{mem, ptr};
 
 use ngx::ffi::{
     ngx_hash_key, ngx_http_request_t, ngx_list_push, ngx_pnalloc, ngx_str_t, ngx_table_elt_t,
@@ -33,6 +33,45 @@ pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: &Op) -> Option<()> {
             }
         }
     }
+}
+
+/// Removes whatever a dyno may take for this header: some read `_` as `-`.
+///
+/// # Safety
+/// As [`apply`].
+pub(super) unsafe fn strip(r: *mut ngx_http_request_t, name: &Name) -> Option<()> {
+    let dashed = |b: u8| {
+        if b == b'_' {
+            b'-'
+        } else {
+            b.to_ascii_lowercase()
+        }
+    };
+    let like = |header: &ngx_table_elt_t| {
+        // SAFETY: a header's name lives as long as the header.
+        let key = unsafe { request::bytes(header.key) };
+        let (key, name) = (key.iter().copied(), name.lower.bytes());
+        key.map(dashed).eq(name.map(dashed))
+    };
+    // SAFETY: as the caller says.
+    unsafe { remove(r, like) }
+}
+
+/// Removes the credentials that `unwanted` picks.
+///
+/// # Safety
+/// As [`apply`].
+pub(super) unsafe fn remove_credentials(
+    r: *mut ngx_http_request_t,
+    unwanted: impl Fn(&[u8]) -> bool,
+) -> Option<()> {
+    let picked = |header: &ngx_table_elt_t| {
+        // SAFETY: a header lives as long as its request.
+        let (key, value) = unsafe { (request::bytes(header.key), request::bytes(header.value)) };
+        key.eq_ignore_ascii_case(b"authorization") && unwanted(value)
+    };
+    // SAFETY: as the caller says.
+    unsafe { remove(r, picked) }
 }
 
 fn is(header: &ngx_table_elt_t, name: &Name) -> bool {
@@ -86,14 +125,17 @@ unsafe fn remove(
     // SAFETY: see `apply`.
     unsafe {
         let list = &mut (*r).headers_in.headers;
-        let mut found = false;
-        for header in request::headers(list).filter(|header| unwanted(header)) {
-            header.value.len = 0;
-            found = true;
-        }
-        match found {
-            true => headers::cut(r, list, unwanted),
-            false => Some(()),
+        // What is looked at may be emptied, so it is looked at once.
+        let found: Vec<*const ngx_table_elt_t> = request::headers(list)
+            .filter(|header| unwanted(header))
+            .map(|header| {
+                header.value.len = 0;
+                ptr::from_ref(header)
+            })
+            .collect();
+        match found.is_empty() {
+            true => Some(()),
+            false => headers::cut(r, list, |header| found.contains(&ptr::from_ref(header))),
         }
     }
 }

@@ -155,7 +155,11 @@ unsafe fn set_content_type(r: *mut ngx_http_request_t, value: ngx_str_t) {
     }
 }
 
-unsafe fn push(
+/// One more.
+///
+/// # Safety
+/// As [`apply`].
+pub(super) unsafe fn push(
     r: *mut ngx_http_request_t,
     key: &str,
     value: &[u8],

@@ -4,7 +4,12 @@ use std::{ffi::c_void, mem, ptr, sync::Arc};
 
 use dynomesh_proto::v1::Handling;
 use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
-use rules::Op;
+use router::{
+    code::Code,
+    rulebook::Ruled,
+    verdicts::{Key, Outcome},
+};
+use rules::{Edit, Op};
 
 use crate::{guard::guard_or, worker};
 
@@ -17,6 +22,17 @@ pub(crate) struct Ruling {
     /// As in `Checkout`.
     pub(super) name: Arc<str>,
     pub(super) stage: Stage,
+    /// What it waits for the rules of.
+    pub(super) waits_for: Option<Arc<str>>,
+    /// What the rules say, when they were looked at.
+    pub(super) ruled: Option<Arc<Ruled>>,
+    /// Headers for the dyno, until it is known whether there will be one.
+    pub(super) edits: Vec<Edit>,
+    /// What the sidecar was asked about who it is, and what it said.
+    pub(super) asked: Option<Key>,
+    pub(super) outcome: Option<Outcome>,
+    /// Whose credentials they are.
+    pub(super) user: Option<Box<str>>,
     /// For the response.
     pub(super) response: Vec<Op>,
     /// As another app is asked for.
@@ -38,11 +54,15 @@ pub(crate) struct Held {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It waits, or is about to go on.
-    Waiting,
+    /// What the rules are is not known.
+    Unruled,
+    /// What it may do is, who it is from is not.
+    Unknown,
     /// It has waited too long for a link.
     Expired,
-    /// It was held against the rules.
+    /// It was found out that it may not go on.
+    Barred(Code),
+    /// It was held against all.
     Done,
 }
 
@@ -63,7 +83,13 @@ impl Ruling {
             ruling.write(Self {
                 request: r,
                 name,
-                stage: Stage::Done,
+                stage: Stage::Unruled,
+                waits_for: None,
+                ruled: None,
+                edits: Vec::new(),
+                asked: None,
+                outcome: None,
+                user: None,
                 response: Vec::new(),
                 app: None,
                 line: 0,
@@ -117,9 +143,12 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         let ruling = unsafe { data.cast::<Ruling>().read() };
         let worker = worker::get();
         worker.rulings.set(worker.rulings.get() - 1);
-        if ruling.stage == Stage::Waiting {
+        if let Some(name) = &ruling.waits_for {
             let mut rulebook = worker.rulebook.borrow_mut();
-            rulebook.leave(&ruling.name, data.cast());
+            rulebook.leave(name, data.cast());
+        }
+        if let Some(key) = ruling.asked {
+            worker.verdicts.borrow_mut().leave(key, data.cast());
         }
     });
 }

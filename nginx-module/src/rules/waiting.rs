@@ -1,11 +1,15 @@
-//! Requests for a name whose rules are not known yet.
+//! Requests that wait: for the rules of a name, or to hear whether credentials are right.
 
-use dynomesh_proto::v1::{AskRules, SidecarMessage, router_message, sidecar_message};
+use std::sync::Arc;
+
+use dynomesh_proto::v1::{AskRules, Authenticate, SidecarMessage, router_message, sidecar_message};
 use ngx::ffi::{
     NGX_AGAIN, NGX_OK, ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
     ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_run_posted_requests,
     ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
 };
+
+use router::verdicts::Key;
 
 use super::{Token, ruling::Stage};
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
     worker::{self, Worker},
 };
 
-/// As `limit_req` delays a request.
+/// Waits for the rules of a name.
 ///
 /// # Safety
 /// `r` is a live request, and the token its own.
@@ -22,18 +26,46 @@ pub(super) unsafe fn wait(
     worker: &Worker,
     r: *mut ngx_http_request_t,
     token: Token,
+    name: Arc<str>,
 ) -> Option<ngx_int_t> {
-    // SAFETY: see `hold_against`; the token leaves the rulebook before it goes.
+    let now = worker::now();
+    let ask = worker.rulebook.borrow_mut().wait(&name, token, now);
+    if let Some(name) = ask {
+        ask_for(worker, &name);
+    }
+    // SAFETY: as the caller says; the token leaves the rulebook before it goes.
     unsafe {
-        (*token).stage = Stage::Waiting;
-        let name = (*token).name.clone();
-        let ask = worker
-            .rulebook
-            .borrow_mut()
-            .wait(&name, token, worker::now());
-        if let Some(name) = ask {
-            ask_for(worker, &name);
-        }
+        (*token).waits_for = Some(name);
+        hold(r)
+    }
+}
+
+/// Waits to hear whether credentials are right.
+///
+/// # Safety
+/// As [`wait`].
+pub(super) unsafe fn wait_for_verdict(
+    worker: &Worker,
+    r: *mut ngx_http_request_t,
+    token: Token,
+    (key, mark, message): (Key, &[u8; 32], Authenticate),
+) -> Option<ngx_int_t> {
+    let who = (token, worker::now());
+    let ask = worker.verdicts.borrow_mut().wait(key, mark, message, who);
+    if let Some(ask) = ask {
+        worker.session(|session| session.say(router_message::Kind::Authenticate(ask)));
+    }
+    // SAFETY: as the caller says; the token leaves the verdicts before it goes.
+    unsafe {
+        (*token).asked = Some(key);
+        hold(r)
+    }
+}
+
+/// As `limit_req` delays a request.
+unsafe fn hold(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
+    // SAFETY: see `hold_against`.
+    unsafe {
         let read = (*(*r).connection).read;
         if (*read).ready() != 0 {
             ngx_post_event(read, &raw mut ngx_posted_events);
@@ -57,6 +89,14 @@ pub(crate) fn hear(worker: &Worker, message: &SidecarMessage) {
         Some(sidecar_message::Kind::Welcome(welcome)) => {
             let names = worker.rulebook.borrow_mut().welcome(welcome.ruled);
             names.iter().for_each(|name| ask_for(worker, name));
+            let asks = worker.verdicts.borrow_mut().welcome();
+            for ask in asks {
+                worker.session(|session| session.say(router_message::Kind::Authenticate(ask)));
+            }
+        }
+        Some(sidecar_message::Kind::Authenticated(answer)) => {
+            let mut verdicts = worker.verdicts.borrow_mut();
+            verdicts.learn(answer.clone(), worker::now());
         }
         Some(sidecar_message::Kind::Recall(recall)) if !recall.names.is_empty() => {
             let mut rulebook = worker.rulebook.borrow_mut();
@@ -80,10 +120,24 @@ pub(crate) fn go_on(worker: &Worker) {
         // SAFETY: a ruling leaves the rulebook before it goes.
         guard_or((), || unsafe { resume(token) });
     }
+    while let Some((token, outcome)) = { worker.verdicts.borrow_mut().poll_ready() } {
+        // SAFETY: likewise.
+        guard_or((), || unsafe {
+            (*token).outcome = Some(outcome);
+            resume(token);
+        });
+    }
+}
+
+/// Somebody need not wait any more.
+pub(crate) fn has_ready(worker: &Worker) -> bool {
+    worker.rulebook.borrow().has_ready() || worker.verdicts.borrow().has_ready()
 }
 
 /// Refuses requests that have waited too long for a link.
 pub(crate) fn expire(worker: &Worker) {
+    worker.verdicts.borrow_mut().expire(worker::now());
+    go_on(worker);
     while let Some(token) = { worker.rulebook.borrow_mut().poll_expired(worker::now()) } {
         // SAFETY: as above.
         guard_or((), || unsafe {
@@ -98,6 +152,8 @@ unsafe fn resume(token: Token) {
     // Nginx runs on.
     unsafe {
         let r = (*token).request;
+        (*token).waits_for = None;
+        (*token).asked = None;
         let client = (*r).connection;
         park::set_log_request(r);
         (*r).read_event_handler = Some(ngx_http_block_reading);

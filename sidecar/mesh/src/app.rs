@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, idle::Idle, pool::Pool,
-    queue::Queue, scale::Scale,
+    Auth, Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, idle::Idle,
+    pool::Pool, queue::Queue, scale::Scale,
 };
 
 /// With many apps, a request waits for memory and for nothing else. So what each
@@ -49,6 +49,7 @@ pub(crate) struct App {
     pub(crate) domains: Vec<Box<str>>,
     pub(crate) rules: Rules,
     pub(crate) pages: Pages,
+    pub(crate) auth: Auth,
     /// In the order they were added.
     pub(crate) dynos: Vec<DynoKey>,
     /// The same as configured, if there are many: whoever works on a copy shares it.
@@ -68,6 +69,7 @@ impl App {
             domains: Vec::new(),
             rules: Rules::default(),
             pages: Pages::default(),
+            auth: Auth::default(),
             dynos: Vec::new(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),
@@ -89,9 +91,10 @@ impl App {
 }
 
 impl App {
-    /// Routers have to ask what it wants done with its requests.
+    /// Routers have to know more of it than its dynos.
     pub(crate) fn is_ruled(&self) -> bool {
-        !self.rules.is_empty() || !self.settings.handling().is_none()
+        let silent = self.rules.is_empty() && self.auth.is_empty();
+        !silent || !self.settings.handling().is_none()
     }
 
     /// Requests that may wait.

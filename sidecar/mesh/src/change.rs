@@ -9,7 +9,7 @@ mod manage;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    Address, AppSpec, DynoKey, DynoSpec, DynoState, Limits, Mesh, Page, Rules, Settings,
+    Address, AppSpec, Auth, DynoKey, DynoSpec, DynoState, Limits, Mesh, Page, Rules, Settings,
     check_app_name, parse_domain,
 };
 pub use manage::Manage;
@@ -53,6 +53,8 @@ pub enum Operation {
     PutRules(Rules),
     /// Without a body there is none any more.
     PutPage(Page),
+    /// Likewise.
+    PutAuth(Auth),
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -274,6 +276,10 @@ impl Plan<'_> {
             Operation::PutPage(page) => {
                 let draft = self.draft()?;
                 draft.pages = draft.pages.with(page)?;
+            }
+            Operation::PutAuth(auth) => {
+                auth.check()?;
+                self.draft()?.auth = auth.clone();
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, iter, sync::Arc};
 
 use crate::{
-    AppKey, AppSpec, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, Pages, RecallId, Refusal,
+    AppKey, AppSpec, Auth, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, Pages, RecallId, Refusal,
     Rules, Time, Update,
     app::App,
     dyno::Dyno,
@@ -79,6 +79,10 @@ impl Mesh {
         self.paged += usize::from(!spec.pages.is_empty());
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = spec.pages.clone();
+        self.ruled += usize::from(!spec.rules.is_empty() || !spec.auth.is_empty());
+        self.ruled -= usize::from(app.is_ruled());
+        app.rules = spec.rules.clone();
+        app.auth = spec.auth.clone();
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
@@ -109,6 +113,7 @@ impl Mesh {
         app.rules = Rules::default();
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = Pages::default();
+        app.auth = Auth::default();
         app.deleted = true;
         self.review_tap(key);
         self.forget_owner(key);

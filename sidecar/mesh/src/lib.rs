@@ -20,6 +20,7 @@
 
 mod address;
 mod app;
+mod auth;
 mod away;
 mod change;
 mod checkout;
@@ -56,6 +57,7 @@ mod timers;
 mod view;
 
 pub use address::{Address, BadAddress};
+pub use auth::Auth;
 pub use away::{FarAnswer, FarAsk, Held, ToPeer};
 pub use change::{Change, ChangeError, Manage, Operation, Update};
 pub use dyno::DynoInfo;
@@ -70,7 +72,7 @@ pub use pages::{Page, Pages};
 pub use pool::MAX_LOAD;
 pub use refusal::Refusal;
 pub use reserve::RecallId;
-pub use rules::{BY_NAME, Rules};
+pub use rules::{BY_NAME, Rules, Terms};
 pub use scale::{CATCH_UP, HINT_EVERY, SCALE_WINDOW};
 pub use session::{Ask, AskId, SessionKey, WorkerId};
 pub use settings::{

@@ -60,7 +60,7 @@ pub struct Mesh {
     pub(crate) away: Away,
     /// Leases of dynos that are not known here yet.
     pub(crate) strangers: usize,
-    /// Apps with rules, or settings for routers.
+    /// Apps with rules, or settings for routers, or that not everybody may use.
     pub(crate) ruled: usize,
     /// Apps that want so many requests a second told.
     pub(crate) told: BTreeMap<Arc<str>, u32>,

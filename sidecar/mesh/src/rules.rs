@@ -8,7 +8,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    AppSpec, ChangeError, Handling, Mesh, Output, SessionKey, Time, Update, output::Recall,
+    AppSpec, Auth, ChangeError, Handling, Mesh, Output, SessionKey, Time, Update, auth,
+    output::Recall,
 };
 
 /// Most lines of an app.
@@ -56,18 +57,36 @@ impl Rules {
     }
 }
 
+/// What routers go by for an app's requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Whose.
+    pub app: Arc<str>,
+    /// What it wants done with them.
+    pub rules: Rules,
+    /// What its settings say.
+    pub handling: Handling,
+    /// Who may use it.
+    pub auth: Auth,
+}
+
 impl Mesh {
-    /// Some app has rules, or settings for routers. If none has, no router needs to ask.
+    /// Some app has rules, or settings for routers, or not everybody may use it. Otherwise
+    /// no router needs to ask.
     pub fn has_rules(&self) -> bool {
         self.ruled > 0
     }
 
-    /// The app for a name, its rules, and what its settings say to routers.
-    pub fn rules_for(&self, name: &str) -> Option<(Arc<str>, Rules, Handling)> {
-        let key = self.directory.lookup(name)?;
+    /// What routers go by for a name.
+    pub fn terms_for(&self, name: &str) -> Option<Terms> {
+        let key = self.find(name)?;
         let app = &self.apps[key.0 as usize];
-        let handling = app.settings.handling();
-        Some((app.name.clone(), app.rules.clone(), handling))
+        Some(Terms {
+            app: app.name.clone(),
+            rules: app.rules.clone(),
+            handling: app.settings.handling(),
+            auth: app.auth.clone(),
+        })
     }
 
     /// The names of which routers may know what will not be so after this.
@@ -78,15 +97,16 @@ impl Mesh {
             Update::Remove(_) => &none,
         };
         let key = self.by_name.get(update.app());
-        let before = (&none.rules, &none.settings, &none.domains);
-        let (rules, settings, domains) = key.map_or(before, |key| {
+        let absent = (&none.rules, &none.settings, &none.auth, &none.domains);
+        let (rules, settings, auth, domains) = key.map_or(absent, |key| {
             let app = &self.apps[key.0 as usize];
-            (&app.rules, &app.settings, &app.domains)
+            (&app.rules, &app.settings, &app.auth, &app.domains)
         });
         let same = *rules == after.rules && settings.handling() == after.settings.handling();
         let (before, now): (BTreeSet<_>, BTreeSet<_>) =
             (domains.iter().collect(), after.domains.iter().collect());
-        let names: Vec<_> = if !same {
+        let other_auth = *auth != after.auth;
+        let names: Vec<_> = if !same || other_auth {
             before.union(&now).copied().collect()
         } else if self.has_rules() {
             // Somebody else's rules may be for them, then or now.
@@ -94,7 +114,10 @@ impl Mesh {
         } else {
             Vec::new()
         };
-        names.into_iter().cloned().collect()
+        let names = names.into_iter().cloned();
+        names
+            .chain(other_auth.then(|| auth::by_name(update.app())))
+            .collect()
     }
 
     /// Has every router forget what it knows of these names.
@@ -181,8 +204,12 @@ mod tests {
         assert!(mesh.is_recalling(recalls[0]));
         mesh.recalled(session, recalls[0]);
         assert!(!mesh.is_recalling(recalls[0]));
-        let (app, rules, _) = mesh.rules_for("shop.example").expect("an app");
-        assert_eq!((&*app, rules.lines()), ("shop", &["a".into()][..]));
+        let terms = mesh.terms_for("shop.example").expect("an app");
+        assert_eq!(
+            (&*terms.app, terms.rules.lines()),
+            ("shop", &["a".into()][..])
+        );
+        assert!(terms.auth.is_empty());
         // Nothing about rules or names.
         assert!(change(&mut mesh, "shop", vec![Operation::SetMaintenance(true)]).is_empty());
         // A name that may have been under another app's wildcard.
@@ -212,7 +239,8 @@ mod tests {
         };
         change(&mut mesh, "shop", settings(Some(9), false));
         assert_eq!(told(&mut mesh), [names(&["shop.example"], true)]);
-        let (_, rules, handling) = mesh.rules_for("shop.example").expect("an app");
+        let terms = mesh.terms_for("shop.example").expect("an app");
+        let (rules, handling) = (terms.rules, terms.handling);
         assert_eq!((rules.is_empty(), handling.max_body), (true, Some(9)));
         // Nothing for routers.
         change(&mut mesh, "shop", settings(Some(9), true));
@@ -227,6 +255,30 @@ mod tests {
         told(&mut mesh);
         change(&mut mesh, "shop", vec![Operation::DeleteApp]);
         assert_eq!(told(&mut mesh), [names(&["shop.example"], false)]);
+    }
+
+    #[test]
+    fn who_may_use_an_app_is_asked_by_its_name_too() {
+        let mut mesh = Mesh::new(Limits::default(), 1);
+        mesh.hello(WorkerId(1), [], Time::ZERO).expect("a session");
+        change(&mut mesh, "shop", create("shop.example"));
+        let auth = Auth::new(["basic".into()], [1; 32]);
+        let put = |auth: &Auth| vec![Operation::PutAuth(auth.clone())];
+        change(&mut mesh, "shop", put(&auth));
+        let all = ["shop.example", "@shop"];
+        assert_eq!(told(&mut mesh), [names(&all, true)]);
+        let known = |mesh: &Mesh, name| mesh.terms_for(name).expect("an app").auth;
+        assert_eq!(known(&mesh, "shop.example"), auth);
+        assert_eq!(known(&mesh, "@shop"), auth);
+        assert_eq!(mesh.auth_of("shop"), Some(auth.clone()));
+        change(&mut mesh, "shop", put(&auth));
+        assert!(told(&mut mesh).is_empty(), "it is the same");
+        change(&mut mesh, "shop", put(&Auth::default()));
+        assert_eq!(told(&mut mesh), [names(&all, false)]);
+        change(&mut mesh, "shop", put(&auth));
+        told(&mut mesh);
+        change(&mut mesh, "shop", vec![Operation::DeleteApp]);
+        assert_eq!(told(&mut mesh), [names(&all, false)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What an app is, as it was configured: the part that is kept on disk and
 //! shared. How busy it is at the moment is not part of it.
 
-use crate::{Address, ChangeError, MAX_LOAD, Pages, Rules, Settings};
+use crate::{Address, Auth, ChangeError, MAX_LOAD, Pages, Rules, Settings};
 
 pub use dynos::DynoSpecs;
 
@@ -63,6 +63,8 @@ pub struct AppSpec {
     pub rules: Rules,
     /// What routers show those whom it refuses.
     pub pages: Pages,
+    /// Who may use it.
+    pub auth: Auth,
     /// In the order they were added.
     pub dynos: DynoSpecs,
 }

@@ -283,6 +283,7 @@ impl Mesh {
             domains: app.domains.clone(),
             rules: app.rules.clone(),
             pages: app.pages.clone(),
+            auth: app.auth.clone(),
             dynos: match app.specs.is_empty() {
                 true => dynos.map(Dyno::spec).collect(),
                 false => app.specs.clone(),

@@ -28,7 +28,7 @@ macro_rules! number {
 /// A session's grace has to outlast a reconnect. Of pings, see [`Pings`].
 ///
 /// [`Pings`]: crate::listen::Pings
-pub(super) const NUMBERS: [Number; 18] = [
+pub(super) const NUMBERS: [Number; 20] = [
     number!(session_grace_ms, "session-grace-ms", 500, 0..=60_000),
     number!(longest_request_s, "longest-request-s", 600, 1..=604_800),
     number!(recovery_ms, "recovery-ms", 5_000, 0..=60_000),
@@ -47,6 +47,13 @@ pub(super) const NUMBERS: [Number; 18] = [
         "broker-snapshot-every-s",
         600,
         1..=86_400
+    ),
+    number!(auth_threads, "auth-threads", 2, 1..=64),
+    number!(
+        authorizer_within_ms,
+        "authorizer-within-ms",
+        1_000,
+        10..=30_000
     ),
     number!(metrics_apps, "metrics-apps", 1_000, 0..=100_000),
     number!(max_apps, "max-apps", 1_000_000, 1..=10_000_000),

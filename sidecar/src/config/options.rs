@@ -306,6 +306,42 @@ pub struct Options {
     )]
     pub broker_tls_key: Option<PathBuf>,
 
+    /// Threads that look at passwords, each with up to 64 MiB [default: 2]
+    #[arg(
+        long,
+        env = "DYNOMESH_AUTH_THREADS",
+        value_name = "N",
+        help_heading = "Auth"
+    )]
+    pub auth_threads: Option<u64>,
+
+    /// Whom apps may have decide about their requests: NAME=unix:/PATH,
+    /// NAME=http://HOST:PORT or NAME=https://HOST:PORT
+    #[arg(
+        long,
+        env = "DYNOMESH_AUTHORIZERS",
+        value_name = "NAME=URL",
+        value_delimiter = ',',
+        help_heading = "Auth"
+    )]
+    pub authorizers: Option<Vec<String>>,
+    /// The authority that their certificates are from (PEM)
+    #[arg(
+        long,
+        env = "DYNOMESH_AUTHORIZER_TLS_CA",
+        value_name = "FILE",
+        help_heading = "Auth"
+    )]
+    pub authorizer_tls_ca: Option<PathBuf>,
+    /// One that has not answered by then is away [default: 1000]
+    #[arg(
+        long,
+        env = "DYNOMESH_AUTHORIZER_WITHIN_MS",
+        value_name = "MS",
+        help_heading = "Auth"
+    )]
+    pub authorizer_within_ms: Option<u64>,
+
     /// How much is logged [default: info]
     #[arg(
         long,

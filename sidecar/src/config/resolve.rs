@@ -11,8 +11,8 @@ use mesh::Limits;
 use toml::Table;
 
 use super::{
-    Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers, TapFormat, Tcp,
-    Web, address,
+    Authorizers, Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers,
+    TapFormat, Tcp, Web, address, authorizers,
     bounds::NUMBERS,
     broker,
     mode::Mode,
@@ -40,6 +40,8 @@ pub struct Config {
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub limits: Limits,
+    pub auth_threads: usize,
+    pub authorizers: Authorizers,
     pub recovery: Duration,
     pub pings: Pings,
     /// The directory of sockets that nobody chose: it is made if need be.
@@ -62,6 +64,7 @@ impl Config {
         if let Some(peers) = &self.peers {
             peers.load()?;
         }
+        self.authorizers.load()?;
         Ok(())
     }
 }
@@ -269,6 +272,8 @@ fn config(
         log_level: options.log_level.unwrap_or(LogLevel::Info),
         log_format: options.log_format.unwrap_or(LogFormat::Text),
         limits,
+        authorizers: authorizers::authorizers(options, said)?,
+        auth_threads: options.auth_threads.map_or(1, |n| n as usize),
         recovery: millis(options.recovery_ms),
         pings: Pings {
             every: millis(options.ping_every_ms),

@@ -4,7 +4,9 @@ use dynomesh_proto::v1;
 use mesh::{AppSpec, AppView, Counters, DynoSpec, Rules};
 
 use super::{
-    Malformed, millis, non_zero,
+    Malformed,
+    auth::{auth, auth_lines},
+    millis, non_zero,
     pages::{pages_from_core, pages_from_proto, pages_in_short},
     rules::lines,
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
@@ -30,6 +32,7 @@ fn app_with(spec: &AppSpec, pages: Vec<v1::Page>) -> v1::App {
         dynos: spec.dynos.iter().map(dyno_from_spec).collect(),
         rules: lines(&spec.rules),
         pages,
+        auth: auth_lines(&spec.auth),
     }
 }
 
@@ -56,6 +59,7 @@ pub fn spec_from_app(app: v1::App) -> Result<AppSpec, Malformed> {
         // They were checked when they were set, perhaps by another version.
         rules: Rules::new(app.rules.into_iter().map(Into::into)),
         pages: pages_from_proto(app.pages),
+        auth: auth(app.auth),
         dynos,
     })
 }

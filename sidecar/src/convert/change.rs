@@ -6,6 +6,7 @@ use mesh::{Change, Operation};
 use super::{
     Malformed,
     app::{dyno_from_proto, dyno_from_spec},
+    auth::{auth_from_proto, auth_lines},
     manage::{manage_from_core, manage_from_proto},
     pages::{page_from_core, page_from_proto},
     rules::{lines, rules_from_proto},
@@ -74,6 +75,7 @@ fn operation_from_proto(operation: v1::Operation) -> Result<Operation, Malformed
         }
         Kind::PutRules(rules) => Operation::PutRules(rules_from_proto(rules)?),
         Kind::PutPage(page) => Operation::PutPage(page_from_proto(page)?),
+        Kind::PutAuth(auth) => Operation::PutAuth(auth_from_proto(auth)?),
     })
 }
 
@@ -110,6 +112,9 @@ fn operation_from_core(operation: &Operation) -> v1::Operation {
             lines: lines(rules),
         }),
         Operation::PutPage(page) => Kind::PutPage(page_from_core(page)),
+        Operation::PutAuth(auth) => Kind::PutAuth(v1::Auth {
+            lines: auth_lines(auth),
+        }),
     };
     v1::Operation { kind: Some(kind) }
 }

@@ -2,10 +2,10 @@
 //! well formed.
 
 use dynomesh_proto::v1::{self, sidecar_message::Kind};
-use mesh::{Handling, Rules};
+use mesh::{Handling, Rules, Terms};
 use rules::RuleSet;
 
-use super::{Malformed, millis};
+use super::{Malformed, auth::app_auth, millis};
 
 /// Rules that somebody sets. Whether they are well formed depends on them alone, so
 /// it is the same on every host.
@@ -19,19 +19,21 @@ pub(super) fn lines(rules: &Rules) -> Vec<String> {
     rules.lines().iter().map(|line| (**line).into()).collect()
 }
 
-/// The rules for a name, as a message. No app: it has none.
-pub fn app_rules(name: &str, found: Option<(&str, &Rules, Handling)>) -> v1::SidecarMessage {
-    let mut rules = v1::AppRules {
+/// What routers go by for a name, as a message. No app: it has none.
+pub fn app_rules(name: &str, found: Option<&Terms>) -> v1::SidecarMessage {
+    let mut message = v1::AppRules {
         name: name.into(),
         ..v1::AppRules::default()
     };
-    if let Some((app, found, handling)) = found {
-        rules.app = app.into();
-        rules.lines = lines(found);
-        rules.handling = (!handling.is_none()).then(|| handling_from_core(handling));
+    if let Some(terms) = found {
+        message.app = (*terms.app).into();
+        message.lines = lines(&terms.rules);
+        let handling = terms.handling;
+        message.handling = (!handling.is_none()).then(|| handling_from_core(handling));
+        message.auth = app_auth(&terms.auth);
     }
     v1::SidecarMessage {
-        kind: Some(Kind::Rules(rules)),
+        kind: Some(Kind::Rules(message)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Handling, Output, Pages, Recall, Reserved, Rules, SessionKey};
+use mesh::{Answer, Output, Pages, Recall, Reserved, SessionKey, Terms};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -15,19 +15,20 @@ use super::{
     tally::Board,
     tap::{self, TapOrder},
 };
+use crate::verify::Finding;
 
 /// A session with more undelivered answers than this is broken off. Each answer
 /// ends one of its asks and a router that does not read is not read from, so
 /// only a fault gets here.
 pub(super) const MOST: usize = 131_072;
 
-/// The rules for a name, and whose they are.
+/// What routers go by for a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ruled {
     /// As it was asked.
     pub name: Box<str>,
     /// `None`: no app has the name.
-    pub app: Option<(Arc<str>, Rules, Handling)>,
+    pub terms: Option<Terms>,
 }
 
 /// What the core says to a session.
@@ -47,6 +48,8 @@ pub enum Reply {
     Tap(TapOrder),
     /// To who asked for the pages of this app.
     Pages(Box<str>, Pages),
+    /// To who asked about credentials, with this number.
+    Authenticated(u64, Finding),
 }
 
 /// One session's answers, filled by whoever drives the core.

@@ -15,6 +15,7 @@ use super::{
     tally::Tally,
 };
 use crate::convert::Tapped;
+use crate::verify::Asked;
 
 /// Who comes, with what.
 #[derive(Debug)]
@@ -164,15 +165,26 @@ impl Session {
 
     /// The rules for a name are wanted.
     pub fn rules(&mut self, name: &str) {
-        let app = self.act(|mesh, _| mesh.rules_for(name));
+        let terms = self.act(|mesh, _| mesh.terms_for(name));
         let name = name.into();
-        self.own.push_back(Reply::Rules(Ruled { name, app }));
+        self.own.push_back(Reply::Rules(Ruled { name, terms }));
     }
 
     /// The pages of an app are wanted.
     pub fn pages(&mut self, app: &str) {
         let pages = self.act(|mesh, _| mesh.pages_of(app));
         self.own.push_back(Reply::Pages(app.into(), pages));
+    }
+
+    /// Credentials are to be looked at; the answer comes when it may.
+    pub fn authenticate(&mut self, number: u64, asked: Asked) {
+        let auth = self.act(|mesh, _| mesh.auth_of(&asked.app));
+        let outbox = self.outbox.clone();
+        let later = move |finding| outbox.tell(Reply::Authenticated(number, finding));
+        let verifier = &self.driver.verifier;
+        if let Some(now) = verifier.ask(asked, auth.unwrap_or_default(), later) {
+            self.own.push_back(Reply::Authenticated(number, now));
+        }
     }
 
     /// What was recalled is back.

@@ -34,12 +34,9 @@ impl Introductions {
             Reply::Recall(recall) => convert::recall(&recall),
             Reply::Tap(order) => convert::tap_order(&order),
             Reply::Told(number) => convert::told(number),
-            Reply::Rules(ruled) => {
-                let app = ruled.app.as_ref();
-                let app = app.map(|(app, rules, handling)| (&**app, rules, *handling));
-                convert::app_rules(&ruled.name, app)
-            }
+            Reply::Rules(ruled) => convert::app_rules(&ruled.name, ruled.terms.as_ref()),
             Reply::Pages(app, pages) => convert::app_pages(&app, &pages),
+            Reply::Authenticated(number, finding) => convert::authenticated(number, finding),
         }
     }
 

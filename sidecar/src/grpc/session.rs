@@ -129,6 +129,11 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
             check_name("ask_pages", &ask.app)?;
             session.pages(&ask.app);
         }
+        Some(Kind::Authenticate(asked)) => {
+            let asked = convert::authenticate(asked);
+            let (number, asked) = asked.map_err(|e| Status::invalid_argument(e.to_string()))?;
+            session.authenticate(number, asked);
+        }
         Some(Kind::Hello(_)) => {
             return Err(Status::invalid_argument("hello is only the first message"));
         }

@@ -1,6 +1,7 @@
 //! The real `meshd`, from outside: its sockets, its disk, its exit codes.
 mod harness;
 
+mod auth;
 mod config;
 mod control;
 mod control_errors;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::wait;
 
 /// The `log_format` that [`Entry`] reads.
-pub(super) const FORMAT: &str = r#"escape=json '{"id":"$http_x_test_id","status":"$status","error":"$mesh_error","app":"$mesh_app","dyno":"$mesh_dyno","lease":"$mesh_lease","queue_wait":"$mesh_queue_wait","queue_depth":"$mesh_queue_depth","dynos_in_use":"$mesh_dynos_in_use","rule":"$mesh_rule","rule_app":"$mesh_rule_app","upstream":"$upstream_addr","request":"$request"}'"#;
+pub(super) const FORMAT: &str = r#"escape=json '{"id":"$http_x_test_id","status":"$status","error":"$mesh_error","app":"$mesh_app","dyno":"$mesh_dyno","lease":"$mesh_lease","queue_wait":"$mesh_queue_wait","queue_depth":"$mesh_queue_depth","dynos_in_use":"$mesh_dynos_in_use","rule":"$mesh_rule","rule_app":"$mesh_rule_app","user":"$mesh_user","upstream":"$upstream_addr","request":"$request"}'"#;
 
 /// One request, as Nginx logged it. A variable without a value is "" or "-".
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Entry {
     pub rule: String,
     /// `$mesh_rule_app`
     pub rule_app: String,
+    /// `$mesh_user`
+    pub user: String,
     /// Every address that was tried.
     pub upstream: String,
     /// The request line.

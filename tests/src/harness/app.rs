@@ -1,6 +1,8 @@
 //! An app of a mesh under test.
 
-use dynomesh_proto::v1::{AppStatus, DynoState, Page, Policy, Rules, Settings, operation::Kind};
+use dynomesh_proto::v1::{
+    AppStatus, Auth, DynoState, Page, Policy, Rules, Settings, operation::Kind,
+};
 
 use super::{Control, Dyno, Program};
 
@@ -90,6 +92,12 @@ impl App {
             size: 0,
         };
         self.apply(vec![Kind::PutPage(page)]).await;
+    }
+
+    /// These say who may use it from now on; none: anybody may.
+    pub async fn auth(&self, lines: &[&str]) {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        self.apply(vec![Kind::PutAuth(Auth { lines })]).await;
     }
 
     /// Takes a dyno out; its process goes on.

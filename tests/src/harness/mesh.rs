@@ -411,10 +411,12 @@ async fn start_meshd(dir: &Path, control: &Control, more: &[String]) -> Process 
         .arg(dir.join("router.sock"))
         .arg("--control-socket")
         .arg(dir.join("control.sock"))
-        .args(["--log-level", "info"])
         .args(more)
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log);
+    if !more.iter().any(|argument| argument == "--log-level") {
+        command.args(["--log-level", "info"]);
+    }
     let mut process = Process::start(command, Signal::KILL).expect("meshd can be run");
     wait::until("the sidecar is ready", async || {
         if let Some(status) = process.exited() {

@@ -53,7 +53,7 @@ async fn show(name: &str, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<String>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<String>, Failure> {
     let mut text = String::new();
     let result = match path.as_os_str() == "-" {
         true => io::stdin().take(MOST).read_to_string(&mut text),

@@ -185,6 +185,7 @@ fn perform(apps: &mut BTreeMap<String, AppStatus>, name: &str, kind: &Kind) -> R
                 app.pages.push(page.clone());
             }
         }
+        Kind::PutAuth(auth) => app.auth = auth.lines.clone(),
         Kind::Manage(_) => return Err(Status::unimplemented("no command says this")),
     }
     Ok(())

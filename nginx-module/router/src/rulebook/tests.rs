@@ -1,3 +1,5 @@
+use dynomesh_proto::v1::AppAuth;
+
 use super::*;
 
 const OUTAGE: Millis = 5_000;
@@ -12,6 +14,7 @@ fn message(name: &str, app: &str, lines: &[&str]) -> AppRules {
         app: app.into(),
         lines: lines.iter().map(|line| (*line).into()).collect(),
         handling: None,
+        auth: None,
     }
 }
 
@@ -125,6 +128,37 @@ fn what_cant_be_read_is_no_licence() {
     // Comments alone are no rules.
     assert_eq!(book.learn(&message("b.test", "shop", &["# soon"])), Ok(()));
     assert!(matches!(book.look("b.test"), Look::Known(Known::None)));
+}
+
+#[test]
+fn who_may_use_an_app_is_known_with_its_rules() {
+    let mut book = book();
+    book.welcome(true);
+    let auth = |mark: u8, line: &str| AppAuth {
+        mark: vec![mark; 32],
+        lines: vec![line.into()],
+    };
+    let mut told = message("a.test", "shop", &[]);
+    told.auth = Some(auth(1, "basic"));
+    assert_eq!(book.learn(&told), Ok(()));
+    let first = rules(&book, "a.test").expect("something");
+    let gate = first.gate.as_ref().expect("a gate");
+    assert!(gate.mark == [1; 32] && gate.policy.basic.is_some());
+    told.name = "@shop".into();
+    assert_eq!(book.learn(&told), Ok(()));
+    assert!(Arc::ptr_eq(
+        &rules(&book, "@shop").expect("the same"),
+        &first
+    ));
+    told.auth = Some(auth(2, "basic"));
+    assert_eq!(book.learn(&told), Ok(()));
+    let other = rules(&book, "@shop").expect("something");
+    assert_eq!(other.gate.as_ref().map(|gate| gate.mark), Some([2; 32]));
+    for unreadable in [auth(3, "moon"), AppAuth::default()] {
+        told.auth = Some(unreadable);
+        assert!(book.learn(&told).is_err());
+        assert!(matches!(book.look("@shop"), Look::Known(Known::Unreadable)));
+    }
 }
 
 #[test]

@@ -233,6 +233,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 queue_headers: headers,
                 idle_timeout: idle,
                 scale_wait: scale,
+                tap_rate: None,
                 max_body: None,
                 max_time: None,
             },

@@ -292,6 +292,9 @@ fn recreation(update: &Update) -> Change {
         }
         let pages = spec.pages.all().iter().cloned();
         operations.extend(pages.map(Operation::PutPage));
+        if !spec.auth.is_empty() {
+            operations.push(Operation::PutAuth(spec.auth.clone()));
+        }
         let domains = spec.domains.iter().cloned().map(Operation::AddDomain);
         operations.extend(domains);
         let dynos = spec.dynos.iter().cloned();

@@ -17,6 +17,8 @@ pub(super) struct Look {
     pub(super) ready: bool,
     pub(super) events: [u64; EVENTS.len()],
     pub(super) commits: [u64; 2],
+    /// Kind, result, how many.
+    pub(super) credentials: Vec<((&'static str, &'static str), u64)>,
     pub(super) log: Option<LogView>,
     pub(super) load: Option<LoadView>,
     /// Those with figures of their own.
@@ -52,6 +54,7 @@ impl Look {
             ready,
             events: driver.events(),
             commits: driver.commits(),
+            credentials: driver.verifier().counts().collect(),
             log: driver.changes().log(),
             load: driver.load_view(),
             requests: requests(driver, &apps),

@@ -33,6 +33,10 @@ const HAPPENED: Series = plain(
     "dynomesh_events",
     "What watchers and dyno managers were told.",
 );
+const CREDENTIALS: Series = plain(
+    "dynomesh_credentials",
+    "Passwords and tokens that were looked at, or not since too many were wrong (limited) or too many waited (busy).",
+);
 const COMMITS: Series = plain("dynomesh_store_commits", "Transactions on disk.");
 
 pub(super) fn write(look: &Look, sheet: &mut Sheet<'_>) -> Result {
@@ -66,6 +70,12 @@ pub(super) fn write(look: &Look, sheet: &mut Sheet<'_>) -> Result {
     )?;
     let events = EVENTS.iter().zip(look.events);
     sheet.counter(&HAPPENED, events.map(|(event, n)| ([("event", *event)], n)))?;
+    let credentials = look.credentials.iter();
+    let credentials = credentials.map(|((kind, result), n)| {
+        let labels = [("kind", *kind), ("result", *result)];
+        (labels, *n)
+    });
+    sheet.counter(&CREDENTIALS, credentials)?;
     let [made, failed] = look.commits;
     let commits = [("made", made), ("failed", failed)];
     sheet.counter(

@@ -42,6 +42,7 @@ impl World {
             max_requests: self.chance(20.0).then(|| self.rng.random_range(1..40)),
             wake: self.chance(50.0),
             queue_headers: false,
+            tap_rate: None,
             max_body: None,
             max_time: None,
         }
