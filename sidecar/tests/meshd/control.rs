@@ -40,8 +40,8 @@ async fn an_app_from_its_creation_to_its_end() {
         scale_wait_ms: 1_000,
         exact: Exact::Available.into(),
         tap_rate: 9,
-        max_body_bytes: 10,
-        max_time_ms: 1_100,
+        max_body_bytes: u64::MAX,
+        max_time_ms: 100,
     };
     let applied = control
         .apply(change("shop", [create(settings)]))
