@@ -10,7 +10,7 @@ use dynomesh_proto::v1::{
     authorizer_server::{Authorizer as Service, AuthorizerServer},
     check_response,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
@@ -23,7 +23,8 @@ pub struct Authorizer {
     /// Where.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<CheckRequest>>>,
-    task: JoinHandle<()>,
+    /// With all connections.
+    runtime: Option<Runtime>,
 }
 
 struct Desk {
@@ -50,26 +51,24 @@ impl Authorizer {
     pub async fn start(
         decide: impl Fn(&CheckRequest) -> CheckResponse + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        Self::on(listener.expect("a port"), Box::new(decide))
-    }
-
-    fn on(listener: TcpListener, decide: Box<Decide>) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let bound = runtime.spawn(TcpListener::bind("127.0.0.1:0"));
+        let listener = bound.await.expect("no panic").expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let asked = Arc::<Mutex<Vec<CheckRequest>>>::default();
         let desk = Desk {
-            decide,
+            decide: Box::new(decide),
             asked: asked.clone(),
         };
         let served = Server::builder()
             .add_service(AuthorizerServer::new(desk))
             .serve_with_incoming(TcpIncoming::from(listener));
         // An error shows in the test.
-        let task = tokio::spawn(async { drop(served.await) });
+        runtime.spawn(async { drop(served.await) });
         Self {
             address,
             asked,
-            task,
+            runtime: Some(runtime),
         }
     }
 
@@ -80,16 +79,20 @@ impl Authorizer {
         asked.clone()
     }
 
-    /// It is there no more.
+    /// It is there no more, nor is any connection to it.
     pub async fn stop(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+        if let Some(runtime) = self.runtime.take() {
+            let stopped = tokio::task::spawn_blocking(move || drop(runtime)).await;
+            stopped.expect("no panic");
+        }
     }
 }
 
 impl Drop for Authorizer {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -32,7 +32,7 @@ fn rules_come_first_and_whoever_serves_decides() {
         assert_eq!(why(&answer), (401, Some("auth-missing")));
         assert_eq!(answer.header("x-rules"), Some("on"));
         let ann = basic("ann", "secret");
-        let seen = Echo::of(&get(&mesh, &host, "/", &ann).await);
+        let seen = Echo::of(&get(&mesh, &host, "/echo", &ann).await);
         assert_eq!(
             seen.header("x-user"),
             Some("ann"),
@@ -40,7 +40,7 @@ fn rules_come_first_and_whoever_serves_decides() {
         );
         // Another app serves it, which lets everybody in: whose name it is decides.
         let to_next = async |credential: &str| {
-            let request = mesh.request("GET", &host, "/").header("X-Next", "1");
+            let request = mesh.request("GET", &host, "/echo").header("X-Next", "1");
             request.header("Authorization", credential).send().await
         };
         let no = basic("eve", "secret");
@@ -71,7 +71,7 @@ fn an_error_page_of_the_mesh_is_no_way_in() {
         let mesh = Mesh::builder()
             .server(
                 "error_page 401 /login; error_page 410 /login;
-                 location /sub { auth_request /auth; return 200 fine; }
+                 location /sub { auth_request /auth; root /nowhere; }
                  location = /auth { internal; PASS }
                  location /cached { proxy_cache zone; proxy_cache_valid 10m; PASS }",
             )
