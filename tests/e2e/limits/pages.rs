@@ -258,7 +258,10 @@ fn who_leaves_while_a_page_is_asked_for() {
         mesh.signal_meshd(Signal::STOP);
         drop(dyno);
         wait::until("Nginx has noticed", async || {
-            mesh.error_log().matches("prematurely closed").count() == 10
+            mesh.error_log()
+                .matches("while reading response header")
+                .count()
+                == 10
         })
         .await;
         waiting.into_iter().for_each(e2e::client::Conn::abort);

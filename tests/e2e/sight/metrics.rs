@@ -81,10 +81,9 @@ fn every_request_is_counted_as_it_is_logged() {
         }
         assert_eq!(mesh.get("nobody.test", "/").await.status(), 404);
         // The client leaves.
-        dyno.until_now(0).await;
         let request = mesh.request("GET", &shop.host(), "/hold").id("left");
         let leaves = request.start().await.unwrap();
-        dyno.until_now(1).await;
+        wait::until("it is there", async || dyno.times_seen("left").await == 1).await;
         leaves.abort();
         mesh.logged("left").await;
         dyno.release().await;
