@@ -79,9 +79,6 @@ impl Mesh {
         self.paged += usize::from(!spec.pages.is_empty());
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = spec.pages.clone();
-        self.ruled += usize::from(!spec.rules.is_empty() || !spec.auth.is_empty());
-        self.ruled -= usize::from(app.is_ruled());
-        app.rules = spec.rules.clone();
         app.auth = spec.auth.clone();
         app.version = spec.version;
         app.maintenance = spec.maintenance;

@@ -72,7 +72,8 @@ pub struct AppSpec {
 impl AppSpec {
     /// Routers have to ask what it wants done with its requests.
     pub(crate) fn is_ruled(&self) -> bool {
-        !self.rules.is_empty() || !self.settings.handling().is_none()
+        let silent = self.rules.is_empty() && self.auth.is_empty();
+        !silent || !self.settings.handling().is_none()
     }
 }
 
