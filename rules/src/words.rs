@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn what_is_no_word() {
         for (line, column) in [("a \"b", 3), ("a\"b", 2), ("\"a\"b", 4), ("a\u{7}", 2)] {
-            let problem = Words::of(line).err().expect("a problem");
+            let Err(problem) = Words::of(line) else {
+                panic!("{line}: no problem");
+            };
             assert_eq!(problem.column, column, "{line}");
         }
     }

@@ -113,7 +113,10 @@ async fn changes_forever(socket: PathBuf) -> Result<(), Failure> {
 
 async fn measure(meshd: &Meshd, depth: u64, requests: u64, what: &str) -> Result<(), Failure> {
     let (to, messages) = mpsc::unbounded_channel();
-    let say = |kind| to.send(RouterMessage { kind: Some(kind) });
+    let say = |kind| {
+        let sent = to.send(RouterMessage { kind: Some(kind) });
+        sent.map_err(|_| "the session ended")
+    };
     say(Kind::Hello(Hello {
         protocol: PROTOCOL,
         worker: depth,

@@ -50,8 +50,8 @@ pub(super) fn setting(n: u32) -> String {
 pub(super) fn setting_bytes(n: u64) -> String {
     match n {
         0 => "default".to_owned(),
-        _ if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
-        _ if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
+        _ if n.is_multiple_of(1 << 20) => format!("{} MiB", n >> 20),
+        _ if n.is_multiple_of(1 << 10) => format!("{} KiB", n >> 10),
         _ => format!("{n} bytes"),
     }
 }

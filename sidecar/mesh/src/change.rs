@@ -86,6 +86,7 @@ pub enum ChangeError {
 
 /// What an app shall be from now on.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub enum Update {
     /// Like this.
     Put(AppSpec),

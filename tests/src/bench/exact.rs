@@ -130,7 +130,10 @@ async fn decide(socket: &Path, name: &str, worker: u64) -> Result<(), Failure> {
     let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display()))?;
     let mut client = RouterClient::new(endpoint.connect().await?);
     let (to, mut messages) = mpsc::unbounded_channel();
-    let say = |kind| to.send(RouterMessage { kind: Some(kind) });
+    let say = |kind| {
+        let sent = to.send(RouterMessage { kind: Some(kind) });
+        sent.map_err(|_| "the session ended")
+    };
     say(Kind::Hello(Hello {
         protocol: PROTOCOL,
         worker,

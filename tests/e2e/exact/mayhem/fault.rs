@@ -150,9 +150,11 @@ impl Fault {
             }
             OwnerCutFromAll => {
                 let wires = &cluster.wires[owner];
-                (wires.to_broker.cut(), wires.from_others.cut());
+                wires.to_broker.cut();
+                wires.from_others.cut();
                 sleep(moment).await;
-                (wires.to_broker.mend(), wires.from_others.mend());
+                wires.to_broker.mend();
+                wires.from_others.mend();
             }
             BrokerFrozen => {
                 cluster.broker.signal(Signal::STOP);
