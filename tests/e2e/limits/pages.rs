@@ -254,7 +254,7 @@ fn who_leaves_while_a_page_is_asked_for() {
             let request = request.id(&format!("left-{n}"));
             waiting.push(request.start().await.unwrap());
         }
-        app.until_load(10, 0).await;
+        dyno.until_now(10).await;
         mesh.signal_meshd(Signal::STOP);
         drop(dyno);
         wait::until("Nginx has noticed", async || {
