@@ -230,7 +230,7 @@ fn they_outlast_the_sidecar_and_nobody_waits_for_it() {
         // What is no GET is not tried again.
         let request = mesh.request("POST", &app.host(), "/hold").id("held");
         let mut held = request.start().await.unwrap();
-        app.until_load(1, 0).await;
+        dyno.until_now(1).await;
         mesh.signal_meshd(Signal::STOP);
         drop(dyno);
         let answer = held.response().await.unwrap();
