@@ -26,7 +26,7 @@ pub(super) async fn answer<S: Socket>(exchange: Exchange<'_, S>) -> Next<S> {
         "" => hello(exchange).await,
         "echo" => echo(exchange).await,
         "sleep" => sleep(exchange, number(1)).await,
-        "work" => work(exchange, number(1)).await,
+        "busy" => busy(exchange, number(1)).await,
         "hold" => hold(exchange).await,
         "body" => body(exchange, number(1)).await,
         "chunked" => chunked(exchange, number(1), number(2), number(3)).await,
@@ -94,7 +94,7 @@ async fn sleep<S: Socket>(exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
 }
 
 /// The same, and stops as soon as nobody is there for whom it works.
-async fn work<S: Socket>(mut exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
+async fn busy<S: Socket>(mut exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
     tokio::select! {
         () = tokio::time::sleep(Duration::from_millis(ms)) => {}
         () = exchange.wire.gone() => return Ok(None),
