@@ -1,0 +1,89 @@
+//! The log: what is written comes to all, late.
+
+use members::Output as Write;
+
+use super::World;
+
+impl World {
+    pub(super) fn append(&mut self, at: usize) {
+        while self.stalled_until <= self.now
+            && self.nodes[at].cut_until <= self.now
+            && let Some((due, _)) = self.nodes[at].leaving.front()
+            && *due <= self.now
+            && let Some((_, entry)) = self.nodes[at].leaving.pop_front()
+        {
+            if !self.chance(500) {
+                self.log.push(entry);
+            }
+        }
+    }
+
+    pub(super) fn deliver(&mut self, at: usize) {
+        let away = self.nodes[at].cut_until > self.now || self.stalled_until > self.now;
+        if away || self.nodes[at].core.is_none() {
+            return;
+        }
+        while self.nodes[at].next < self.log.len() {
+            let delay = self.latency();
+            let node = &mut self.nodes[at];
+            node.heard_at = node.heard_at.max(self.now + delay);
+            node.next += 1;
+            node.arriving.push_back((node.heard_at, node.next as u64));
+        }
+    }
+
+    pub(super) fn read_log(&mut self, at: usize) {
+        let time = self.time(at);
+        while let Some((due, place)) = self.nodes[at].arriving.front().copied()
+            && due <= self.now
+        {
+            self.nodes[at].arriving.pop_front();
+            let entry = self.log[place as usize - 1].clone();
+            if let Some(membership) = &mut self.nodes[at].membership {
+                membership.entry(place, &entry, time);
+            }
+            self.seat(at);
+        }
+        if let Some(membership) = &mut self.nodes[at].membership
+            && membership.poll_timeout().is_some_and(|due| due <= time)
+        {
+            membership.handle_timeout(time);
+            self.seat(at);
+        }
+    }
+
+    /// What the log says is told to the core.
+    pub(crate) fn seat(&mut self, at: usize) {
+        let time = self.time(at);
+        let mut words = Vec::new();
+        let node = &mut self.nodes[at];
+        let (Some(membership), Some(core)) = (&mut node.membership, &mut node.core) else {
+            return;
+        };
+        while let Some(output) = membership.poll_output() {
+            if let Write::Write(entry) = output {
+                words.push(entry);
+            }
+        }
+        let epoch = membership.epoch();
+        if epoch.is_none() && node.epoch.take().is_some() {
+            core.disown(time);
+        }
+        if epoch.is_some() && epoch != node.epoch {
+            node.epoch = epoch;
+            self.report.moved += 1;
+            if let Some(ownership) = membership.ownership() {
+                core.own(ownership, time);
+            }
+        }
+        core.serve_term(membership.term(), time);
+        for entry in words {
+            self.say(|| format!("{at} writes {:?}", entry.kind));
+            let delay = self.latency();
+            let node = &mut self.nodes[at];
+            node.wrote_at = node.wrote_at.max(self.now + delay);
+            node.leaving.push_back((node.wrote_at, entry));
+        }
+        self.pass_on(at);
+    }
+}
