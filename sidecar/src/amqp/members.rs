@@ -17,8 +17,9 @@ use super::{Options, backoff::Backoff, topology::Names};
 use crate::driver::Driver;
 use session::Session;
 
-/// A member is not away for longer than it has to be.
-const LONGEST: Duration = Duration::from_secs(1);
+/// A member is not away for longer than it has to be, and they all come back at nearly the
+/// same time, before one takes the others for dead.
+const LONGEST: Duration = Duration::from_millis(250);
 
 /// Keeps the membership of `driver` up to date. Returns when the driver stops.
 pub async fn keep_membership(options: &Options, driver: &Arc<Driver>) {
