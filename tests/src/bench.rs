@@ -13,6 +13,7 @@
 //! - `exact`: what a decision costs that another sidecar makes.
 //! - `one-queue`: the same as `queue` over four routers.
 //! - `crowd`: 1,000 apps beside one that gets a hundred times what it can serve.
+//! - `restart`: the sidecar that decides is restarted.
 //! - `rules`: 10,000 apps with ten rules each, beside as many without.
 //! - `tap`: somebody looks at an app's requests.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
@@ -28,6 +29,7 @@ mod crowd;
 mod dynos;
 mod exact;
 mod haproxy;
+mod hosts;
 mod members;
 mod nginx;
 mod one_queue;
@@ -36,8 +38,8 @@ mod pace;
 mod plan;
 mod ports;
 mod queue;
-mod readable;
 mod report;
+mod restart;
 mod rules;
 mod sample;
 mod scale;
@@ -45,7 +47,6 @@ mod shot;
 mod sidecar;
 mod sync;
 mod tap;
-mod timer;
 mod trial;
 mod unit;
 
@@ -78,6 +79,8 @@ pub enum Part {
     OneQueue,
     /// 1,000 apps beside one with too much to do.
     Crowd,
+    /// The owner of a queue is restarted.
+    Restart,
     /// Ten rules for each of 10,000 apps.
     Rules,
     /// An app that is looked at.
@@ -86,7 +89,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -96,6 +99,7 @@ impl Part {
         Self::Exact,
         Self::OneQueue,
         Self::Crowd,
+        Self::Restart,
         Self::Rules,
         Self::Tap,
     ];
@@ -118,6 +122,7 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Exact => exact::measure(plan, &mut report).await?,
             Part::OneQueue => one_queue::measure(plan, &mut report).await?,
             Part::Crowd => crowd::measure(plan, &mut report).await?,
+            Part::Restart => restart::measure(plan, &mut report).await?,
             Part::Rules => rules::measure(plan, &mut report).await?,
             Part::Tap => tap::measure(plan, &mut report).await?,
         }

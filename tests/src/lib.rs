@@ -18,6 +18,8 @@ pub mod client;
 pub mod dyno;
 pub mod harness;
 pub mod load;
+mod readable;
+mod timer;
 pub mod token;
 pub mod wire;
 

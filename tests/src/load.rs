@@ -76,19 +76,35 @@ struct Shared {
     begun: AtomicU64,
     /// Requests that ended, in whatever way.
     ended: AtomicU64,
+    /// Requests that were answered after the warm-up, while others were begun.
+    in_time: AtomicU64,
     stop: AtomicBool,
     started: Instant,
 }
 
 impl Shared {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// It has lasted as long as it shall.
+    fn is_over(&self) -> bool {
+        let Options {
+            warm_up, duration, ..
+        } = &self.options;
+        duration.is_some_and(|limit| self.started.elapsed() >= *warm_up + limit)
+    }
+
+    /// A request was answered.
+    fn answered(&self) {
+        if self.started.elapsed() >= self.options.warm_up && !self.is_over() {
+            self.in_time.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The number of the next request, unless it is time to stop.
     fn next(&self) -> Option<u64> {
-        let over = self.stop.load(Ordering::Relaxed)
-            || self
-                .options
-                .duration
-                .is_some_and(|limit| self.started.elapsed() >= self.options.warm_up + limit);
-        if over {
+        if self.is_stopped() || self.is_over() {
             return None;
         }
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
@@ -114,6 +130,7 @@ impl Load {
             options,
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            in_time: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             started: Instant::now(),
         });
@@ -154,11 +171,16 @@ impl Load {
                 Err(error) => sum.error(&io::Error::other(error).to_string()),
             }
         }
+        let Shared { options, .. } = &*self.shared;
         let counted = self.shared.started.elapsed();
-        sum.report(
-            counted.saturating_sub(self.shared.options.warm_up),
-            self.ended(),
-        )
+        let mut report = sum.report(counted.saturating_sub(options.warm_up), self.ended());
+        // The last ones of many clients take long to come to an end, and nobody comes
+        // after them: that is no load any more.
+        if let Some(duration) = options.duration.filter(|_| !self.shared.is_stopped()) {
+            let in_time = self.shared.in_time.load(Ordering::Relaxed);
+            report.rps = in_time as f64 / duration.as_secs_f64();
+        }
+        report
     }
 }
 

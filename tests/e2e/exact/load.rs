@@ -17,8 +17,8 @@ pub(super) struct Arrival {
 /// The load that somebody measured in February 2013 and that one queue serves well:
 /// Poisson, service times of a Weibull distribution with shape 0.46 and median 50 ms,
 /// from 10 ms to 30 s.
-pub(super) fn arrivals(seconds: f64) -> Vec<Arrival> {
-    let mut rng = StdRng::seed_from_u64(2013);
+pub(super) fn arrivals(seconds: f64, seed: u64) -> Vec<Arrival> {
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut uniform = move || 1.0 - rng.random::<f64>();
     let scale = 0.050 / 2_f64.ln().powf(1.0 / 0.46);
     let mut all = Vec::new();

@@ -7,7 +7,6 @@ use e2e::{
     client::Request,
     harness::{Broker, broker, run_within},
 };
-use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -94,8 +93,16 @@ async fn replay(routers: usize, dynos: usize, arrivals: &[Arrival]) -> Figures {
 #[test]
 #[ignore = "long: make soak"]
 fn the_load_of_2013_is_served_as_by_one_queue() {
-    let arrivals = arrivals(number("DYNOMESH_SECONDS", 40) as f64);
-    run_within(LIMIT, async {
+    let (seconds, seed) = (
+        number("DYNOMESH_SECONDS", 40),
+        number("DYNOMESH_SEED", 2013),
+    );
+    let arrivals = arrivals(seconds as f64, seed);
+    let routers = env::var("DYNOMESH_ROUTERS").unwrap_or("1,2,4,8".to_owned());
+    let routers: Vec<usize> = routers.split(',').map(|it| it.parse().unwrap()).collect();
+    // One after the other: they would take processor time from each other.
+    let limit = Duration::from_secs(120 + seconds) * 2 * routers.len() as u32;
+    run_within(limit, async {
         eprintln!("dynos  routers  % queued  mean wait ms  p99 wait ms");
         let print = |dynos: usize, routers: &str, it: &Figures| {
             let Figures { queued, mean, p99 } = it;
@@ -106,11 +113,11 @@ fn the_load_of_2013_is_served_as_by_one_queue() {
             let queued = ideal.iter().filter(|wait| **wait > 0.0).count();
             let ideal = Figures::of(ideal, queued);
             print(dynos, "ideal", &ideal);
-            // At the same time: none of them is much to do.
-            let routers = [1, 2, 4, 8];
-            let all = join_all(routers.map(|routers| replay(routers, dynos, &arrivals))).await;
-            for (routers, seen) in routers.iter().zip(&all) {
-                print(dynos, &routers.to_string(), seen);
+            let mut all = Vec::new();
+            for routers in &routers {
+                let seen = replay(*routers, dynos, &arrivals).await;
+                print(dynos, &routers.to_string(), &seen);
+                all.push(seen);
             }
             for seen in &all {
                 // A tenth, and a few that meet while a dyno ends what it did.

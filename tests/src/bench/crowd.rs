@@ -10,19 +10,17 @@ use std::{
 use dynomesh_proto::v1::{Exact, Policy, Settings};
 
 use super::{
-    Failure, Plan, Report, changes, conf,
-    conf::Front,
-    cpu, directory,
+    Failure, Plan, Report, changes, conf, cpu, directory,
     dynos::Dynos,
+    hosts::Hosts,
     members,
     nginx::Nginx,
     pace::{Came, pace},
     progress,
     report::Row,
-    sidecar::{Sidecar, router_socket},
+    sidecar::Sidecar,
     unit::Unit,
 };
-use crate::harness::Broker;
 
 const HEADING: &str = "Crowd: 1,000 apps beside one with 100 x what it can serve";
 
@@ -43,10 +41,8 @@ struct Turn {
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let dir = directory()?;
     let dir = dir.path();
-    progress("crowd: a broker and two sidecars");
-    let broker = Broker::start().await;
-    let sidecars = members::start(dir, &broker.url(), 2).await?;
-    let owned = members::owned(&sidecars).await?;
+    let hosts = Hosts::start(dir, 2, None).await?;
+    let owned = members::owned(&hosts.sidecars).await?;
     let far = &owned[1];
     let dynos = Dynos::start(dir, 1, WORK)?;
     let backend_dir = dir.join("dynos");
@@ -68,19 +64,10 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         (0..OTHERS).map(|at| changes::app(&changes::filler(at), settings, &[address(port, at)]));
     let crowded = [format!("unix:{}", dynos.paths[0].display())];
     let apps = others.chain([changes::app(far, settings, &crowded)]);
-    sidecars[0].load(apps.collect()).await?;
-    members::until_known(&sidecars[1], OTHERS as u64 + 1).await?;
-    let mut fronts = Vec::new();
-    for name in ["r0", "r1"] {
-        let (at, socket) = (
-            dir.join(format!("{name}-front")),
-            router_socket(&dir.join(name)),
-        );
-        let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&at, listen[0], None);
-        fronts.push(Nginx::start(&at, 1, conf).await?);
-    }
-    let servers: Vec<_> = fronts.iter().map(|front| front.addresses[0]).collect();
-    let hosts: Vec<_> = (0..OTHERS)
+    hosts.sidecars[0].load(apps.collect()).await?;
+    hosts.until_known(OTHERS + 1).await?;
+    let servers = hosts.servers();
+    let names: Vec<_> = (0..OTHERS)
         .map(|at| changes::host(&changes::filler(at)))
         .collect();
     let crowd = [changes::host(far)];
@@ -88,23 +75,23 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     // Everybody was there once.
     pace(
         &servers,
-        &hosts,
+        &names,
         RATE,
         Duration::from_secs_f64(OTHERS as f64 * 2.0 / RATE),
     )
     .await;
-    let before = memory(&sidecars, &fronts)?;
+    let before = memory(&hosts)?;
     let mut turns = Vec::new();
     for turn in 0..plan.queue_turns {
         progress(&format!("crowd: turn {} of {}", turn + 1, plan.queue_turns));
-        let alone = pace(&servers, &hosts, RATE, plan.queue_shot).await;
+        let alone = pace(&servers, &names, RATE, plan.queue_shot).await;
         // The queue is full when the others come, and until they have gone.
         let full = Duration::from_millis(200);
         let (crowd, beside) = tokio::join!(
             pace(&servers, &crowd, CROWD_RATE, full + plan.queue_shot),
             async {
                 tokio::time::sleep(full).await;
-                pace(&servers, &hosts, RATE, plan.queue_shot).await
+                pace(&servers, &names, RATE, plan.queue_shot).await
             }
         );
         turns.push(Turn {
@@ -113,8 +100,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
             crowd,
         });
     }
-    let added = memory(&sidecars, &fronts)? - before;
-    let owner = sidecars[1].status().await?;
+    let added = memory(&hosts)? - before;
+    let owner = hosts.sidecars[1].status().await?;
     report.add(
         row(
             "sidecars and routers: memory added",
@@ -176,9 +163,9 @@ fn summarize(turns: &[Turn], report: &mut Report) {
 }
 
 /// What all of them have in memory.
-fn memory(sidecars: &[Sidecar], fronts: &[Nginx]) -> Result<f64, Failure> {
-    let pids = sidecars.iter().map(Sidecar::pid);
-    let pids = pids.chain(fronts.iter().map(|front| front.worker));
+fn memory(hosts: &Hosts) -> Result<f64, Failure> {
+    let pids = hosts.sidecars.iter().map(Sidecar::pid);
+    let pids = pids.chain(hosts.routers.iter().map(|router| router.worker));
     pids.map(cpu::resident).sum()
 }
 

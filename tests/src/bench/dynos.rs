@@ -18,8 +18,8 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{order::Start, readable::Readable, timer::Timer};
-use crate::dyno::Dyno;
+use super::order::Start;
+use crate::{dyno::Dyno, readable::Readable, timer::Timer};
 
 /// Nobody here sends a longer request.
 const MAX_REQUEST: usize = 4 << 10;

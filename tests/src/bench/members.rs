@@ -1,6 +1,10 @@
 //! Sidecars that are members, so that each decides for its share of the apps.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use mesh::{SHARDS, Shard};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -12,6 +16,11 @@ use super::{Failure, sidecar::Sidecar};
 const STEP: Duration = Duration::from_millis(5);
 const PATIENCE: u32 = 2_000;
 
+/// Where one of them is.
+pub(super) fn directory(dir: &Path, number: usize) -> PathBuf {
+    dir.join(format!("r{number}"))
+}
+
 /// So many, called `r0` and on, each in a directory of that name.
 pub(super) async fn start(dir: &Path, url: &str, count: usize) -> Result<Vec<Sidecar>, Failure> {
     let mut authority = CertificateParams::default();
@@ -21,8 +30,8 @@ pub(super) async fn start(dir: &Path, url: &str, count: usize) -> Result<Vec<Sid
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let mut sidecars = Vec::new();
-    for name in (0..count).map(|number| format!("r{number}")) {
-        let at = dir.join(&name);
+    for number in 0..count {
+        let (name, at) = (format!("r{number}"), directory(dir, number));
         fs::create_dir_all(&at)?;
         let key = KeyPair::generate()?;
         let own = CertificateParams::new(["localhost".to_owned()])?;

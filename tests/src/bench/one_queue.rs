@@ -8,10 +8,9 @@
 //! numbers, and it is said by how much a request was too late.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     net::SocketAddr,
-    path::{Path, PathBuf},
-    rc::Rc,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -20,23 +19,17 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{
-    Failure, Plan, Report, changes,
-    conf::Front,
-    directory,
+    Failure, Plan, Report, changes, directory,
     dynos::Dynos,
+    hosts::{self, Hosts},
     members,
-    nginx::Nginx,
     order::{Order, Start},
     progress,
     queue::{LOG, asks},
     report::Row,
-    sidecar::router_socket,
     unit::Unit,
 };
-use crate::{
-    client::{Conn, Request},
-    harness::Broker,
-};
+use crate::client::{Conn, Request};
 
 const HEADING: &str =
     "One queue: 200 clients, 4 routers, 8 dynos of 5 ms with one request at a time";
@@ -66,10 +59,8 @@ struct Turn {
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let dir = directory()?;
     let dir = dir.path();
-    progress("one-queue: a broker and four sidecars");
-    let broker = Broker::start().await;
-    let sidecars = members::start(dir, &broker.url(), ROUTERS).await?;
-    let app = members::owned(&sidecars).await?.remove(0);
+    let hosts = Hosts::start(dir, ROUTERS, Some(LOG)).await?;
+    let app = members::owned(&hosts.sidecars).await?.remove(0);
     let dynos = Dynos::start(dir, DYNOS, WORK)?;
     let paths = dynos.paths.iter();
     let addresses: Vec<_> = paths
@@ -79,18 +70,11 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
         exact: Exact::Strict.into(),
         ..changes::policy(Policy::IdleOnly, 1)
     };
-    sidecars[0]
+    hosts.sidecars[0]
         .load(vec![changes::app(&app, settings, &addresses)])
         .await?;
-    let mut fronts = Vec::new();
-    for (at, sidecar) in sidecars.iter().enumerate() {
-        members::until_known(sidecar, 1).await?;
-        let dir = dir.join(format!("r{at}"));
-        let (front, socket) = (dir.join("front"), router_socket(&dir));
-        let conf = |listen: &[SocketAddr]| Front::Mesh(&socket).text(&front, listen[0], Some(LOG));
-        fronts.push(Nginx::start(&front, 1, conf).await?);
-    }
-    let servers: Vec<_> = fronts.iter().map(|front| front.addresses[0]).collect();
+    hosts.until_known(1).await?;
+    let servers = hosts.servers();
     let host = changes::host(&app);
     load(&servers, &host, Duration::from_millis(400)).await;
     let mut turns = Vec::new();
@@ -101,29 +85,39 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
             plan.queue_turns
         ));
         let before = dynos.done();
-        let (sent, failed) = load(&servers, &host, plan.queue_shot).await;
+        let Load {
+            sent,
+            in_time,
+            failed,
+        } = load(&servers, &host, plan.queue_shot).await;
         let after = dynos.done();
         turns.push(Turn {
             first: before.starts,
             starts: dynos.starts_since(&before),
-            rate: sent.len() as f64 / plan.queue_shot.as_secs_f64() / POSSIBLE * 100.0,
+            rate: in_time as f64 / plan.queue_shot.as_secs_f64() / POSSIBLE * 100.0,
             double_bookings: after.double_bookings - before.double_bookings,
             failed,
             sent,
         });
     }
-    let logs: Vec<_> = (0..ROUTERS).map(|at| log(dir, at)).collect();
+    let logs: Vec<_> = (0..ROUTERS).map(|at| hosts::log(dir, at)).collect();
     summarize(&turns, &logs, report)
 }
 
-/// What a router logs.
-fn log(dir: &Path, router: usize) -> PathBuf {
-    dir.join(format!("r{router}")).join("front/access.log")
+/// What clients did.
+struct Load {
+    /// When each request was sent.
+    sent: Vec<Instant>,
+    /// Requests that were answered while others were sent.
+    in_time: u64,
+    /// Clients that were not served.
+    failed: u64,
 }
 
-/// Each client asks as soon as it has an answer. What was sent, and how many failed.
-async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Instant>, u64) {
-    let sent = Rc::new(RefCell::new(Vec::new()));
+/// Each client asks as soon as it has an answer.
+async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> Load {
+    let sent = RefCell::new(Vec::new());
+    let in_time = Cell::new(0);
     let until = Instant::now() + time;
     let client = async |number: usize| -> std::io::Result<()> {
         let router = number % servers.len();
@@ -139,12 +133,16 @@ async fn load(servers: &[SocketAddr], host: &str, time: Duration) -> (Vec<Instan
             if answer.status() != 200 {
                 return Err(std::io::Error::other("not served"));
             }
+            in_time.set(in_time.get() + u64::from(Instant::now() < until));
         }
         Ok(())
     };
     let ended = join_all((0..CLIENTS).map(client)).await;
-    let failed = ended.iter().filter(|ended| ended.is_err()).count() as u64;
-    (sent.take(), failed)
+    Load {
+        failed: ended.iter().filter(|ended| ended.is_err()).count() as u64,
+        sent: sent.take(),
+        in_time: in_time.get(),
+    }
 }
 
 /// The order at each router, as it numbered its asks.

@@ -13,7 +13,7 @@ pub struct Plan {
     /// The same for a queue.
     pub(super) queue_turns: usize,
     /// One load on a queue. Longer: 200 clients have to get through it.
-    pub(super) queue_shot: Duration,
+    pub queue_shot: Duration,
     /// How often a loaded sidecar is restarted, each way.
     pub(super) restarts: usize,
     /// Load without changes, before and after.

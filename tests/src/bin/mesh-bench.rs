@@ -1,6 +1,6 @@
 //! Measures the mesh and says whether the targets are met. See `e2e::bench`.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use e2e::bench::{self, Failure, Part, Plan, Report};
@@ -12,6 +12,9 @@ struct Args {
     /// Less than a minute instead of about five; the figures are rough
     #[arg(long)]
     quick: bool,
+    /// Each load on a queue lasts so many seconds; a million requests through one take 140
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    queue_seconds: Option<u64>,
     /// Only these parts
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -37,10 +40,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<Report, Failure> {
-    let plan = match args.quick {
+    let mut plan = match args.quick {
         true => Plan::quick(),
         false => Plan::full(),
     };
+    if let Some(seconds) = args.queue_seconds {
+        plan.queue_shot = Duration::from_secs(seconds);
+    }
     let parts = match args.only.as_slice() {
         [] => &Part::ALL,
         some => some,

@@ -1,6 +1,6 @@
 //! The ways to behave, by path. What is no proper HTTP is in `misbehave`.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::{
     misbehave,
     socket::Socket,
 };
+use crate::timer::Timer;
 
 /// Answers a request: the path says how.
 pub(super) async fn answer<S: Socket>(exchange: Exchange<'_, S>) -> Next<S> {
@@ -89,14 +90,19 @@ async fn echo<S: Socket>(mut exchange: Exchange<'_, S>) -> Next<S> {
 }
 
 async fn sleep<S: Socket>(exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
+    sleep_for(Duration::from_millis(ms)).await?;
     exchange.text(200, format!("slept {ms} ms\n")).await
+}
+
+/// Figures of queues are compared with computed ones: a request takes as long as it says.
+async fn sleep_for(time: Duration) -> io::Result<()> {
+    Timer::new()?.sleep(time).await
 }
 
 /// The same, and stops as soon as nobody is there for whom it works.
 async fn busy<S: Socket>(mut exchange: Exchange<'_, S>, ms: u64) -> Next<S> {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+        slept = sleep_for(Duration::from_millis(ms)) => slept?,
         () = exchange.wire.gone() => return Ok(None),
     }
     exchange.text(200, format!("worked for {ms} ms\n")).await

@@ -37,7 +37,11 @@ pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Tally {
         let began = Instant::now();
         let counts = began.duration_since(shared.started) >= options.warm_up;
         let limit = patience.unwrap_or(options.timeout);
-        match timeout(limit, ask(&shared, &mut kept, request, &mut tally)).await {
+        let asked = timeout(limit, ask(&shared, &mut kept, request, &mut tally)).await;
+        if let Ok(Ok(_)) = asked {
+            shared.answered();
+        }
+        match asked {
             Ok(Ok(status)) if !counts && status == 200 => {}
             Ok(Ok(status)) => tally.answered(status, began.elapsed()),
             Ok(Err(error)) => {

@@ -27,7 +27,8 @@ pub struct Report {
     pub stale: u64,
     /// Time that all took.
     pub seconds: f64,
-    /// Requests answered per second.
+    /// Requests answered per second, while there was load: until the end of its
+    /// duration, if that was given, and not until the last one was answered.
     pub rps: f64,
     /// Half of the answered requests took at most this, in µs.
     pub p50: u64,

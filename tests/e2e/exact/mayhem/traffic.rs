@@ -110,7 +110,7 @@ async fn come(
 ) {
     let mut random = StdRng::seed_from_u64(seed);
     let (began, mut under_way) = (Instant::now(), JoinSet::new());
-    for arrival in arrivals(SECONDS) {
+    for arrival in arrivals(SECONDS, 2013) {
         tokio::select! {
             () = sleep_until(began + Duration::from_secs_f64(arrival.at)) => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,

@@ -1,5 +1,5 @@
 //! A sleep that is exact. The runtime's own is rounded up to a millisecond, which
-//! is a fifth of what a dyno works here.
+//! is much of what a dyno works for a request.
 
 use std::{io, time::Duration};
 
@@ -8,21 +8,21 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::readable::Readable;
+use crate::readable::Readable;
 
 /// A timer of the kernel.
 #[derive(Debug)]
-pub(super) struct Timer(Readable);
+pub(crate) struct Timer(Readable);
 
 impl Timer {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         Ok(Self(Readable::new(fd)?))
     }
 
     /// Waits this long; a time of zero would be for ever.
-    pub(super) async fn sleep(&self, duration: Duration) -> io::Result<()> {
+    pub(crate) async fn sleep(&self, duration: Duration) -> io::Result<()> {
         let duration = duration.max(Duration::from_nanos(1));
         let zero = Timespec {
             tv_sec: 0,

@@ -9,11 +9,11 @@ use std::{io, os::fd::OwnedFd};
 use tokio::io::{Interest, unix::AsyncFd};
 
 #[derive(Debug)]
-pub(super) struct Readable(AsyncFd<OwnedFd>);
+pub(crate) struct Readable(AsyncFd<OwnedFd>);
 
 impl Readable {
     /// The descriptor does not block.
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
         // SAFETY: the descriptor is owned by what is made here, which neither
         // closes nor replaces it before it goes.
         Ok(Self(unsafe {
@@ -21,13 +21,13 @@ impl Readable {
         }))
     }
 
-    pub(super) fn fd(&self) -> &OwnedFd {
+    pub(crate) fn fd(&self) -> &OwnedFd {
         self.0.get_ref()
     }
 
     /// What is there now. `None`: nothing, and when there is something it is an
     /// event of its own.
-    pub(super) fn try_read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::io::read(self.fd(), bytes) {
             Ok(read) => Ok(Some(read)),
             Err(rustix::io::Errno::AGAIN) => Ok(None),
@@ -36,7 +36,7 @@ impl Readable {
     }
 
     /// Waits until there is something.
-    pub(super) async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.0.readable().await?;
             match self.try_read(bytes)? {
@@ -47,7 +47,7 @@ impl Readable {
     }
 
     /// Writes what is so short that it always fits.
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         match rustix::io::write(self.fd(), bytes)? == bytes.len() {
             true => Ok(()),
             false => Err(io::ErrorKind::WriteZero.into()),
