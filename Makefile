@@ -15,12 +15,15 @@ export NGINX_BUILD_DIR := $(HEADERS)/objs
 CARGO_HOME ?= $(HOME)/.cargo
 export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(CURDIR)=dynomesh
 
-# For what works on every request, optimised as a whole; it takes a minute more.
-SHIPPED := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+# For what works on every request in Nginx, optimised as a whole; it takes a minute more.
+WHOLE := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+
+# Everything but the module. Always all of it: with another choice of packages Cargo
+# chooses other features of what they share, and builds that again.
+export PROGRAMS := --release --locked --workspace --exclude dynomesh-nginx
 
 # What is used and installed is here: the programs, the module, the sample app.
 DIST := $(CARGO_TARGET_DIR)/dist
-PROGRAMS_DIR := $(CARGO_TARGET_DIR)/programs
 MODULE_DIR := $(CARGO_TARGET_DIR)/module
 VENDORED_DIR := $(CARGO_TARGET_DIR)/vendored
 
@@ -48,21 +51,18 @@ bench: test-deps build
 build: module programs
 
 programs: deps
-	$(SHIPPED) $(CARGO) build --release --locked -p meshd -p meshctl -p dyno-manager --target-dir $(PROGRAMS_DIR)
-	$(CARGO) build --release --locked -p e2e
-	@scripts/place $(DIST) $(PROGRAMS_DIR)/release/meshd $(PROGRAMS_DIR)/release/meshctl \
-		$(PROGRAMS_DIR)/release/dyno-manager \
-		$(CARGO_TARGET_DIR)/release/sample-dyno
+	$(CARGO) build $(PROGRAMS)
+	@scripts/place $(DIST) $(addprefix $(CARGO_TARGET_DIR)/release/,meshd meshctl dyno-manager sample-dyno)
 
 # In a folder of its own: what the programs need of shared crates would make the
 # module larger.
 module: headers
-	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --target-dir $(MODULE_DIR)
+	$(WHOLE) $(CARGO) build --release --locked -p dynomesh-nginx --target-dir $(MODULE_DIR)
 	@scripts/place $(DIST) $(MODULE_DIR)/release/libdynomesh_nginx.so
 
 # The same with places where tests make it panic: only this crate is built anew.
 faulty: headers
-	$(SHIPPED) $(CARGO) build --release --locked -p dynomesh-nginx --example faulty --target-dir $(MODULE_DIR)
+	$(WHOLE) $(CARGO) build --release --locked -p dynomesh-nginx --example faulty --target-dir $(MODULE_DIR)
 
 # The same module for, and with, the newer Nginx whose source a crate bundles.
 vendored: deps
