@@ -1,12 +1,7 @@
 //! One request's way to a dyno: what is known of it from the moment that Nginx
 //! wants a server for it until the access log.
 
-use std::{
-    ffi::c_void,
-    mem::{self, MaybeUninit},
-    ptr,
-    sync::Arc,
-};
+use std::{ffi::c_void, mem::MaybeUninit, ptr, sync::Arc};
 
 use async_task::Task;
 use ngx::ffi::{
@@ -103,41 +98,43 @@ impl Checkout {
     /// # Safety
     /// `r` is a live request.
     pub(crate) unsafe fn attach(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<Token> {
-        // SAFETY: the cleanup's data is as large as asked for and aligned for
-        // anything; Nginx's pool calls `detach` when the request ends.
+        // SAFETY: Nginx's pool calls `detach` when the request ends, with the room that
+        // is left to it here.
         unsafe {
             if let Some(before) = Self::of(r) {
                 before.superseded = true;
             }
-            let cleanup = ngx_pool_cleanup_add((*r).pool, mem::size_of::<Self>());
-            if cleanup.is_null() {
-                return None;
-            }
-            let checkout = (*cleanup).data.cast::<Self>();
-            checkout.write(Self {
-                request: r,
-                name,
-                arrived: worker::now(),
-                served: 0,
-                leased: 0,
-                waited: 0,
-                attempts: 0,
-                stage: Stage::Idle,
-                tried: Vec::new(),
-                answer: None,
-                code: None,
-                ended: None,
-                app_of_rules: None,
-                clock: None,
-                superseded: false,
-                body: Body::Foreign,
-                parked: None,
-                conf: None,
-                connect_timeout: 0,
-                next_upstream: 0,
-                process_header: None,
-            });
-            (*cleanup).handler = Some(detach);
+            // Not in the request's pool, which would grow by a page for it.
+            let cleanup = ngx_pool_cleanup_add((*r).pool, 0).as_mut()?;
+            let checkout = Box::write(
+                worker::get().checkouts.take(),
+                Self {
+                    request: r,
+                    name,
+                    arrived: worker::now(),
+                    served: 0,
+                    leased: 0,
+                    waited: 0,
+                    attempts: 0,
+                    stage: Stage::Idle,
+                    tried: Vec::new(),
+                    answer: None,
+                    code: None,
+                    ended: None,
+                    app_of_rules: None,
+                    clock: None,
+                    superseded: false,
+                    body: Body::Foreign,
+                    parked: None,
+                    conf: None,
+                    connect_timeout: 0,
+                    next_upstream: 0,
+                    process_header: None,
+                },
+            );
+            let checkout = Box::into_raw(checkout);
+            cleanup.data = checkout.cast();
+            cleanup.handler = Some(detach);
             *(*r).ctx.add(module::this().ctx_index) = checkout.cast();
             Some(checkout)
         }
@@ -259,7 +256,7 @@ type Cleanup = unsafe extern "C" fn(*mut c_void);
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
         // SAFETY: `attach` made it, and the pool calls this once.
-        let mut checkout = unsafe { data.cast::<Checkout>().read() };
+        let mut checkout = unsafe { Box::from_raw(data.cast::<Checkout>()) };
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
         worker::get().forget(data.cast());
@@ -274,6 +271,7 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         if let Some(conf) = checkout.conf.take() {
             worker::get().confs.give(conf);
         }
+        worker::get().checkouts.give_used(checkout);
     });
 }
 

@@ -14,9 +14,12 @@ use crate::{conf, guard::guard, request};
 
 const PREFIX: &[u8] = b"x-mesh-";
 
+/// Each request is asked this of each of its headers, twice of its response's.
 fn is_ours(key: &[u8]) -> bool {
-    key.get(..PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    matches!(key.first(), Some(b'x' | b'X'))
+        && key
+            .get(..PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Has every request looked at as soon as its header is read.

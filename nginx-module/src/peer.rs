@@ -1,6 +1,6 @@
 //! Nginx wants a server for a request: the callbacks of an upstream.
 
-use std::{ffi::c_void, mem, ptr, sync::Arc};
+use std::{ffi::c_void, mem, ptr};
 
 use dynomesh_proto::v1::Outcome;
 use ngx::ffi::{
@@ -10,7 +10,7 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
-use router::{authority::MAX_HOST, code::Code, ending::Ending, failure};
+use router::{code::Code, ending::Ending, failure};
 
 use crate::{
     attempt, bounds,
@@ -39,7 +39,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     unsafe {
         let authority = request::authority(r);
         let host = authority.map_or(&[][..], |authority| authority.host);
-        let name = rules::name(r).unwrap_or_else(|| lower_case(host));
+        let name = rules::name(r).unwrap_or_else(|| worker::get().name(host));
         let checkout = Checkout::attach(r, name)?;
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
@@ -61,18 +61,6 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         peer.tries = MAX_TRIES;
         Some(NGX_OK as ngx_int_t)
     }
-}
-
-/// The name that a request is for. `authority` lets nothing through that is longer
-/// or is not ASCII.
-pub(crate) fn lower_case(host: &[u8]) -> Arc<str> {
-    let mut room = [0_u8; MAX_HOST];
-    let Some(name) = room.get_mut(..host.len()) else {
-        return Arc::default();
-    };
-    name.copy_from_slice(host);
-    name.make_ascii_lowercase();
-    str::from_utf8(name).unwrap_or_default().into()
 }
 
 /// A new connection to a dyno begins with no TLS session of an earlier one.

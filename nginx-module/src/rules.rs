@@ -31,7 +31,6 @@ use crate::{
     checkout::Checkout,
     conf, fault,
     guard::guard,
-    peer::lower_case,
     request,
     worker::{self, Worker},
 };
@@ -102,7 +101,7 @@ unsafe fn look_up(worker: &Worker, r: *mut ngx_http_request_t) -> Option<ngx_int
                 Stage::Unruled => ruling.name.clone(),
             },
             None => match request::authority(r) {
-                Some(authority) => lower_case(authority.host),
+                Some(authority) => worker.name(authority.host),
                 // The mesh says so when it is asked for a dyno.
                 None => return Some(GO_ON),
             },

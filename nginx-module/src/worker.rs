@@ -21,6 +21,7 @@ use ngx::{
 use router::{
     answer::Answer,
     code::Code,
+    names::Names,
     pagebook::Pagebook,
     rulebook::Rulebook,
     session::{Delivery, Identity, Session},
@@ -28,7 +29,7 @@ use router::{
 };
 
 use crate::{
-    checkout::{self, Token},
+    checkout::{self, Checkout, Token},
     conf, executor, fault,
     guard::guard_or,
     linger, link, log, pages,
@@ -90,6 +91,8 @@ pub(crate) struct Worker {
     pub(crate) passing: Vec<usize>,
     /// Upstreams with `mesh`.
     pub(crate) meshes: &'static [*const ngx_http_upstream_srv_conf_t],
+    names: RefCell<Names>,
+    pub(crate) checkouts: Spare<Checkout>,
     pub(crate) parked: Spare<Parked>,
     pub(crate) confs: Spare<ngx_http_upstream_conf_t>,
     /// Connections to dynos whose client has left.
@@ -148,6 +151,8 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: as above.
         passing: unsafe { conf::rules::passing(cycle) },
         meshes: &conf.meshes,
+        names: RefCell::default(),
+        checkouts: Spare::new(),
         parked: Spare::new(),
         confs: Spare::new(),
         lingering: RefCell::new(BTreeSet::new()),
@@ -341,6 +346,11 @@ impl Worker {
             |delivery| !matches!(delivery, Delivery::Answer(_, answer) if answer.ask == ask),
         );
         self.session(|session| session.cancel(ask));
+    }
+
+    /// The name that a request is for.
+    pub(crate) fn name(&self, host: &[u8]) -> Arc<str> {
+        self.names.borrow_mut().lower_case(host)
     }
 
     /// A request is gone.

@@ -11,6 +11,7 @@ mod chunks;
 pub mod code;
 pub mod ending;
 pub mod failure;
+pub mod names;
 pub mod page;
 pub mod pagebook;
 mod reserve;

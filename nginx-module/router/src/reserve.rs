@@ -7,16 +7,11 @@
 //! request is done is passed on to the next one without a word, for as long as the
 //! sidecar allows: the dyno that has just finished is the one with the least to do.
 
-use std::{
-    collections::VecDeque,
-    hash::{Hash, Hasher},
-    iter,
-    sync::Arc,
-};
+use std::{collections::VecDeque, iter, sync::Arc};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
-use crate::{answer::Lease, session::Millis};
+use crate::{answer::Lease, names, session::Millis};
 
 /// Names that can have something reserved. Two that fall on one place share it:
 /// the other one has to be idle.
@@ -358,10 +353,7 @@ impl Filled {
 }
 
 fn place_of(name: &str) -> usize {
-    let mut hasher = FxHasher::default();
-    name.hash(&mut hasher);
-    // The upper bits are the good ones.
-    (hasher.finish() >> 32) as usize % NAMES
+    names::place_of(name) % NAMES
 }
 
 #[cfg(test)]

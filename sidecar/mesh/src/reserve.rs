@@ -25,7 +25,7 @@ const HIGH_LIMIT: u32 = 64;
 
 /// For so long a lease may be passed on. Then its dyno is chosen anew, with what this
 /// knows of the others' load.
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// With [`Policy::Random`] each request has a dyno that was chosen for it alone.
 fn again(policy: Policy) -> Duration {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::AGAIN;
 use crate::{
     AskId, Change, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal,
     Reserved, SessionKey, Settings, Time, WorkerId,
@@ -91,7 +92,7 @@ fn they_are_spread_like_others_and_are_no_load_for_people() {
 fn one_that_is_passed_on_is_load_and_can_be_recalled() {
     let mut lab = Lab::new(open(), &["web.1"]);
     let reserved = reserve(&mut lab, 3);
-    assert_eq!(reserved.again, Duration::from_millis(100));
+    assert_eq!(reserved.again, AGAIN);
     let (session, now) = (lab.session, lab.now);
     lab.mesh.passed(session, FIRST);
     lab.mesh.passed(session, FIRST);
