@@ -24,9 +24,6 @@ use super::{
 
 const HEADING: &str = "Cost: beside plain Nginx, one worker, 8 dynos";
 
-/// Client connections.
-const CONNECTIONS: [usize; 3] = [1, 64, 256];
-
 /// High enough to let everybody through at once, but a limit: the sidecar counts,
 /// and leases last until the dyno has finished.
 const HIGH_LIMIT: u32 = 1_000;
@@ -136,7 +133,7 @@ async fn compete(
 ) -> Result<(), Failure> {
     // Opens the connections to the dynos, which are kept from then on.
     for contestant in contestants {
-        for connections in CONNECTIONS {
+        for &connections in &plan.connections {
             shoot(
                 contestant.address,
                 &contestant.host,
@@ -147,7 +144,7 @@ async fn compete(
         }
     }
     let mut failed = 0;
-    for connections in CONNECTIONS {
+    for &connections in &plan.connections {
         progress(&format!(
             "cost: {connections} connections, {} turns",
             plan.turns

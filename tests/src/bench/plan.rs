@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+const CONNECTIONS: [usize; 3] = [1, 64, 256];
+
 /// The times and counts of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Turns of everything that is compared. Many short ones: what disturbs them is
     /// then in few, and the median does not see it.
     pub(super) turns: usize,
+    /// Client connections, where they matter.
+    pub connections: Vec<usize>,
     /// One load on one server.
     pub(super) shot: Duration,
     /// The same for a queue.
@@ -30,6 +34,7 @@ impl Plan {
     pub fn full() -> Self {
         Self {
             turns: 15,
+            connections: CONNECTIONS.to_vec(),
             shot: Duration::from_millis(600),
             queue_turns: 5,
             queue_shot: Duration::from_secs(3),
@@ -45,6 +50,7 @@ impl Plan {
     pub fn quick() -> Self {
         Self {
             turns: 5,
+            connections: CONNECTIONS.to_vec(),
             shot: Duration::from_millis(200),
             queue_turns: 3,
             queue_shot: Duration::from_secs(1),

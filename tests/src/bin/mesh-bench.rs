@@ -12,6 +12,9 @@ struct Args {
     /// Less than a minute instead of about five; the figures are rough
     #[arg(long)]
     quick: bool,
+    /// Beside plain Nginx only with so many client connections
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    connections: Vec<u64>,
     /// Each load on a queue lasts so many seconds; a million requests through one take 140
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     queue_seconds: Option<u64>,
@@ -44,6 +47,9 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         true => Plan::quick(),
         false => Plan::full(),
     };
+    if !args.connections.is_empty() {
+        plan.connections = args.connections.iter().map(|it| *it as usize).collect();
+    }
     if let Some(seconds) = args.queue_seconds {
         plan.queue_shot = Duration::from_secs(seconds);
     }
