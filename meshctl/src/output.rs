@@ -17,7 +17,7 @@ use std::{
 use dynomesh_proto::v1::Applied;
 use serde::Serialize;
 
-pub(crate) use app::{app_details, app_row, app_table, page_table, up};
+pub(crate) use app::{app_details, app_row, app_table, page_table, sticky_name, up};
 pub(crate) use event::event_line;
 pub(crate) use nodes::{membership_fact, nodes_details};
 pub(crate) use status::status_details;

@@ -13,6 +13,7 @@ use router::{
     code::{self, Code},
     page::Page,
     session::{Delivery, Request},
+    sticky::Prefer,
 };
 
 use crate::{attempt, executor, fault, guard::guard_or, module, park, refuse, tally, worker};
@@ -68,6 +69,8 @@ pub(crate) struct Checkout {
     pub(crate) attempts: u32,
     pub(crate) stage: Stage,
     pub(crate) tried: Vec<Arc<str>>,
+    /// Which dyno it would rather have.
+    pub(crate) prefer: Option<Prefer>,
     /// The last one.
     pub(crate) answer: Option<Answer>,
     /// What went wrong, unless a later attempt went well.
@@ -118,6 +121,7 @@ impl Checkout {
                     attempts: 0,
                     stage: Stage::Idle,
                     tried: Vec::new(),
+                    prefer: None,
                     answer: None,
                     code: None,
                     ended: None,
@@ -177,6 +181,7 @@ impl Checkout {
             arrived: self.arrived,
             served: self.served,
             tried: self.tried.clone(),
+            prefer: self.prefer,
         };
         let ask = worker::get().session(|session| session.ask(request, worker::now()));
         self.stage = Stage::Asking(ask);
@@ -186,7 +191,8 @@ impl Checkout {
     /// there was one. (Nginx makes the upstream ready for another attempt after it has
     /// got its server, and would undo what is done here.)
     pub(crate) fn take(&mut self) -> bool {
-        if self.answer.is_some() {
+        // One that is at hand is seldom the one that is preferred.
+        if self.answer.is_some() || self.prefer.is_some() {
             return false;
         }
         let Some(answer) = worker::get().take(&self.name) else {

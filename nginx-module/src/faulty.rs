@@ -29,6 +29,7 @@ mod request;
 mod rules;
 mod socket;
 mod spare;
+mod sticky;
 mod tally;
 mod tap;
 mod variables;

@@ -14,7 +14,7 @@ use crate::{
     checkout::{Body, Checkout},
     fault,
     guard::guard,
-    headers, pages, request, rules,
+    headers, pages, request, rules, sticky,
 };
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
@@ -86,6 +86,9 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<H
                 &answer.queue_wait_ms.to_string(),
             )?;
             add(r, "X-Mesh-Dynos-In-Use", &answer.dynos_in_use.to_string())?;
+        }
+        if let Some(cookie) = sticky::cookie(r, checkout) {
+            add(r, "Set-Cookie", &cookie)?;
         }
         // The client of H27 is not there any more. An old response from a cache
         // is none of the failure.

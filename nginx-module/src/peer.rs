@@ -17,7 +17,7 @@ use crate::{
     checkout::{Checkout, Stage, Token},
     fault,
     guard::{guard, guard_or},
-    linger, log, park, request, rules, worker,
+    linger, log, park, request, rules, sticky, worker,
 };
 
 mod address;
@@ -41,6 +41,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         let host = authority.map_or(&[][..], |authority| authority.host);
         let name = rules::name(r).unwrap_or_else(|| worker::get().name(host));
         let checkout = Checkout::attach(r, name)?;
+        (*checkout).prefer = rules::ruled(r).and_then(|ruled| sticky::prefer(r, ruled));
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
         } else if rules::is_overlooked(r, &(*checkout).name) {

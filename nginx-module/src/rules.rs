@@ -192,6 +192,15 @@ pub(crate) unsafe fn held<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Held
     unsafe { Ruling::of(r) }.map(|ruling| &mut ruling.held)
 }
 
+/// What is known of the app that has the name.
+///
+/// # Safety
+/// As [`held`].
+pub(crate) unsafe fn ruled<'a>(r: *mut ngx_http_request_t) -> Option<&'a Ruled> {
+    // SAFETY: as the caller says.
+    unsafe { Ruling::of(r) }.and_then(|ruling| ruling.ruled.as_deref())
+}
+
 /// Headers for the dyno.
 unsafe fn edit(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<()> {
     // A subrequest shares its headers with its main request.

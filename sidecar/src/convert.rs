@@ -21,10 +21,11 @@ mod report;
 mod rules;
 mod settings;
 mod snapshot;
+mod sticky;
 mod tally;
 mod tap;
 
-pub use answer::{answer, dyno_info, outcome, recall, reserved};
+pub use answer::{answer, dyno_info, outcome, prefer, recall, reserved};
 pub use app::{app_from_spec, app_in_list, app_status, counters, spec_from_app};
 pub use auth::{authenticate, authenticated, check_request, ruling};
 pub use change::{change_from_core, change_from_proto};
@@ -43,6 +44,7 @@ pub use snapshot::{
     Part, PartKind, SnapshotEnd, Table, TableWriter, part_from_bytes, part_from_proto,
     part_to_bytes, part_to_proto, table_from_bytes,
 };
+pub use sticky::give_keys;
 pub use tally::{BOUNDS_MS, tally, told};
 pub use tap::{
     TapFilter, Tapped, TappedRequest, tap_event, tap_event_to_bytes, tap_filter, tap_order, tapped,

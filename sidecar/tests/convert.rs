@@ -92,6 +92,7 @@ fn kind() -> BoxedStrategy<Kind> {
         manage().prop_map(Kind::Manage),
         proptest::collection::vec(prop_oneof![text(), Just("always deny".to_owned())], 0..3)
             .prop_map(|lines| Kind::PutRules(Rules { lines })),
+        prop_oneof![text(), "(cookie|header)(:[A-Za-z-]{0,3})?"].prop_map(Kind::PutSticky),
         (page_code(), text(), text()).prop_map(|(code, content_type, body)| {
             let size = 0;
             Kind::PutPage(Page {

@@ -281,6 +281,7 @@ fn ask(id: u64) -> ToPeer {
         served: Duration::ZERO,
         held: false,
         tried: Vec::new(),
+        prefer: None,
     })
 }
 

@@ -98,6 +98,7 @@ Examples:
   meshctl app set shop --policy idle-only --queue-depth 100
   meshctl app set shop --queue-timeout 10s --no-wake
   meshctl app set shop --max-body 10MiB --max-time 30s
+  meshctl app set shop --sticky cookie
   meshctl app set shop --queue-depth 0        (back to the default)")]
 pub(crate) struct Set {
     /// The app
@@ -105,6 +106,11 @@ pub(crate) struct Set {
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+
+    /// Which requests come to the same dyno: cookie, for those with a cookie of the
+    /// mesh's own; cookie:NAME or header:NAME, for those with the same value; none
+    #[arg(long, value_name = "WHICH", help_heading = "Settings")]
+    pub(crate) sticky: Option<String>,
 }
 
 #[derive(Args, Debug)]

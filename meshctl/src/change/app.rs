@@ -30,6 +30,9 @@ fn kinds(app: &App) -> Vec<Kind> {
             lines: app.rules.clone(),
         }));
     }
+    if !app.sticky.is_empty() {
+        kinds.push(Kind::PutSticky(app.sticky.clone()));
+    }
     kinds.extend(app.pages.iter().cloned().map(Kind::PutPage));
     if !app.auth.is_empty() {
         kinds.push(Kind::PutAuth(Auth {

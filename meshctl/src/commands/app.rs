@@ -21,7 +21,7 @@ use crate::{
 /// What can be refused without asking the sidecar.
 pub(super) fn check(args: &App) -> Result<(), Failure> {
     match args {
-        App::Set(set) if set.settings.is_empty() => Err(Failure::Usage(
+        App::Set(set) if set.settings.is_empty() && set.sticky.is_none() => Err(Failure::Usage(
             "nothing to set: give at least one setting, `meshctl app set --help` lists them".into(),
         )),
         App::Delete(delete) => delete::check(delete),

@@ -76,6 +76,7 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("tap rate", tap_rate(settings.tap_rate)),
         ("max body", setting_bytes(settings.max_body_bytes)),
         ("max time", never_millis(settings.max_time_ms)),
+        ("sticky", sticky_name(&app.sticky).to_owned()),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
         ("rules", rules_in_short(&app.rules)),
@@ -178,6 +179,12 @@ pub(super) fn exact_name(settings: &Settings) -> &'static str {
         Exact::Strict => "strict",
         Exact::Available => "available",
     }
+}
+
+/// As it is set: without the key that the sidecar has added.
+pub(crate) fn sticky_name(sticky: &str) -> &str {
+    let name = sticky.split_once('#').map_or(sticky, |(name, _)| name);
+    if name.is_empty() { "none" } else { name }
 }
 
 pub(super) fn on_off(on: bool) -> &'static str {

@@ -3,7 +3,7 @@
 use dynomesh_proto::v1::{Change, Dyno, Manage, Page, Settings, operation::Kind};
 
 use super::{
-    app::{exact_name, on_off, policy_name},
+    app::{exact_name, on_off, policy_name, sticky_name},
     table::state_name,
     units::{count, setting, setting_millis},
 };
@@ -42,6 +42,7 @@ fn words(kind: &Kind) -> String {
             0 => "anybody may use it".to_owned(),
             lines => count(lines, "line") + " of auth",
         },
+        Kind::PutSticky(sticky) => format!("sticky {}", sticky_name(sticky)),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Lease {
     pub others: u32,
     /// Somebody may be refused as long as it goes on.
     pub counted: bool,
+    /// Another dyno was preferred, and is gone or has failed the request.
+    pub gone: bool,
 }
 
 /// No dyno.
@@ -64,6 +66,8 @@ pub struct Dyno {
     pub target: Option<Target>,
     /// Tells this instance from others in few bytes.
     pub mark: u64,
+    /// Likewise, and the same everywhere.
+    pub token: u64,
 }
 
 /// Where a dyno listens.
@@ -131,6 +135,7 @@ impl Dynos {
                     limited: route.limited,
                     others: route.others,
                     counted: route.counted,
+                    gone: route.gone,
                 }),
                 _ => refused(Refusal::Unspecified),
             },
@@ -157,6 +162,7 @@ impl From<v1::DynoInfo> for Dyno {
         };
         Self {
             mark: mark(&info.instance),
+            token: info.mark,
             app: info.app,
             name: info.name,
             instance: info.instance.into(),
@@ -183,6 +189,7 @@ mod tests {
             name: format!("web.{number}"),
             instance: format!("{address}-{number}"),
             address: address.into(),
+            mark: 7,
         }
     }
 

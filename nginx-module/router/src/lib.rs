@@ -17,6 +17,7 @@ pub mod pagebook;
 mod reserve;
 pub mod rulebook;
 pub mod session;
+pub mod sticky;
 pub mod tally;
 pub mod tap;
 pub mod verdicts;

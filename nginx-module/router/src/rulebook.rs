@@ -16,7 +16,7 @@ use auth::Policy;
 use dynomesh_proto::v1::{AppRules, Handling};
 use rules::RuleSet;
 
-use crate::session::Millis;
+use crate::{session::Millis, sticky::Sticky};
 
 /// How much is known at once: names, and rules of each. What was learnt first is
 /// forgotten first.
@@ -33,6 +33,8 @@ pub struct Ruled {
     pub handling: Handling,
     /// Who may use the app; `None`: anybody.
     pub gate: Option<Gate>,
+    /// Which of them prefer which dyno.
+    pub sticky: Option<Sticky>,
     /// Of their text.
     mark: u64,
 }
@@ -235,15 +237,18 @@ impl<W: Copy + PartialEq> Rulebook<W> {
 
     fn read(&mut self, message: &AppRules) -> Result<Option<Arc<Ruled>>, String> {
         let handling = message.handling.unwrap_or_default();
-        let nothing = Handling::default();
-        if message.lines.is_empty() && message.auth.is_none() && handling == nothing {
+        let sticky = Sticky::read(&message.sticky);
+        let plain = handling == Handling::default() && sticky.is_none();
+        if message.lines.is_empty() && message.auth.is_none() && plain {
             return Ok(None);
         }
         let auth = message.auth.as_ref().map(|auth| (&auth.mark, &auth.lines));
         let mark = self.hasher.hash_one((&message.lines, auth));
         let before = self.of_apps.get(&*message.app).and_then(Weak::upgrade);
-        if let Some(ruled) = before.filter(|ruled| ruled.mark == mark && ruled.handling == handling)
-        {
+        let same = |ruled: &Arc<Ruled>| {
+            ruled.mark == mark && ruled.handling == handling && ruled.sticky == sticky
+        };
+        if let Some(ruled) = before.filter(same) {
             return Ok(Some(ruled));
         }
         let rules = RuleSet::parse(&message.lines);
@@ -255,13 +260,14 @@ impl<W: Copy + PartialEq> Rulebook<W> {
             rules,
             handling,
             gate: gate(message)?,
+            sticky,
             mark,
         });
         if self.of_apps.len() > 2 * self.known.len() + 64 {
             self.of_apps.retain(|_, ruled| ruled.strong_count() > 0);
         }
         self.of_apps.insert(app, Arc::downgrade(&ruled));
-        let silent = ruled.rules.is_empty() && ruled.gate.is_none() && handling == nothing;
+        let silent = ruled.rules.is_empty() && ruled.gate.is_none() && plain;
         Ok((!silent).then_some(ruled))
     }
 

@@ -20,6 +20,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     answer::{Answer, Dyno, Dynos},
     reserve::{Reserved, Reserves},
+    sticky::Prefer,
     tally::Tally,
     tap::Taps,
 };
@@ -78,6 +79,8 @@ pub struct Request<T> {
     pub served: Millis,
     /// The instances of these.
     pub tried: Vec<Arc<str>>,
+    /// Which dyno it would rather have.
+    pub prefer: Option<Prefer>,
 }
 
 /// What became of an ask so far.
@@ -468,8 +471,15 @@ impl<T: Clone> Session<T> {
 impl<T> Request<T> {
     fn message(&self, ask: u64, held: bool, now: Millis) -> RouterMessage {
         let millis = |time: Millis| u32::try_from(time).unwrap_or(u32::MAX);
+        let (prefer_dyno, prefer_hash) = match self.prefer {
+            None => (0, 0),
+            Some(Prefer::Dyno(mark)) => (mark, 0),
+            Some(Prefer::Hash(hash)) => (0, hash),
+        };
         RouterMessage {
             kind: Some(Kind::Ask(Ask {
+                prefer_dyno,
+                prefer_hash,
                 ask,
                 name: self.name.to_string(),
                 waited_ms: millis(now.saturating_sub(self.arrived)),

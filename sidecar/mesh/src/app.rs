@@ -50,6 +50,7 @@ pub(crate) struct App {
     pub(crate) rules: Rules,
     pub(crate) pages: Pages,
     pub(crate) auth: Auth,
+    pub(crate) sticky: Box<str>,
     /// In the order they were added.
     pub(crate) dynos: Vec<DynoKey>,
     /// The same as configured, if there are many: whoever works on a copy shares it.
@@ -70,6 +71,7 @@ impl App {
             rules: Rules::default(),
             pages: Pages::default(),
             auth: Auth::default(),
+            sticky: Box::default(),
             dynos: Vec::new(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),
@@ -93,7 +95,7 @@ impl App {
 impl App {
     /// Routers have to know more of it than its dynos.
     pub(crate) fn is_ruled(&self) -> bool {
-        let silent = self.rules.is_empty() && self.auth.is_empty();
+        let silent = self.rules.is_empty() && self.auth.is_empty() && self.sticky.is_empty();
         !silent || !self.settings.handling().is_none()
     }
 

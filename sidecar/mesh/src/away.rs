@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Refusal, Route, SessionKey,
-    Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
+    Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Prefer, Refusal, Route,
+    SessionKey, Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
 };
 
 /// What an owner is asked and told, over this sidecar's session with it.
@@ -62,6 +62,8 @@ pub struct FarAsk {
     pub held: bool,
     /// Instances that failed it.
     pub tried: Vec<Box<str>>,
+    /// Which dyno it would rather have.
+    pub prefer: Option<Prefer>,
 }
 
 /// An owner's answer, as [`Answer`].
@@ -151,6 +153,7 @@ impl Mesh {
             served: request.served,
             held: request.held,
             tried: request.tried.clone(),
+            prefer: request.prefer,
         };
         let id = self.add_away(AwayRequest {
             request,
@@ -213,6 +216,7 @@ impl Mesh {
             served: Duration::ZERO,
             held: false,
             tried: Vec::new(),
+            prefer: None,
         };
         self.add_away(AwayRequest {
             request,

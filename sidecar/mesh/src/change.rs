@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     Address, AppSpec, Auth, DynoKey, DynoSpec, DynoState, Limits, Mesh, Page, Rules, Settings,
-    check_app_name, parse_domain,
+    check_app_name, parse_domain, sticky::check_sticky,
 };
 pub use manage::Manage;
 
@@ -55,6 +55,8 @@ pub enum Operation {
     PutPage(Page),
     /// Likewise.
     PutAuth(Auth),
+    /// Nothing is sticky if it is empty.
+    PutSticky(Box<str>),
 }
 
 /// Why a change was refused. Nothing was changed.
@@ -273,6 +275,10 @@ impl Plan<'_> {
             Operation::PutRules(rules) => {
                 rules.check()?;
                 self.draft()?.rules = rules.clone();
+            }
+            Operation::PutSticky(sticky) => {
+                check_sticky(sticky)?;
+                self.draft()?.sticky = sticky.clone();
             }
             Operation::PutPage(page) => {
                 let draft = self.draft()?;

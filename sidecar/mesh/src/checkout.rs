@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AppKey, Ask, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Mesh, Output, QUEUE_TIMEOUT,
-    Refusal, Route, SessionKey, Time,
+    Answer, AppKey, Ask, AskId, BOOT_TIMEOUT, DynoKey, DynoState, Mesh, Output, Prefer,
+    QUEUE_TIMEOUT, Refusal, Route, SessionKey, Time,
     owners::Gate,
     queue::{Request, WaiterKey},
     session::Entry,
@@ -64,6 +64,7 @@ impl Mesh {
             served: ask.served,
             held: ask.held,
             tried: ask.tried,
+            prefer: ask.prefer,
         };
         if full || self.waiters.len() >= self.limits.waiting {
             self.refuse(&request, Refusal::Overloaded, now);
@@ -112,7 +113,7 @@ impl Mesh {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
         let tried = self.own_dynos(request.app, &request.tried);
-        let wait = match self.decide(request.app, &tried) {
+        let wait = match self.decide(request.app, &tried, request.prefer) {
             // Nobody is served before it is known who holds what.
             Decision::Route(_) if undecided => Decision::WaitBusy,
             Decision::Route(dyno) => return Decision::Route(dyno),
@@ -129,8 +130,8 @@ impl Mesh {
     }
 
     /// What a request of this app can have, if it were the first in the queue.
-    fn decide(&mut self, key: AppKey, tried: &[DynoKey]) -> Decision {
-        if let Some(dyno) = self.pick(key, tried) {
+    fn decide(&mut self, key: AppKey, tried: &[DynoKey], prefer: Option<Prefer>) -> Decision {
+        if let Some(dyno) = self.pick(key, tried, prefer) {
             return Decision::Route(dyno);
         }
         let running = |dyno: &&DynoKey| self.dynos[dyno.0 as usize].is_running();
@@ -168,8 +169,11 @@ impl Mesh {
         own
     }
 
-    /// One of the best dynos, but none of `tried`.
-    fn pick(&mut self, key: AppKey, tried: &[DynoKey]) -> Option<DynoKey> {
+    /// The preferred dyno, or one of the best, but none of `tried`.
+    fn pick(&mut self, key: AppKey, tried: &[DynoKey], prefer: Option<Prefer>) -> Option<DynoKey> {
+        if let Some(dyno) = self.pick_preferred(key, prefer, tried) {
+            return Some(dyno);
+        }
         for dyno in tried {
             self.unpool(*dyno);
         }
@@ -235,8 +239,9 @@ impl Mesh {
             if self.is_stray(&self.waiters[waiter.0 as usize].request) {
                 continue;
             }
-            let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
-            if let Some(dyno) = self.pick(key, &tried) {
+            let request = &self.waiters[waiter.0 as usize].request;
+            let (tried, prefer) = (self.own_dynos(key, &request.tried), request.prefer);
+            if let Some(dyno) = self.pick(key, &tried, prefer) {
                 self.finish(waiter, Ok(dyno), now);
             }
         }
@@ -260,13 +265,14 @@ impl Mesh {
                 continue;
             }
             let app = &self.apps[key.0 as usize];
-            let tried = self.own_dynos(key, &self.waiters[waiter.0 as usize].request.tried);
+            let request = &self.waiters[waiter.0 as usize].request;
+            let (tried, prefer) = (self.own_dynos(key, &request.tried), request.prefer);
             if tried.is_empty() && others_wait {
                 continue;
             }
             let decision = match app.maintenance {
                 true => Decision::Refuse(Refusal::Maintenance),
-                false => self.decide(key, &tried),
+                false => self.decide(key, &tried, prefer),
             };
             match decision {
                 Decision::Route(dyno) => self.finish(waiter, Ok(dyno), now),
@@ -362,6 +368,7 @@ impl Mesh {
             limited,
             others: self.others(key, request),
             counted: app.settings.max_requests.is_some(),
+            gone: self.is_preferred_gone(request, key),
         };
         self.answer(request, Ok(route), now);
     }

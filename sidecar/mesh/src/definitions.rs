@@ -80,6 +80,7 @@ impl Mesh {
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = spec.pages.clone();
         app.auth = spec.auth.clone();
+        app.sticky = spec.sticky.clone();
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
@@ -108,6 +109,7 @@ impl Mesh {
         let app = &mut self.apps[key.0 as usize];
         self.ruled -= usize::from(app.is_ruled());
         app.rules = Rules::default();
+        app.sticky = Box::default();
         self.paged -= usize::from(!app.pages.is_empty());
         app.pages = Pages::default();
         app.auth = Auth::default();

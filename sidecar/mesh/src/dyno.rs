@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Settings, Time, pool::Slot};
+use crate::{Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Settings, Time, mark, pool::Slot};
 
 /// Who a dyno is: what a router needs to use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct DynoInfo {
 pub(crate) struct Dyno {
     pub(crate) app: AppKey,
     pub(crate) info: Arc<DynoInfo>,
+    /// See [`mark`].
+    pub(crate) mark: u64,
     pub(crate) state: DynoState,
     /// Its own limit, else the app's default applies.
     pub(crate) own_limit: Option<u32>,
@@ -56,6 +58,7 @@ impl Dyno {
                 instance: spec.instance.clone(),
                 address: spec.address.clone(),
             }),
+            mark: mark(&spec.instance),
             state: spec.state,
             own_limit: spec.limit,
             load: 0,

@@ -13,7 +13,8 @@
 //! **What must hold**, whatever the inputs: a dyno under a limit is never given
 //! more than that many leases; nobody waits while a dyno that may serve them is
 //! free; requests of one app are served in the order of their arrival; checkout
-//! and checkin take constant time in the number of apps and dynos.
+//! and checkin take constant time in the number of apps and dynos (but for a request
+//! that prefers a dyno: there it is the number of its app's dynos).
 //!
 //! Backends are just addresses here: nothing assumes that they speak HTTP.
 #![forbid(unsafe_code)]
@@ -49,6 +50,7 @@ mod shard;
 mod share;
 mod shared;
 mod spec;
+mod sticky;
 mod taps;
 #[cfg(test)]
 mod testing;
@@ -81,6 +83,7 @@ pub use settings::{
 };
 pub use shard::{SHARDS, Shard};
 pub use spec::{AppSpec, DynoSpec, DynoSpecs, DynoState, check_app_name};
+pub use sticky::{Prefer, mark};
 pub use time::Time;
 pub use view::{AppFigures, AppView, Candidate, Choice, Counters, DynoCounts, DynoView, Totals};
 

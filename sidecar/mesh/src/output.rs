@@ -53,6 +53,8 @@ pub struct Route {
     pub others: u32,
     /// The app has a limit on requests: somebody may be refused for this one.
     pub counted: bool,
+    /// Another dyno was preferred, and is gone or has failed the request.
+    pub gone: bool,
 }
 
 /// Leases for requests that are still to come.

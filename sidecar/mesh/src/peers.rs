@@ -355,6 +355,7 @@ impl Mesh {
             served: ask.served,
             held: ask.held,
             tried: ask.tried,
+            prefer: ask.prefer,
         };
         match full || self.waiters.len() >= self.limits.waiting {
             true => self.refuse(&request, Refusal::Overloaded, now),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use slab::Slab;
 
-use crate::{AppKey, AskId, SessionKey, Time};
+use crate::{AppKey, AskId, Prefer, SessionKey, Time};
 
 /// A waiting request's place among all that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) held: bool,
     /// Instances that failed it.
     pub(crate) tried: Vec<Box<str>>,
+    /// Which dyno it would rather have.
+    pub(crate) prefer: Option<Prefer>,
 }
 
 impl Request {
@@ -131,6 +133,7 @@ mod tests {
             served: Duration::ZERO,
             held: false,
             tried: Vec::new(),
+            prefer: None,
         };
         queue.insert(waiters, request, Time::ZERO)
     }

@@ -2,9 +2,9 @@
 //! their requests are there, so that these need not wait for an answer.
 //!
 //! Only where it takes nothing from anybody: while nobody waits, for an app without
-//! a limit, from dynos without one or with half of a high one to spare. A reserved
-//! lease counts as load like any other when dynos are chosen, and not when people
-//! look. One whose request is done may be *passed* on to the next without a word, and
+//! a limit, whose requests prefer no dyno, from dynos without one or with half of a
+//! high one to spare. A reserved lease counts as load like any other when dynos are
+//! chosen, and not when people look. One whose request is done may be *passed* on to the next without a word, and
 //! counts as a request then, whoever looks. When anything about the app changes, or somebody has to wait after all,
 //! what is reserved is *recalled*: routers give back what no request has
 //! yet, and say when they have. One that hangs is not waited for for long: it cannot use
@@ -160,7 +160,9 @@ impl Mesh {
     fn is_open(&self, key: AppKey) -> bool {
         let app = &self.apps[key.0 as usize];
         let limited = app.settings.max_requests.is_some() || app.settings.exact.is_some();
-        !self.is_recovering() && !app.maintenance && !limited && app.queue.is_empty()
+        // Which dyno it is to be is not known before the request.
+        let open = app.sticky.is_empty() && !app.maintenance && !limited;
+        open && !self.is_recovering() && app.queue.is_empty()
     }
 
     /// One of the best dynos, if it has room. All of one reservation have a limit,

@@ -68,6 +68,8 @@ pub struct Terms {
     pub handling: Handling,
     /// Who may use it.
     pub auth: Auth,
+    /// Which of them prefer which dyno.
+    pub sticky: Box<str>,
 }
 
 impl Mesh {
@@ -86,6 +88,7 @@ impl Mesh {
             rules: app.rules.clone(),
             handling: app.settings.handling(),
             auth: app.auth.clone(),
+            sticky: app.sticky.clone(),
         })
     }
 
@@ -102,7 +105,10 @@ impl Mesh {
             let app = &self.apps[key.0 as usize];
             (&app.rules, &app.settings, &app.auth, &app.domains)
         });
-        let same = *rules == after.rules && settings.handling() == after.settings.handling();
+        let sticky = key.map_or(&none.sticky, |key| &self.apps[key.0 as usize].sticky);
+        let same = *rules == after.rules
+            && settings.handling() == after.settings.handling()
+            && *sticky == after.sticky;
         let (before, now): (BTreeSet<_>, BTreeSet<_>) =
             (domains.iter().collect(), after.domains.iter().collect());
         let other_auth = *auth != after.auth;

@@ -8,7 +8,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::{DynoKey, Held, PeerId, Time, queue::WaiterKey};
+use crate::{DynoKey, Held, PeerId, Prefer, Time, queue::WaiterKey};
 
 /// One session. Never the same for two sessions of a mesh's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,8 @@ pub struct Ask<'a> {
     pub held: bool,
     /// Instances that failed it: it comes to none of them again.
     pub tried: Vec<Box<str>>,
+    /// Which dyno it would rather have.
+    pub prefer: Option<Prefer>,
 }
 
 impl<'a> Ask<'a> {
@@ -57,6 +59,7 @@ impl<'a> Ask<'a> {
             served: Duration::ZERO,
             held: false,
             tried: Vec::new(),
+            prefer: None,
         }
     }
 }

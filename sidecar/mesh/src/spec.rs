@@ -65,6 +65,8 @@ pub struct AppSpec {
     pub pages: Pages,
     /// Who may use it.
     pub auth: Auth,
+    /// Which requests prefer which dyno, for routers; empty: none.
+    pub sticky: Box<str>,
     /// In the order they were added.
     pub dynos: DynoSpecs,
 }
@@ -72,7 +74,7 @@ pub struct AppSpec {
 impl AppSpec {
     /// Routers have to ask what it wants done with its requests.
     pub(crate) fn is_ruled(&self) -> bool {
-        let silent = self.rules.is_empty() && self.auth.is_empty();
+        let silent = self.rules.is_empty() && self.auth.is_empty() && self.sticky.is_empty();
         !silent || !self.settings.handling().is_none()
     }
 }

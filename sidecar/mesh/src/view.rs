@@ -284,6 +284,7 @@ impl Mesh {
             rules: app.rules.clone(),
             pages: app.pages.clone(),
             auth: app.auth.clone(),
+            sticky: app.sticky.clone(),
             dynos: match app.specs.is_empty() {
                 true => dynos.map(Dyno::spec).collect(),
                 false => app.specs.clone(),

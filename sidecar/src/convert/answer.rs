@@ -1,7 +1,7 @@
 //! What goes over a router's session.
 
 use dynomesh_proto::v1::{self, answer::Result as Reply, sidecar_message::Kind};
-use mesh::{Answer, DynoInfo, Outcome, Recall, Refusal, Reserved};
+use mesh::{Answer, DynoInfo, Outcome, Prefer, Recall, Refusal, Reserved, mark};
 
 use super::millis;
 
@@ -13,6 +13,7 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
             limited: route.limited,
             others: route.others,
             counted: route.counted,
+            gone: route.gone,
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };
@@ -79,6 +80,7 @@ pub fn dyno_info(number: u32, dyno: &DynoInfo) -> v1::SidecarMessage {
         name: (*dyno.name).into(),
         instance: (*dyno.instance).into(),
         address: dyno.address.to_string(),
+        mark: mark(&dyno.instance),
     };
     v1::SidecarMessage {
         kind: Some(Kind::Dyno(info)),
@@ -131,5 +133,23 @@ pub fn outcome(given: i32) -> Outcome {
         Ok(v1::Outcome::ConnectTimeout) => Outcome::ConnectTimeout,
         Ok(v1::Outcome::Unused) => Outcome::Unused,
         Ok(v1::Outcome::Failed | v1::Outcome::Unspecified) | Err(_) => Outcome::Failed,
+    }
+}
+
+/// Which dyno a request would rather have; a zero says nothing.
+pub fn prefer(dyno: u64, hash: u64) -> Option<Prefer> {
+    match (dyno, hash) {
+        (0, 0) => None,
+        (0, hash) => Some(Prefer::Hash(hash)),
+        (mark, _) => Some(Prefer::Dyno(mark)),
+    }
+}
+
+/// The same the other way.
+pub(super) fn prefer_from_core(prefer: Option<Prefer>) -> (u64, u64) {
+    match prefer {
+        None => (0, 0),
+        Some(Prefer::Hash(hash)) => (0, hash),
+        Some(Prefer::Dyno(mark)) => (mark, 0),
     }
 }

@@ -33,6 +33,7 @@ fn app_with(spec: &AppSpec, pages: Vec<v1::Page>) -> v1::App {
         rules: lines(&spec.rules),
         pages,
         auth: auth_lines(&spec.auth),
+        sticky: (*spec.sticky).into(),
     }
 }
 
@@ -60,6 +61,7 @@ pub fn spec_from_app(app: v1::App) -> Result<AppSpec, Malformed> {
         rules: Rules::new(app.rules.into_iter().map(Into::into)),
         pages: pages_from_proto(app.pages),
         auth: auth(app.auth),
+        sticky: app.sticky.into(),
         dynos,
     })
 }

@@ -11,6 +11,7 @@ use super::{
     pages::{page_from_core, page_from_proto},
     rules::{lines, rules_from_proto},
     settings::{settings_from_core, settings_from_proto, state_from_core, state_from_proto},
+    sticky::sticky_from_proto,
 };
 
 /// What somebody wants changed.
@@ -76,6 +77,7 @@ fn operation_from_proto(operation: v1::Operation) -> Result<Operation, Malformed
         Kind::PutRules(rules) => Operation::PutRules(rules_from_proto(rules)?),
         Kind::PutPage(page) => Operation::PutPage(page_from_proto(page)?),
         Kind::PutAuth(auth) => Operation::PutAuth(auth_from_proto(auth)?),
+        Kind::PutSticky(sticky) => Operation::PutSticky(sticky_from_proto(sticky)?),
     })
 }
 
@@ -115,6 +117,7 @@ fn operation_from_core(operation: &Operation) -> v1::Operation {
         Operation::PutAuth(auth) => Kind::PutAuth(v1::Auth {
             lines: auth_lines(auth),
         }),
+        Operation::PutSticky(sticky) => Kind::PutSticky((**sticky).into()),
     };
     v1::Operation { kind: Some(kind) }
 }

@@ -7,7 +7,7 @@ use mesh::{AskId, DynoInfo, FarAnswer, FarAsk, Held, Outcome, PeerId, Route, ToP
 
 use super::{
     Malformed,
-    answer::{outcome, refusal, refusal_from_proto},
+    answer::{outcome, prefer, prefer_from_core, refusal, refusal_from_proto},
 };
 
 /// Leases in one message: it stays far below what a message may have.
@@ -86,7 +86,10 @@ fn take(leases: &mut impl Iterator<Item = (AskId, Box<str>)>, most: usize) -> Ve
 }
 
 fn ask_to_proto(ask: FarAsk) -> v1::FarAsk {
+    let (prefer_dyno, prefer_hash) = prefer_from_core(ask.prefer);
     v1::FarAsk {
+        prefer_dyno,
+        prefer_hash,
         ask: ask.id.0,
         app: (*ask.app).into(),
         waited_us: micros(ask.waited),
@@ -205,6 +208,7 @@ fn ask_from_proto(ask: v1::FarAsk) -> Result<FarAsk, Malformed> {
         served: Duration::from_micros(ask.served_us),
         held: ask.held,
         tried: tried.collect::<Result<_, _>>()?,
+        prefer: prefer(ask.prefer_dyno, ask.prefer_hash),
     })
 }
 
@@ -232,10 +236,12 @@ pub fn far_answer(answer: &FarAnswer) -> v1::FromOwner {
                 name: (*route.dyno.name).into(),
                 instance: (*route.dyno.instance).into(),
                 address: route.dyno.address.to_string(),
+                mark: 0,
             }),
             limited: route.limited,
             others: route.others,
             counted: route.counted,
+            gone: route.gone,
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };
@@ -287,6 +293,7 @@ fn route_from_proto(route: v1::FarRoute) -> Result<Route, Malformed> {
         limited: route.limited,
         others: route.others,
         counted: route.counted,
+        gone: route.gone,
     })
 }
 

@@ -31,6 +31,7 @@ pub fn app_rules(name: &str, found: Option<&Terms>) -> v1::SidecarMessage {
         let handling = terms.handling;
         message.handling = (!handling.is_none()).then(|| handling_from_core(handling));
         message.auth = app_auth(&terms.auth);
+        message.sticky = (*terms.sticky).into();
     }
     v1::SidecarMessage {
         kind: Some(Kind::Rules(message)),

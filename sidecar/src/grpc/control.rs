@@ -18,9 +18,18 @@ use super::{
     tap::tap,
     watch::watch,
 };
-use crate::{convert, driver::Driver};
+use crate::{
+    convert::{self, Malformed},
+    driver::Driver,
+};
 
 pub(super) type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What a caller wants changed.
+pub(super) fn wanted(mut change: Change) -> Result<mesh::Change, Malformed> {
+    convert::give_keys(&mut change, rand::random);
+    convert::change_from_proto(change)
+}
 
 /// The service. See the module's documentation.
 #[derive(Clone, Debug)]
@@ -44,7 +53,7 @@ impl Control for ControlService {
     type TapStream = Replies<TapEvent>;
 
     async fn apply(&self, request: Request<Change>) -> Result<Response<Applied>, Status> {
-        let change = convert::change_from_proto(request.into_inner());
+        let change = wanted(request.into_inner());
         let change = change.map_err(|error| malformed(&error))?;
         let pending = self.driver.changes().submit(change).await;
         let applied = match pending {

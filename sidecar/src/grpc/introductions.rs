@@ -143,6 +143,7 @@ mod tests {
                 limited: true,
                 others: 0,
                 counted: false,
+                gone: false,
             }),
         }
     }

@@ -9,13 +9,10 @@ use tokio::sync::mpsc::{self, Sender};
 use tonic::{Status, Streaming};
 
 use super::{
-    control::Replies,
+    control::{Replies, wanted},
     status::{apply_error, malformed, stopping},
 };
-use crate::{
-    convert,
-    driver::{Driver, Pending},
-};
+use crate::driver::{Driver, Pending};
 
 /// Changes of one stream under way. A caller has to read its results in time.
 const UNDER_WAY: usize = 1_024;
@@ -79,7 +76,7 @@ async fn submit_all(
 
 async fn submit(driver: &Driver, change: Change, mode: Mode) -> Next {
     let (app, size) = (change.app.clone(), change.encoded_len());
-    let change = match convert::change_from_proto(change) {
+    let change = match wanted(change) {
         Ok(change) => change,
         Err(error) => return Next::Refused(app, malformed(&error)),
     };

@@ -154,6 +154,7 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
         served: Duration::from_millis(ask.served_ms.into()),
         held: ask.held,
         tried: ask.tried.into_iter().map(Into::into).collect(),
+        prefer: convert::prefer(ask.prefer_dyno, ask.prefer_hash),
     };
     match session.ask(asked) {
         true => Ok(()),

@@ -196,6 +196,8 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             tried,
             served_ms,
             held,
+            prefer_dyno: ask,
+            prefer_hash: ask,
         })
     });
     let held = (number(), any::<String>()).prop_map(|(ask, instance)| Held { ask, instance });

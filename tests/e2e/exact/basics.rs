@@ -1,6 +1,8 @@
 //! What is so while nothing goes wrong.
 
-use dynomesh_proto::v1::{Exact, Settings};
+use std::collections::BTreeSet;
+
+use dynomesh_proto::v1::{AppStatus, Exact, Settings, operation::Kind};
 use e2e::harness::{Broker, broker, run_within, wait};
 
 use super::{
@@ -25,6 +27,41 @@ fn no_dyno_is_double_booked_by_four_routers() {
             requests += report.requests;
         }
         assert_eq!(none_had_two(&dynos).await, requests);
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+/// The owner finds the dyno, whichever router asks.
+#[test]
+fn a_value_leads_to_one_dyno_from_everywhere() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (app, _dynos) = app(&hosts, settings(Exact::Strict), 4).await;
+        app.apply(vec![Kind::PutSticky("header:x-user".into())])
+            .await;
+        for host in &hosts {
+            let known = |status: &AppStatus| {
+                let app = status.app.as_ref();
+                app.is_some_and(|app| app.sticky == "header:x-user")
+            };
+            host.control().until_app("shop", "sticky", known).await;
+        }
+        let mut places = BTreeSet::new();
+        for user in 0..12 {
+            let mut of_user = BTreeSet::new();
+            for host in &hosts {
+                let request = host.request("GET", &app.host(), "/");
+                let request = request.header("X-User", &format!("user-{user}"));
+                of_user.insert(request.send().await.dyno().to_owned());
+            }
+            assert_eq!(of_user.len(), 1, "user {user} was at {of_user:?}");
+            places.extend(of_user);
+        }
+        assert!(places.len() > 1, "{places:?}");
         until_nothing_is_left(&hosts).await;
         for host in hosts {
             host.finish().await;

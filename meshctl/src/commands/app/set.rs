@@ -4,7 +4,7 @@ use dynomesh_proto::v1::{Applied, operation::Kind};
 use tonic::Code;
 
 use super::Context;
-use crate::{args::Set, change::change_of_version, failure::Failure};
+use crate::{args::Set, change::change_of_version, failure::Failure, output::sticky_name};
 
 pub(super) async fn run(args: &Set, context: &Context) -> Result<(), Failure> {
     let first = attempt(args, context).await;
@@ -23,7 +23,17 @@ async fn attempt(args: &Set, context: &Context) -> Result<(Applied, String), Fai
     let app = context.client.app(name).await?.app.unwrap_or_default();
     let old = app.settings.unwrap_or_default();
     let new = args.settings.over(&old);
-    if new == old {
+    let sticky = args.sticky.as_deref();
+    let other = sticky.filter(|sticky| *sticky != sticky_name(&app.sticky));
+    let mut kinds = Vec::new();
+    if new != old {
+        kinds.push(Kind::PutSettings(new));
+    }
+    if let Some(other) = other {
+        let sticky = if other == "none" { "" } else { other };
+        kinds.push(Kind::PutSticky(sticky.to_owned()));
+    }
+    if kinds.is_empty() {
         let applied = Applied {
             app: app.name,
             version: app.version,
@@ -31,7 +41,7 @@ async fn attempt(args: &Set, context: &Context) -> Result<(Applied, String), Fai
         };
         return Ok((applied, format!("app {name} has these settings already")));
     }
-    let change = change_of_version(name, app.version, [Kind::PutSettings(new)]);
+    let change = change_of_version(name, app.version, kinds);
     let applied = context.client.apply(change).await?;
     Ok((applied, format!("app {name} set")))
 }

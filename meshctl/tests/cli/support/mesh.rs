@@ -177,6 +177,7 @@ fn perform(apps: &mut BTreeMap<String, AppStatus>, name: &str, kind: &Kind) -> R
             }
             None => app.rules = rules.lines.clone(),
         },
+        Kind::PutSticky(sticky) => app.sticky = sticky.clone(),
         Kind::PutPage(page) => {
             let same =
                 |other: &Page| other.code == page.code && other.content_type == page.content_type;

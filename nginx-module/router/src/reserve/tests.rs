@@ -50,6 +50,7 @@ impl Router {
             arrived: 0,
             served: 0,
             tried: vec![],
+            prefer: None,
         };
         let ask = self.0.ask(request, 0);
         let answer = Answer {

@@ -15,6 +15,7 @@ fn message(name: &str, app: &str, lines: &[&str]) -> AppRules {
         lines: lines.iter().map(|line| (*line).into()).collect(),
         handling: None,
         auth: None,
+        sticky: String::new(),
     }
 }
 
@@ -177,4 +178,23 @@ fn there_is_an_end_to_what_is_known() {
     }
     assert!(book.order.len() <= MOST);
     assert!(matches!(book.look("x.test"), Look::Known(_)));
+}
+
+#[test]
+fn what_is_sticky_is_known_without_any_rule() {
+    let mut book = book();
+    book.welcome(true);
+    let sticky = |sticky: &str| AppRules {
+        sticky: sticky.into(),
+        ..message("a.test", "shop", &[])
+    };
+    book.learn(&sticky("header:X-User"))
+        .expect("it can be read");
+    let header = Some(Sticky::Header("X-User".into()));
+    assert_eq!(rules(&book, "a.test").expect("some").sticky, header);
+    book.learn(&sticky("cookie")).expect("it can be read");
+    let own = Some(Sticky::Own(0));
+    assert_eq!(rules(&book, "a.test").expect("some").sticky, own);
+    book.learn(&sticky("")).expect("it can be read");
+    assert!(rules(&book, "a.test").is_none());
 }

@@ -164,6 +164,7 @@ impl<T: Clone> Session<T> {
                 limited: part.limited,
                 others: part.others,
                 counted: false,
+                gone: false,
             };
             let mut reserved = Reserved::new(ask, lease, owner, again, now);
             reserved.dynos_in_use = part.dynos_in_use;

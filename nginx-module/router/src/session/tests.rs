@@ -24,6 +24,7 @@ fn request(token: u32, arrived: Millis) -> Request<u32> {
         arrived,
         served: 0,
         tried: vec![],
+        prefer: None,
     }
 }
 

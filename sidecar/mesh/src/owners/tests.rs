@@ -126,6 +126,7 @@ fn who_does_not_own_asks_and_passes_on_what_it_is_told() {
         limited: true,
         others: 0,
         counted: false,
+        gone: false,
     };
     let answer = FarAnswer {
         ask: *id,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mesh::{Answer, AppSpec, AskId, Event, Limits, Output, Refusal, SessionKey, Time};
+use mesh::{Answer, AppSpec, AskId, Event, Limits, Output, Prefer, Refusal, SessionKey, Time};
 
 mod change;
 mod checkin;
@@ -80,6 +80,7 @@ pub(crate) struct Waiter {
     joined: u64,
     deadline: Time,
     tried: Vec<Box<str>>,
+    prefer: Option<Prefer>,
 }
 
 #[derive(Debug)]

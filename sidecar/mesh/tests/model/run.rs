@@ -7,7 +7,7 @@ use std::{
 
 use mesh::{
     Address, AppSpec, Ask, AskId, Change, DynoSpec, DynoState, Extent, Heard, Limits, LoadReport,
-    Mesh, NodeId, Operation, SessionKey, Time, Update, WHOLE, WorkerId,
+    Mesh, NodeId, Operation, Prefer, SessionKey, Time, Update, WHOLE, WorkerId, mark,
 };
 
 use crate::{
@@ -121,6 +121,7 @@ impl Run {
                 served_ms,
                 held,
                 tried,
+                prefer,
             } => {
                 let Some(session) = self.session(*worker) else {
                     return;
@@ -131,6 +132,7 @@ impl Run {
                     served: Duration::from_millis(*served_ms),
                     held: *held,
                     tried: tried.iter().map(|i| self.instance(*i)).collect(),
+                    prefer: prefer.map(|i| Prefer::Dyno(mark(&self.instance(i)))),
                     ..Ask::new(AskId(self.asks), NAMES[*name])
                 };
                 let taken = self.mesh.ask(session, ask.clone(), now);

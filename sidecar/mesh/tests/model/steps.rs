@@ -42,6 +42,7 @@ pub(crate) enum Step {
         served_ms: u64,
         held: bool,
         tried: Vec<usize>,
+        prefer: Option<usize>,
     },
     AskAgain {
         worker: usize,
@@ -148,11 +149,12 @@ fn step() -> impl Strategy<Value = Step> {
     let served = prop_oneof![4 => Just(0), 1 => 1..50_000_u64];
     let held = prop_oneof![4 => Just(false), 1 => Just(true)];
     let tried = prop_oneof![4 => Just(vec![]), 1 => vec(0..12_usize, 1..4)];
+    let prefer = option::weighted(0.3, 0..12_usize);
     let which = 0..8_usize;
     prop_oneof![
-        30 => (0..WORKERS, 0..NAMES.len(), waited, served, held, tried)
-            .prop_map(|(worker, name, waited_ms, served_ms, held, tried)| {
-                Step::Ask { worker, name, waited_ms, served_ms, held, tried }
+        30 => (0..WORKERS, 0..NAMES.len(), waited, served, held, tried, prefer)
+            .prop_map(|(worker, name, waited_ms, served_ms, held, tried, prefer)| {
+                Step::Ask { worker, name, waited_ms, served_ms, held, tried, prefer }
             }),
         1 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::AskAgain { worker, which }),
         6 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Cancel { worker, which }),

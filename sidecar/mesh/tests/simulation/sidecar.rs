@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mesh::{
-    AppSpec, Ask, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, RecallId,
+    AppSpec, Ask, AskId, Change, ChangeError, Limits, Mesh, Operation, Outcome, Prefer, RecallId,
     SessionKey, Time, Update, WorkerId,
 };
 
@@ -127,6 +127,8 @@ impl Sidecar {
                     waited,
                     held,
                     tried,
+                    // Some have a preference.
+                    prefer: (ask.0 % 3 == 0).then_some(Prefer::Hash(ask.0 % 7)),
                     ..Ask::new(ask, &name)
                 };
                 assert!(mesh.ask(key, asked, now), "{ask:?} is ignored");

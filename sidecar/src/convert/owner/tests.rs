@@ -1,6 +1,6 @@
 //! Words and answers there and back, and what is none.
 
-use mesh::Refusal;
+use mesh::{Prefer, Refusal};
 
 use super::*;
 
@@ -39,6 +39,7 @@ fn ask() -> FarAsk {
         served: Duration::from_micros(1),
         held: true,
         tried: vec!["a".into(), "b".into()],
+        prefer: Some(Prefer::Dyno(u64::MAX)),
     }
 }
 
@@ -90,6 +91,7 @@ fn every_answer_comes_back_as_it_was() {
         limited: true,
         others: 7,
         counted: true,
+        gone: true,
     };
     let refusals = [
         Refusal::UnknownName,

@@ -295,6 +295,9 @@ fn recreation(update: &Update) -> Change {
         if !spec.auth.is_empty() {
             operations.push(Operation::PutAuth(spec.auth.clone()));
         }
+        if !spec.sticky.is_empty() {
+            operations.push(Operation::PutSticky(spec.sticky.clone()));
+        }
         let domains = spec.domains.iter().cloned().map(Operation::AddDomain);
         operations.extend(domains);
         let dynos = spec.dynos.iter().cloned();

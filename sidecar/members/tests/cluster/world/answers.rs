@@ -37,6 +37,8 @@ impl World {
                     let asked = Ask {
                         waited,
                         held,
+                        // Some have a preference.
+                        prefer: (ask.0 % 3 == 0).then_some(mesh::Prefer::Hash(ask.0 % 7)),
                         ..Ask::new(ask, &name)
                     };
                     let key = session(router).unwrap();

@@ -1,11 +1,15 @@
 //! A request comes: route, wait or refuse.
 
 use mesh::{
-    Ask, BOOT_TIMEOUT, DynoSpec, DynoState, Event, MAX_LOAD, Policy, QUEUE_PER_DYNO, QUEUE_TIMEOUT,
-    Refusal, SessionKey,
+    Ask, BOOT_TIMEOUT, DynoSpec, DynoState, Event, MAX_LOAD, Policy, Prefer, QUEUE_PER_DYNO,
+    QUEUE_TIMEOUT, Refusal, SessionKey, mark,
 };
 
-use super::{Decision, Lease, Reference, Waiter};
+use super::{App, Decision, Lease, Reference, Waiter};
+
+fn is_preferred(prefer: Option<Prefer>, dyno: &DynoSpec) -> bool {
+    prefer == Some(Prefer::Dyno(mark(&dyno.instance)))
+}
 
 impl Reference {
     /// Says whether it is taken, like the mesh.
@@ -48,6 +52,7 @@ impl Reference {
             joined: self.serial,
             deadline: arrived,
             tried: ask.tried.clone(),
+            prefer: ask.prefer,
         };
         let crowd = ask.held || self.recovery.is_some();
         let newcomer = !crowd && ask.tried.is_empty();
@@ -70,7 +75,7 @@ impl Reference {
         let full =
             asks.len() >= self.limits.asks_per_session || self.waiters.len() >= self.limits.waiting;
         let judged = !full && !app.spec.maintenance;
-        let decision = self.decide(id, &waiter.tried);
+        let decision = self.decide(id, &waiter.tried, waiter.prefer);
         let refusal = if full {
             Some(Refusal::Overloaded)
         } else if app.spec.maintenance {
@@ -132,7 +137,7 @@ impl Reference {
         }
     }
 
-    fn decide(&self, id: u64, tried: &[Box<str>]) -> Decision {
+    fn decide(&self, id: u64, tried: &[Box<str>], prefer: Option<Prefer>) -> Decision {
         let app = &self.apps[self.index(id).unwrap()];
         let dynos = || app.spec.dynos.iter().zip(&app.dynos);
         let up = dynos().filter(|(d, _)| d.state == DynoState::Up);
@@ -143,6 +148,10 @@ impl Reference {
             .map(|(d, _)| (d, self.load(&d.instance) + self.elsewhere(&d.instance)))
             .filter(|(d, load)| *load < Self::limit(app, d).unwrap_or(MAX_LOAD))
             .collect();
+        let preferred = free.iter().find(|(d, _)| is_preferred(prefer, d));
+        if let Some((dyno, _)) = preferred {
+            return Decision::Route(vec![dyno.instance.clone()]);
+        }
         if let Some(least) = free.iter().map(|(_, load)| *load).min() {
             let any = app.spec.settings.policy == Policy::Random;
             let best = free.into_iter().filter(|(_, load)| any || *load == least);
@@ -231,6 +240,7 @@ impl Reference {
         assert_eq!(route.limited, limit.is_some());
         let most = app.spec.settings.max_requests;
         assert_eq!(route.counted, most.is_some());
+        assert_eq!(route.gone, Self::is_gone(app, waiter, &instance));
         assert_eq!(
             (&*route.dyno.app, &*route.dyno.name, &route.dyno.address),
             (&*app.spec.name, &*dyno.name, &dyno.address)
@@ -246,6 +256,17 @@ impl Reference {
         );
         let waited = self.now.since(waiter.arrived);
         assert_eq!(answer.wait, waited.saturating_sub(waiter.served));
+    }
+
+    /// A preferred dyno is said to be gone: not because it is busy.
+    fn is_gone(app: &App, waiter: &Waiter, given: &str) -> bool {
+        let mut dynos = app.spec.dynos.iter().zip(&app.dynos);
+        let preferred = dynos.find(|(dyno, _)| is_preferred(waiter.prefer, dyno));
+        waiter.prefer.is_some()
+            && preferred.is_none_or(|(dyno, trust)| {
+                let failed = trust.quarantine.is_some() || waiter.tried.contains(&dyno.instance);
+                *dyno.instance != *given && (dyno.state != DynoState::Up || failed)
+            })
     }
 
     pub(super) fn refuse(&mut self, waiter: &Waiter, reason: Refusal) {
@@ -266,7 +287,7 @@ impl Reference {
                 self.refuse(&waiter, Refusal::Maintenance);
                 continue;
             }
-            match self.decide(id, &waiter.tried) {
+            match self.decide(id, &waiter.tried, waiter.prefer) {
                 Decision::Route(dynos) => self.grant(&waiter, &dynos),
                 Decision::Refuse(Refusal::Quarantined) => {}
                 Decision::Refuse(reason) => self.refuse(&waiter, reason),

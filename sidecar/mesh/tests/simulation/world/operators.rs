@@ -106,6 +106,10 @@ impl World {
                     }],
                 );
             }
+            14 => {
+                let sticky = if self.chance(50.0) { "cookie" } else { "" };
+                self.change(&name, vec![Operation::PutSticky(sticky.into())]);
+            }
             _ => self.wanted[app] = self.rng.random_range(0..8),
         }
     }
