@@ -71,6 +71,8 @@ pub(crate) struct Checkout {
     pub(crate) tried: Vec<Arc<str>>,
     /// Which dyno it would rather have.
     pub(crate) prefer: Option<Prefer>,
+    /// Which client it is from, where its app wants to know.
+    pub(crate) client: u64,
     /// The last one.
     pub(crate) answer: Option<Answer>,
     /// What went wrong, unless a later attempt went well.
@@ -122,6 +124,7 @@ impl Checkout {
                     stage: Stage::Idle,
                     tried: Vec::new(),
                     prefer: None,
+                    client: 0,
                     answer: None,
                     code: None,
                     ended: None,
@@ -179,9 +182,11 @@ impl Checkout {
             token: ptr::from_mut(self),
             name: self.name.clone(),
             arrived: self.arrived,
-            served: self.served,
+            // Who was with a dyno before is known by that.
+            served: self.served.max(u64::from(self.attempts > 0)),
             tried: self.tried.clone(),
             prefer: self.prefer,
+            client: self.client,
         };
         let ask = worker::get().session(|session| session.ask(request, worker::now()));
         self.stage = Stage::Asking(ask);
@@ -226,6 +231,15 @@ impl Checkout {
     /// The lease that the last answer gave.
     pub(crate) fn lease(&self) -> Option<&Lease> {
         self.answer.as_ref().and_then(Answer::lease)
+    }
+
+    /// Seconds after which a request that came too soon may come again.
+    pub(crate) fn retry_after(&self) -> u32 {
+        let result = self.answer.as_ref().map(|answer| &answer.result);
+        result.map_or(1, |result| match result {
+            Err(refused) => refused.retry_after_s.max(1),
+            Ok(_) => 1,
+        })
     }
 
     /// The last lease has ended with a failure.

@@ -97,6 +97,9 @@ unsafe fn dress(r: *mut ngx_http_request_t, checkout: &mut Checkout) -> Option<H
             return Some(Header::Ready);
         };
         add(r, "X-Mesh-Error", code.name())?;
+        if code == Code::RateLimited {
+            add(r, "Retry-After", &checkout.retry_after().to_string())?;
+        }
         // A page of the operator's own (error_page) stays as it is, but for the
         // status by which Nginx calls a dyno's failure.
         if (*r).error_page() != 0 {

@@ -10,7 +10,7 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
-use router::{code::Code, ending::Ending, failure};
+use router::{client, code::Code, ending::Ending, failure, rulebook::Ruled};
 
 use crate::{
     attempt, bounds,
@@ -41,7 +41,10 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         let host = authority.map_or(&[][..], |authority| authority.host);
         let name = rules::name(r).unwrap_or_else(|| worker::get().name(host));
         let checkout = Checkout::attach(r, name)?;
-        (*checkout).prefer = rules::ruled(r).and_then(|ruled| sticky::prefer(r, ruled));
+        if let Some(ruled) = rules::ruled(r) {
+            (*checkout).prefer = sticky::prefer(r, ruled);
+            (*checkout).client = client(r, ruled);
+        }
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);
         } else if rules::is_overlooked(r, &(*checkout).name) {
@@ -62,6 +65,14 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
         peer.tries = MAX_TRIES;
         Some(NGX_OK as ngx_int_t)
     }
+}
+
+/// Which client a request is from, if its app wants to know; otherwise 0.
+unsafe fn client(r: *mut ngx_http_request_t, ruled: &Ruled) -> u64 {
+    let by_client = ruled.handling.by_client;
+    // SAFETY: as the caller says.
+    let address = by_client.then(|| unsafe { request::client(r) }).flatten();
+    address.map_or(0, client::number)
 }
 
 /// A new connection to a dyno begins with no TLS session of an earlier one.

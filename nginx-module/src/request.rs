@@ -1,6 +1,6 @@
 //! Reading what Nginx knows of a request.
 
-use std::iter;
+use std::{iter, net::IpAddr, ptr};
 
 use ngx::ffi::{
     NGX_HTTP_VERSION_20, ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_list_t,
@@ -106,4 +106,26 @@ pub(crate) unsafe fn is_http1(u: *const ngx_http_upstream_t) -> bool {
 pub(crate) unsafe fn is_hostless(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: as the caller says.
     unsafe { (*r).headers_out.status == 400 && (*r).headers_in.server.len == 0 }
+}
+
+/// The client's address, if it has one.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn client(r: *mut ngx_http_request_t) -> Option<IpAddr> {
+    // SAFETY: as the caller says; the address is as long as its family says.
+    unsafe {
+        let address = (*(*r).connection).sockaddr;
+        match libc::c_int::from((*address).sa_family) {
+            libc::AF_INET => {
+                let inet = ptr::read_unaligned(address.cast::<libc::sockaddr_in>());
+                Some(IpAddr::from(inet.sin_addr.s_addr.to_ne_bytes()))
+            }
+            libc::AF_INET6 => {
+                let inet = ptr::read_unaligned(address.cast::<libc::sockaddr_in6>());
+                Some(IpAddr::from(inet.sin6_addr.s6_addr))
+            }
+            _ => None,
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //! it was.
 
 use dynomesh_proto::v1::{
-    Auth, Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, Page, PutDyno, Rules,
-    SetDynoState, Settings, log_entry, operation::Kind,
+    Auth, Change, CreateApp, DeleteApp, Dyno, LogEntry, Manage, Operation, Page, PutDyno, Rate,
+    Rules, SetDynoState, Settings, log_entry, operation::Kind,
 };
 use mesh::{Limits, Mesh, Time};
 use meshd::convert;
@@ -35,6 +35,16 @@ fn number() -> impl Strategy<Value = u32> {
 }
 
 prop_compose! {
+    fn some_rate()(requests in number(), per_s in number(), burst in number()) -> Rate {
+        Rate { requests, per_s, burst }
+    }
+}
+
+fn rate() -> impl Strategy<Value = Option<Rate>> {
+    proptest::option::of(some_rate())
+}
+
+prop_compose! {
     fn settings()(
         (policy, exact) in (code(), code()),
         (dyno_limit, queue_depth, max_requests) in (number(), number(), number()),
@@ -42,10 +52,12 @@ prop_compose! {
         (wake, queue_headers) in any::<(bool, bool)>(),
         (idle_timeout_ms, scale_wait_ms, tap_rate) in (number(), number(), number()),
         (max_body_bytes, max_time_ms) in (any::<u64>(), number()),
+        (max_rate, max_client_rate) in (rate(), rate()),
     ) -> Settings {
         Settings {
             policy, dyno_limit, queue_depth, queue_timeout_ms, boot_timeout_ms, max_requests, wake,
             queue_headers, idle_timeout_ms, scale_wait_ms, exact, tap_rate, max_body_bytes, max_time_ms,
+            max_rate, max_client_rate,
         }
     }
 }

@@ -282,6 +282,7 @@ fn ask(id: u64) -> ToPeer {
         held: false,
         tried: Vec::new(),
         prefer: None,
+        client: 0,
     })
 }
 

@@ -2,4 +2,5 @@
 
 mod bounds;
 mod pages;
+pub(crate) mod rates;
 mod sticky;

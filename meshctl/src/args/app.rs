@@ -99,6 +99,7 @@ Examples:
   meshctl app set shop --queue-timeout 10s --no-wake
   meshctl app set shop --max-body 10MiB --max-time 30s
   meshctl app set shop --sticky cookie
+  meshctl app set shop --max-rate 100/s --max-client-rate 10/s
   meshctl app set shop --queue-depth 0        (back to the default)")]
 pub(crate) struct Set {
     /// The app

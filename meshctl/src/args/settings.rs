@@ -3,7 +3,7 @@
 use clap::Args;
 use dynomesh_proto::v1;
 
-use super::values::{Exact, Policy, bytes, millis};
+use super::values::{Exact, Policy, bytes, millis, rate};
 
 /// Flags for settings: what is not given stays as it is.
 #[derive(Args, Clone, Debug, Default)]
@@ -67,6 +67,15 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "DURATION", value_parser = millis)]
     max_time: Option<u32>,
 
+    /// Requests that the app takes, e.g. 100/s, 600/m or 100/s:500 (500 at once); none: no
+    /// limit
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    max_rate: Option<v1::Rate>,
+
+    /// Requests that the app takes of each client, likewise
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    max_client_rate: Option<v1::Rate>,
+
     /// Tell clients about the queue, in response headers
     #[arg(long, overrides_with = "no_queue_headers")]
     queue_headers: bool,
@@ -95,6 +104,8 @@ impl SettingsArgs {
             tap_rate,
             max_body,
             max_time,
+            max_rate,
+            max_client_rate,
             queue_headers,
             no_queue_headers,
         } = self;
@@ -111,7 +122,11 @@ impl SettingsArgs {
         ];
         let flags = [wake, no_wake, queue_headers, no_queue_headers];
         let values = policy.is_none() && exact.is_none() && max_body.is_none();
-        values && numbers.iter().all(|n| n.is_none()) && !flags.into_iter().any(|f| *f)
+        let rates = [max_rate, max_client_rate];
+        values
+            && rates.iter().all(|rate| rate.is_none())
+            && numbers.iter().all(|n| n.is_none())
+            && !flags.into_iter().any(|f| *f)
     }
 
     /// What `--wake` and `--no-wake` say together.
@@ -144,8 +159,15 @@ impl SettingsArgs {
             tap_rate: self.tap_rate.unwrap_or(old.tap_rate),
             max_body_bytes: self.max_body.unwrap_or(old.max_body_bytes),
             max_time_ms: self.max_time.unwrap_or(old.max_time_ms),
+            max_rate: over(self.max_rate, old.max_rate),
+            max_client_rate: over(self.max_client_rate, old.max_client_rate),
         }
     }
+}
+
+/// A rate of nothing is none.
+fn over(given: Option<v1::Rate>, old: Option<v1::Rate>) -> Option<v1::Rate> {
+    given.map_or(old, |rate| Some(rate).filter(|rate| rate.requests > 0))
 }
 
 /// Clap leaves at most one of the two set.

@@ -131,6 +131,37 @@ pub(crate) fn millis(text: &str) -> Result<u32, String> {
     u32::try_from(millis).map_err(|_| "the longest is 49 days".to_owned())
 }
 
+/// So many requests in a time, and perhaps so many at once; 0 and `none` stand for no
+/// limit.
+pub(crate) fn rate(text: &str) -> Result<v1::Rate, String> {
+    if let "0" | "none" = text {
+        return Ok(v1::Rate::default());
+    }
+    let wrong =
+        || format!("\"{text}\" is no rate; write it like 100/s, 600/m or 100/s:500, or none");
+    let (rate, burst) = match text.split_once(':') {
+        Some((rate, burst)) => (rate, some(burst).ok_or_else(wrong)?),
+        None => (text, 0),
+    };
+    let (requests, span) = rate.split_once('/').ok_or_else(wrong)?;
+    let per_s = match span {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(wrong()),
+    };
+    let requests = some(requests).ok_or_else(wrong)?;
+    Ok(v1::Rate {
+        requests,
+        per_s,
+        burst,
+    })
+}
+
+fn some(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number > 0)
+}
+
 /// A number of bytes; 0 stands for the default.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("\"{text}\" is no size; write it like 64KiB, 10MiB or 2000000");
@@ -189,6 +220,34 @@ mod tests {
         assert_eq!(limit("none"), Ok(0));
         for text in ["", "-1", "None", "5000000000"] {
             assert!(limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_in_a_time_and_at_once() {
+        let of = |requests, per_s, burst| v1::Rate {
+            requests,
+            per_s,
+            burst,
+        };
+        assert_eq!(rate("100/s"), Ok(of(100, 1, 0)));
+        assert_eq!(rate("600/m:20"), Ok(of(600, 60, 20)));
+        assert_eq!(rate("1/h"), Ok(of(1, 3_600, 0)));
+        assert_eq!(rate("none"), Ok(v1::Rate::default()));
+        assert_eq!(rate("0"), Ok(v1::Rate::default()));
+        for text in [
+            "",
+            "5",
+            "0/s",
+            "5/d",
+            "-5/s",
+            "5/s:0",
+            "5/s:",
+            "1.5/s",
+            "5 /s",
+            "5000000000/s",
+        ] {
+            assert!(rate(text).is_err(), "{text}");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use dynomesh_proto::v1::{App, AppStatus, DynoLoad, DynoState, Exact, Page, Policy, Settings};
+use dynomesh_proto::v1::{
+    App, AppStatus, DynoLoad, DynoState, Exact, Page, Policy, Rate, Settings,
+};
 
 use super::{
     Table, longest, plain,
@@ -76,6 +78,8 @@ fn facts(app: &App) -> Vec<(&'static str, String)> {
         ("tap rate", tap_rate(settings.tap_rate)),
         ("max body", setting_bytes(settings.max_body_bytes)),
         ("max time", never_millis(settings.max_time_ms)),
+        ("max rate", rate_name(settings.max_rate)),
+        ("client rate", rate_name(settings.max_client_rate)),
         ("sticky", sticky_name(&app.sticky).to_owned()),
         ("queue headers", on_off(settings.queue_headers).to_owned()),
         ("maintenance", on_off(app.maintenance).to_owned()),
@@ -179,6 +183,24 @@ pub(super) fn exact_name(settings: &Settings) -> &'static str {
         Exact::Strict => "strict",
         Exact::Available => "available",
     }
+}
+
+/// As it is set.
+pub(super) fn rate_name(rate: Option<Rate>) -> String {
+    let Some(rate) = rate.filter(|rate| rate.requests > 0) else {
+        return "none".to_owned();
+    };
+    let span = match rate.per_s {
+        0 | 1 => "s".to_owned(),
+        60 => "m".to_owned(),
+        3_600 => "h".to_owned(),
+        other => format!("{other} s"),
+    };
+    let burst = match rate.burst {
+        0 => String::new(),
+        burst => format!(":{burst}"),
+    };
+    format!("{}/{span}{burst}", rate.requests)
 }
 
 /// As it is set: without the key that the sidecar has added.

@@ -3,7 +3,7 @@
 use dynomesh_proto::v1::{Change, Dyno, Manage, Page, Settings, operation::Kind};
 
 use super::{
-    app::{exact_name, on_off, policy_name, sticky_name},
+    app::{exact_name, on_off, policy_name, rate_name, sticky_name},
     table::state_name,
     units::{count, setting, setting_millis},
 };
@@ -113,6 +113,14 @@ fn settings_words(settings: &Settings) -> String {
     ] {
         if millis > 0 {
             words.push(format!("{name} {}", setting_millis(millis)));
+        }
+    }
+    for (name, rate) in [
+        ("max-rate", settings.max_rate),
+        ("max-client-rate", settings.max_client_rate),
+    ] {
+        if rate.is_some() {
+            words.push(format!("{name} {}", rate_name(rate)));
         }
     }
     if settings.max_body_bytes > 0 {

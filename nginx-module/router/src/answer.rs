@@ -49,6 +49,8 @@ pub struct Refused {
     pub reason: Refusal,
     /// Empty when no app has the name.
     pub app: String,
+    /// Seconds after which it may come again; 0: nobody knows.
+    pub retry_after_s: u32,
 }
 
 /// Who a dyno is.
@@ -126,6 +128,7 @@ impl Dynos {
             Err(Refused {
                 reason,
                 app: answer.app.clone(),
+                retry_after_s: answer.retry_after_s,
             })
         };
         let result = match &answer.result {

@@ -11,6 +11,8 @@ pub enum Code {
     NoApp,
     /// By the app's own limit.
     TooLarge,
+    /// By the app's own rate.
+    RateLimited,
     AuthMissing,
     AuthWrong,
     AuthDenied,
@@ -44,6 +46,7 @@ impl Code {
         match self {
             Self::NoApp => "no-app",
             Self::TooLarge => "too-large",
+            Self::RateLimited => "rate-limited",
             Self::AuthMissing => "auth-missing",
             Self::AuthWrong => "auth-wrong",
             Self::AuthDenied => "auth-denied",
@@ -78,7 +81,7 @@ impl Code {
             Self::TooLarge => 413,
             Self::AuthMissing | Self::AuthWrong => 401,
             Self::AuthDenied => 403,
-            Self::AuthLimited => 429,
+            Self::AuthLimited | Self::RateLimited => 429,
             Self::H26 => 400,
             Self::H27 => 499,
             _ => 503,
@@ -92,6 +95,7 @@ impl Code {
             self,
             Self::NoApp
                 | Self::TooLarge
+                | Self::RateLimited
                 | Self::H22
                 | Self::H26
                 | Self::H27
@@ -119,6 +123,7 @@ impl Code {
         match self {
             Self::NoApp => "There is no app at this address",
             Self::TooLarge => "The request is too large for the app",
+            Self::RateLimited => "Too many requests come for the app; wait a moment",
             Self::AuthMissing => "The app wants to know who you are",
             Self::AuthWrong => "The app does not know you by this password or token",
             Self::AuthDenied => "The app does not let you do this",
@@ -167,6 +172,7 @@ pub fn of_refusal(refusal: Refusal, before: Option<Code>) -> Code {
         // Too deep a backlog, whether it is counted or felt.
         Refusal::QueueFull | Refusal::QueueTimeout => Code::H11,
         Refusal::TooManyRequests => Code::H22,
+        Refusal::RateLimited => Code::RateLimited,
         Refusal::NoDynos => Code::H14,
         Refusal::NeverReleased => Code::H81,
         Refusal::Crashed => Code::H10,

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod authority;
 mod chunks;
+pub mod client;
 pub mod code;
 pub mod ending;
 pub mod failure;

@@ -81,6 +81,8 @@ pub struct Request<T> {
     pub tried: Vec<Arc<str>>,
     /// Which dyno it would rather have.
     pub prefer: Option<Prefer>,
+    /// Which client it is from, where its app wants to know; 0: nobody says.
+    pub client: u64,
 }
 
 /// What became of an ask so far.
@@ -480,6 +482,7 @@ impl<T> Request<T> {
             kind: Some(Kind::Ask(Ask {
                 prefer_dyno,
                 prefer_hash,
+                client: self.client,
                 ask,
                 name: self.name.to_string(),
                 waited_ms: millis(now.saturating_sub(self.arrived)),

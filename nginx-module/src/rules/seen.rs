@@ -1,6 +1,6 @@
 //! A request as rules look at it.
 
-use std::{borrow::Cow, net::IpAddr, ptr};
+use std::{borrow::Cow, net::IpAddr};
 
 use ngx::ffi::{ngx_hash_key, ngx_http_get_variable, ngx_http_request_t, ngx_str_t};
 use rules::Request;
@@ -69,21 +69,8 @@ impl Request for Seen<'_> {
     }
 
     fn client(&self) -> Option<IpAddr> {
-        // SAFETY: the address is as long as its family says.
-        unsafe {
-            let address = (*(*self.r).connection).sockaddr;
-            match libc::c_int::from((*address).sa_family) {
-                libc::AF_INET => {
-                    let inet = ptr::read_unaligned(address.cast::<libc::sockaddr_in>());
-                    Some(IpAddr::from(inet.sin_addr.s_addr.to_ne_bytes()))
-                }
-                libc::AF_INET6 => {
-                    let inet = ptr::read_unaligned(address.cast::<libc::sockaddr_in6>());
-                    Some(IpAddr::from(inet.sin6_addr.s6_addr))
-                }
-                _ => None,
-            }
-        }
+        // SAFETY: see `new`.
+        unsafe { request::client(self.r) }
     }
 
     fn client_text(&self) -> Cow<'_, [u8]> {

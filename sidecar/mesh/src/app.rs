@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Auth, Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, idle::Idle,
-    pool::Pool, queue::Queue, scale::Scale,
+    pool::Pool, queue::Queue, rate::Rates, scale::Scale,
 };
 
 /// With many apps, a request waits for memory and for nothing else. So what each
@@ -33,6 +33,8 @@ pub(crate) struct App {
     pub(crate) dyno_needed: bool,
     /// Deleted; forgotten with its last lease.
     pub(crate) deleted: bool,
+    /// Only with the settings.
+    pub(crate) rates: Option<Box<Rates>>,
     pub(crate) queue: Queue,
     pub(crate) idle: Idle,
     pub(crate) counters: Counters,
@@ -75,6 +77,7 @@ impl App {
             dynos: Vec::new(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),
+            rates: None,
             queue: Queue::default(),
             stretch: 0,
             census: Census::default(),

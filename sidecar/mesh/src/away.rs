@@ -64,6 +64,8 @@ pub struct FarAsk {
     pub tried: Vec<Box<str>>,
     /// Which dyno it would rather have.
     pub prefer: Option<Prefer>,
+    /// Which client it is from, likewise.
+    pub client: u64,
 }
 
 /// An owner's answer, as [`Answer`].
@@ -154,6 +156,7 @@ impl Mesh {
             held: request.held,
             tried: request.tried.clone(),
             prefer: request.prefer,
+            client: request.client,
         };
         let id = self.add_away(AwayRequest {
             request,
@@ -217,6 +220,7 @@ impl Mesh {
             held: false,
             tried: Vec::new(),
             prefer: None,
+            client: 0,
         };
         self.add_away(AwayRequest {
             request,

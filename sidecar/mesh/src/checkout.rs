@@ -65,6 +65,7 @@ impl Mesh {
             held: ask.held,
             tried: ask.tried,
             prefer: ask.prefer,
+            client: ask.client,
         };
         if full || self.waiters.len() >= self.limits.waiting {
             self.refuse(&request, Refusal::Overloaded, now);
@@ -108,6 +109,11 @@ impl Mesh {
             app.stretch = 0;
         }
         let stretch = app.stretch;
+        let again = admitted || !request.served.is_zero();
+        if !again && let Some(refused) = self.too_soon(request, now) {
+            return refused;
+        }
+        let app = &self.apps[request.app.0 as usize];
         let max = app.settings.max_requests.filter(|_| !admitted);
         if max.is_some_and(|max| app.requests() + waiting >= max.saturating_add(stretch)) {
             return Decision::Refuse(Refusal::TooManyRequests);

@@ -92,6 +92,7 @@ impl Mesh {
         app.settings = spec.settings.clone();
         self.put_dynos(key, &spec.dynos, shared);
         self.review_tap(key);
+        self.review_rates(key, &before.0);
         let (settings, dynos) = (&before.0, before.1);
         self.review_owner(key, settings.exact.is_some(), now);
         self.serve_queue(key, now);
@@ -115,6 +116,7 @@ impl Mesh {
         app.auth = Auth::default();
         app.deleted = true;
         self.review_tap(key);
+        self.forget_rates(key);
         self.forget_owner(key);
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);

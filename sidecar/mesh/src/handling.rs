@@ -16,6 +16,8 @@ pub struct Handling {
     pub max_body: Option<u64>,
     /// Longest time for a response to be complete.
     pub max_time: Option<Duration>,
+    /// Asks say from which clients requests are.
+    pub by_client: bool,
 }
 
 impl Handling {
@@ -35,6 +37,7 @@ impl Settings {
         Handling {
             max_body: self.max_body,
             max_time: self.max_time,
+            by_client: self.max_client_rate.is_some(),
         }
     }
 }

@@ -317,6 +317,14 @@ impl Mesh {
         holds(told.eq(self.told.clone()), || {
             format!("{:?} are not those that want requests told", self.told)
         })?;
+        let by_client = self.by_name.values();
+        let by_client = by_client.filter(|key| {
+            let settings = &self.apps[key.0 as usize].settings;
+            settings.max_client_rate.is_some()
+        });
+        holds(by_client.count() == self.by_client, || {
+            format!("{} apps do not have a rate for clients", self.by_client)
+        })?;
         let paged = self.by_name.values();
         let paged = paged.filter(|key| !self.apps[key.0 as usize].pages.is_empty());
         holds(paged.count() == self.paged, || {

@@ -40,6 +40,7 @@ mod pages;
 mod peers;
 mod pool;
 mod queue;
+mod rate;
 mod refusal;
 mod reserve;
 mod rules;
@@ -72,6 +73,7 @@ pub use output::{Answer, Event, Outcome, Output, Recall, Reserved, Route, ScaleH
 pub use owners::{Ownership, PeerId, Term};
 pub use pages::{Page, Pages};
 pub use pool::MAX_LOAD;
+pub use rate::{RATE_SPANS, RATES, Rate};
 pub use refusal::Refusal;
 pub use reserve::RecallId;
 pub use rules::{BY_NAME, Rules, Terms};

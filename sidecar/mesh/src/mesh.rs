@@ -64,6 +64,8 @@ pub struct Mesh {
     pub(crate) ruled: usize,
     /// Apps that want so many requests a second told.
     pub(crate) told: BTreeMap<Arc<str>, u32>,
+    /// Apps with a rate for each client.
+    pub(crate) by_client: usize,
     /// Apps with pages.
     pub(crate) paged: usize,
     /// What other nodes do.
@@ -110,6 +112,7 @@ impl Mesh {
             strangers: 0,
             ruled: 0,
             told: BTreeMap::new(),
+            by_client: 0,
             paged: 0,
             foreign: Foreign::default(),
             share: Share::default(),

@@ -356,6 +356,7 @@ impl Mesh {
             held: ask.held,
             tried: ask.tried,
             prefer: ask.prefer,
+            client: ask.client,
         };
         match full || self.waiters.len() >= self.limits.waiting {
             true => self.refuse(&request, Refusal::Overloaded, now),

@@ -26,6 +26,8 @@ pub(crate) struct Request {
     pub(crate) tried: Vec<Box<str>>,
     /// Which dyno it would rather have.
     pub(crate) prefer: Option<Prefer>,
+    /// Which client it is from; 0: nobody says.
+    pub(crate) client: u64,
 }
 
 impl Request {
@@ -134,6 +136,7 @@ mod tests {
             held: false,
             tried: Vec::new(),
             prefer: None,
+            client: 0,
         };
         queue.insert(waiters, request, Time::ZERO)
     }

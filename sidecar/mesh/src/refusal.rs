@@ -13,6 +13,9 @@ pub enum Refusal {
     QueueTimeout,
     /// The app's limit on requests is reached.
     TooManyRequests,
+    /// It comes too soon after others, of all clients or of its own; in so many seconds
+    /// it may come.
+    RateLimited(u32),
     /// No dyno, and a request may not start one.
     NoDynos,
     /// The app has never had a dyno.

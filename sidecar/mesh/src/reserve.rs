@@ -161,7 +161,7 @@ impl Mesh {
         let app = &self.apps[key.0 as usize];
         let limited = app.settings.max_requests.is_some() || app.settings.exact.is_some();
         // Which dyno it is to be is not known before the request.
-        let open = app.sticky.is_empty() && !app.maintenance && !limited;
+        let open = app.sticky.is_empty() && !app.maintenance && !limited && app.rates.is_none();
         open && !self.is_recovering() && app.queue.is_empty()
     }
 

@@ -47,6 +47,8 @@ pub struct Ask<'a> {
     pub tried: Vec<Box<str>>,
     /// Which dyno it would rather have.
     pub prefer: Option<Prefer>,
+    /// Which client it is from, where the app wants to know; 0: nobody says.
+    pub client: u64,
 }
 
 impl<'a> Ask<'a> {
@@ -60,6 +62,7 @@ impl<'a> Ask<'a> {
             held: false,
             tried: Vec::new(),
             prefer: None,
+            client: 0,
         }
     }
 }

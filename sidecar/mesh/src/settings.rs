@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use crate::{ChangeError, MAX_LOAD};
+use crate::{ChangeError, MAX_LOAD, Rate};
 
 /// How a dyno is chosen: the three steps of the talk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub struct Settings {
     pub max_body: Option<u64>,
     /// Longest time for a response to be complete.
     pub max_time: Option<Duration>,
+    /// Requests that it takes.
+    pub max_rate: Option<Rate>,
+    /// Requests that it takes of each client.
+    pub max_client_rate: Option<Rate>,
 }
 
 /// Requests that may wait for each dyno, unless set.
@@ -132,6 +136,7 @@ impl Settings {
         }
         within("idle_timeout", self.idle_timeout, &IDLE_TIMEOUTS)?;
         within("scale_wait", self.scale_wait, &SCALE_WAITS)?;
+        self.check_rates()?;
         self.handling().check()
     }
 }

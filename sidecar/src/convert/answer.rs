@@ -27,6 +27,7 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
         queue_depth: answer.depth,
         dynos_in_use: answer.in_use,
         queue_headers: answer.queue_headers,
+        retry_after_s: answer.result.as_ref().err().map_or(0, retry_after),
         result: Some(result),
     };
     v1::SidecarMessage {
@@ -94,6 +95,7 @@ pub(super) fn refusal(reason: Refusal) -> v1::Refusal {
         Refusal::QueueFull => v1::Refusal::QueueFull,
         Refusal::QueueTimeout => v1::Refusal::QueueTimeout,
         Refusal::TooManyRequests => v1::Refusal::TooManyRequests,
+        Refusal::RateLimited(_) => v1::Refusal::RateLimited,
         Refusal::NoDynos => v1::Refusal::NoDynos,
         Refusal::NeverReleased => v1::Refusal::NeverReleased,
         Refusal::Crashed => v1::Refusal::Crashed,
@@ -105,14 +107,23 @@ pub(super) fn refusal(reason: Refusal) -> v1::Refusal {
     }
 }
 
+/// Seconds after which a request that was refused may come again; 0: nobody knows.
+pub(super) fn retry_after(reason: &Refusal) -> u32 {
+    match reason {
+        Refusal::RateLimited(seconds) => *seconds,
+        _ => 0,
+    }
+}
+
 /// The same the other way. One that is not known here is the other's fault.
-pub(super) fn refusal_from_proto(given: i32) -> Refusal {
+pub(super) fn refusal_from_proto(given: i32, retry_after_s: u32) -> Refusal {
     match v1::Refusal::try_from(given) {
         Ok(v1::Refusal::UnknownName) => Refusal::UnknownName,
         Ok(v1::Refusal::Maintenance) => Refusal::Maintenance,
         Ok(v1::Refusal::QueueFull) => Refusal::QueueFull,
         Ok(v1::Refusal::QueueTimeout) => Refusal::QueueTimeout,
         Ok(v1::Refusal::TooManyRequests) => Refusal::TooManyRequests,
+        Ok(v1::Refusal::RateLimited) => Refusal::RateLimited(retry_after_s),
         Ok(v1::Refusal::NoDynos) => Refusal::NoDynos,
         Ok(v1::Refusal::NeverReleased) => Refusal::NeverReleased,
         Ok(v1::Refusal::Crashed) => Refusal::Crashed,

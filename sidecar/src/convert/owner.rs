@@ -7,7 +7,7 @@ use mesh::{AskId, DynoInfo, FarAnswer, FarAsk, Held, Outcome, PeerId, Route, ToP
 
 use super::{
     Malformed,
-    answer::{outcome, prefer, prefer_from_core, refusal, refusal_from_proto},
+    answer::{outcome, prefer, prefer_from_core, refusal, refusal_from_proto, retry_after},
 };
 
 /// Leases in one message: it stays far below what a message may have.
@@ -90,6 +90,7 @@ fn ask_to_proto(ask: FarAsk) -> v1::FarAsk {
     v1::FarAsk {
         prefer_dyno,
         prefer_hash,
+        client: ask.client,
         ask: ask.id.0,
         app: (*ask.app).into(),
         waited_us: micros(ask.waited),
@@ -209,6 +210,7 @@ fn ask_from_proto(ask: v1::FarAsk) -> Result<FarAsk, Malformed> {
         held: ask.held,
         tried: tried.collect::<Result<_, _>>()?,
         prefer: prefer(ask.prefer_dyno, ask.prefer_hash),
+        client: ask.client,
     })
 }
 
@@ -250,6 +252,7 @@ pub fn far_answer(answer: &FarAnswer) -> v1::FromOwner {
         queue_wait_us: micros(answer.wait),
         queue_depth: answer.depth,
         dynos_in_use: answer.in_use,
+        retry_after_s: answer.result.as_ref().err().map_or(0, retry_after),
         result: Some(result),
     };
     v1::FromOwner {
@@ -264,7 +267,7 @@ pub fn far_answer(answer: &FarAnswer) -> v1::FromOwner {
 pub fn far_answer_from_proto(answer: v1::FarAnswer) -> Result<FarAnswer, Malformed> {
     let result = match answer.result {
         Some(Reply::Route(route)) => Ok(route_from_proto(route)?),
-        Some(Reply::Refusal(reason)) => Err(refusal_from_proto(reason)),
+        Some(Reply::Refusal(reason)) => Err(refusal_from_proto(reason, answer.retry_after_s)),
         None => return Err(Malformed::new("answer.result", "is missing")),
     };
     Ok(FarAnswer {

@@ -10,7 +10,7 @@ use super::Malformed;
 const ANY: &str = "error";
 
 /// What an app's clients may be refused with.
-const CODES: [&str; 16] = [
+const CODES: [&str; 17] = [
     ANY,
     "H10",
     "H11",
@@ -27,6 +27,7 @@ const CODES: [&str; 16] = [
     "H81",
     "H99",
     "too-large",
+    "rate-limited",
 ];
 
 const HTML: &str = "text/html";

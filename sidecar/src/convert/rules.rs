@@ -42,5 +42,6 @@ fn handling_from_core(handling: Handling) -> v1::Handling {
     v1::Handling {
         max_body_bytes: handling.max_body.unwrap_or(0),
         max_time_ms: handling.max_time.map_or(0, millis),
+        by_client: handling.by_client,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynomesh_proto::v1;
-use mesh::{DynoState, Exact, Policy, Settings};
+use mesh::{DynoState, Exact, Policy, Rate, Settings};
 
 use super::{Malformed, millis, non_zero};
 
@@ -24,6 +24,8 @@ pub(super) fn settings_from_proto(given: &v1::Settings) -> Result<Settings, Malf
         tap_rate: non_zero(given.tap_rate),
         max_body: (given.max_body_bytes > 0).then_some(given.max_body_bytes),
         max_time: span(given.max_time_ms),
+        max_rate: given.max_rate.and_then(rate_from_proto),
+        max_client_rate: given.max_client_rate.and_then(rate_from_proto),
     })
 }
 
@@ -48,6 +50,24 @@ pub(super) fn settings_from_core(settings: &Settings) -> v1::Settings {
         tap_rate: settings.tap_rate.unwrap_or(0),
         max_body_bytes: settings.max_body.unwrap_or(0),
         max_time_ms: settings.max_time.map_or(0, millis),
+        max_rate: settings.max_rate.map(rate_from_core),
+        max_client_rate: settings.max_client_rate.map(rate_from_core),
+    }
+}
+
+fn rate_from_proto(given: v1::Rate) -> Option<Rate> {
+    Some(Rate {
+        requests: non_zero(given.requests)?,
+        per: Duration::from_secs(given.per_s.max(1).into()),
+        burst: non_zero(given.burst),
+    })
+}
+
+fn rate_from_core(rate: Rate) -> v1::Rate {
+    v1::Rate {
+        requests: rate.requests,
+        per_s: u32::try_from(rate.per.as_secs()).unwrap_or(u32::MAX),
+        burst: rate.burst.unwrap_or(0),
     }
 }
 

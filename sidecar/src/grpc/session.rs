@@ -155,6 +155,7 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
         held: ask.held,
         tried: ask.tried.into_iter().map(Into::into).collect(),
         prefer: convert::prefer(ask.prefer_dyno, ask.prefer_hash),
+        client: ask.client,
     };
     match session.ask(asked) {
         true => Ok(()),

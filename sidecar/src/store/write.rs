@@ -10,6 +10,7 @@ use super::{
 use crate::convert::queued_to_bytes;
 
 /// One thing to write.
+#[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// An app is like this, or gone.

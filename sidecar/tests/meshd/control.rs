@@ -1,7 +1,7 @@
 //! Operators: every operation.
 
 use dynomesh_proto::v1::{
-    AppStatus, Dyno, DynoState, Exact, GetAppRequest, Policy, PutDyno, Settings,
+    AppStatus, Dyno, DynoState, Exact, GetAppRequest, Policy, PutDyno, Rate, Settings,
     control_client::ControlClient, operation::Kind,
 };
 use tonic::{Code, transport::Channel};
@@ -42,6 +42,16 @@ async fn an_app_from_its_creation_to_its_end() {
         tap_rate: 9,
         max_body_bytes: u64::MAX,
         max_time_ms: 100,
+        max_rate: Some(Rate {
+            requests: 1_000,
+            per_s: 60,
+            burst: 9,
+        }),
+        max_client_rate: Some(Rate {
+            requests: 3,
+            per_s: 1,
+            burst: 0,
+        }),
     };
     let applied = control
         .apply(change("shop", [create(settings)]))

@@ -198,6 +198,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             held,
             prefer_dyno: ask,
             prefer_hash: ask,
+            client: ask,
         })
     });
     let held = (number(), any::<String>()).prop_map(|(ask, instance)| Held { ask, instance });

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use dynomesh_proto::v1::{AppStatus, Exact, Settings, operation::Kind};
 use e2e::harness::{Broker, broker, run_within, wait};
 
+use crate::limits::rates;
+
 use super::{
     LIMIT, app, hosts, more_of_all, none_had_two, owner, settings, start_loads, stop_all,
     until_nothing_is_left,
@@ -62,6 +64,39 @@ fn a_value_leads_to_one_dyno_from_everywhere() {
             places.extend(of_user);
         }
         assert!(places.len() > 1, "{places:?}");
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+/// Each client too, wherever it comes to.
+#[test]
+fn one_rate_for_all_routers() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let hosts = hosts(&broker.url(), &prefix, 2).await;
+        let settings = Settings {
+            max_rate: rates::only(7),
+            max_client_rate: rates::only(4),
+            ..settings(Exact::Strict)
+        };
+        let (app, _dynos) = app(&hosts, settings, 4).await;
+        let mut served = [0; 2];
+        for _ in 0..3 {
+            for host in &hosts {
+                for (client, served) in ["127.0.0.1", "127.0.0.2"].iter().zip(&mut served) {
+                    let codes = rates::curl(host, &app.host(), client, 2).await;
+                    *served += codes.iter().filter(|code| **code == 200).count();
+                    assert!(
+                        codes.iter().all(|code| [200, 429].contains(code)),
+                        "{codes:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(served, [4, 3]);
         until_nothing_is_left(&hosts).await;
         for host in hosts {
             host.finish().await;

@@ -51,6 +51,7 @@ impl Router {
             served: 0,
             tried: vec![],
             prefer: None,
+            client: 0,
         };
         let ask = self.0.ask(request, 0);
         let answer = Answer {

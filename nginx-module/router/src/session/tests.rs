@@ -25,6 +25,7 @@ fn request(token: u32, arrived: Millis) -> Request<u32> {
         served: 0,
         tried: vec![],
         prefer: None,
+        client: 0,
     }
 }
 

@@ -12,6 +12,7 @@ mod checkin;
 mod checkout;
 mod look;
 mod nodes;
+mod rate;
 mod reserve;
 mod session;
 mod time;
@@ -41,6 +42,7 @@ pub(crate) struct App {
     /// How long its queue grew by requests that nobody turns away.
     stretch: u32,
     pub(crate) hints: Hints,
+    tokens: rate::Tokens,
 }
 
 /// What is known of a dyno beside its specification; in the same order.

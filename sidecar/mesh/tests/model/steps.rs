@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mesh::{DynoState, Outcome, Policy, Settings};
+use mesh::{DynoState, Outcome, Policy, Rate, Settings};
 use proptest::{collection::vec, option, prelude::*};
 
 pub(crate) const APPS: usize = 3;
@@ -221,9 +221,10 @@ fn settings() -> impl Strategy<Value = Settings> {
         any::<bool>(),
         millis(1_000..40_000),
         millis(10..5_000),
+        option::weighted(0.2, rate()),
     )
         .prop_map(
-            |(policy, limit, depth, queue, boot, max, wake, headers, idle, scale)| Settings {
+            |(policy, limit, depth, queue, boot, max, wake, headers, idle, scale, rate)| Settings {
                 exact: None,
                 policy,
                 dyno_limit: limit,
@@ -238,8 +239,19 @@ fn settings() -> impl Strategy<Value = Settings> {
                 tap_rate: None,
                 max_body: None,
                 max_time: None,
+                max_rate: rate,
+                max_client_rate: None,
             },
         )
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    let per = prop_oneof![Just(1), Just(60)].prop_map(Duration::from_secs);
+    (1..30_u32, per, option::of(1..10_u32)).prop_map(|(requests, per, burst)| Rate {
+        requests,
+        per,
+        burst,
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {

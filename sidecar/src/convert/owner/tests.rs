@@ -40,6 +40,7 @@ fn ask() -> FarAsk {
         held: true,
         tried: vec!["a".into(), "b".into()],
         prefer: Some(Prefer::Dyno(u64::MAX)),
+        client: 7,
     }
 }
 
@@ -99,6 +100,7 @@ fn every_answer_comes_back_as_it_was() {
         Refusal::QueueFull,
         Refusal::QueueTimeout,
         Refusal::TooManyRequests,
+        Refusal::RateLimited(9),
         Refusal::NoDynos,
         Refusal::NeverReleased,
         Refusal::Crashed,

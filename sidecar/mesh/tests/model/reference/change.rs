@@ -4,7 +4,7 @@ use mesh::{AppSpec, DynoState, Refusal, Update};
 
 use crate::hints::Hints;
 
-use super::{App, Reference, Trust};
+use super::{App, Reference, Trust, rate::Tokens};
 
 impl Reference {
     pub(crate) fn apply(&mut self, update: &Update) {
@@ -35,6 +35,7 @@ impl Reference {
                 dyno_needed: false,
                 stretch: 0,
                 hints: Hints::default(),
+                tokens: Tokens::default(),
             });
             self.apps.len() - 1
         });
@@ -68,6 +69,9 @@ impl Reference {
             trust.push(Trust::default());
         }
         let old = (self.apps[index].spec.settings.clone(), self.expected(index));
+        if spec.settings.max_rate != old.0.max_rate {
+            self.apps[index].tokens = Tokens::default();
+        }
         self.apps[index].spec = spec.clone();
         self.apps[index].dynos = trust;
         self.serve(id);

@@ -75,11 +75,16 @@ impl Reference {
         let full =
             asks.len() >= self.limits.asks_per_session || self.waiters.len() >= self.limits.waiting;
         let judged = !full && !app.spec.maintenance;
+        let first = judged && newcomer && ask.served.is_zero();
+        let seconds = if first { self.too_soon(id) } else { None };
+        let app = &self.apps[self.index(id).unwrap()];
         let decision = self.decide(id, &waiter.tried, waiter.prefer);
         let refusal = if full {
             Some(Refusal::Overloaded)
         } else if app.spec.maintenance {
             Some(Refusal::Maintenance)
+        } else if let Some(seconds) = seconds {
+            Some(Refusal::RateLimited(seconds))
         } else if newcomer && self.in_flight(app) + waiting >= max.saturating_add(stretch) {
             Some(Refusal::TooManyRequests)
         } else {

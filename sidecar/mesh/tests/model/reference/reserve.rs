@@ -74,7 +74,8 @@ impl Reference {
 
     /// Whoever came would be served, as far as the app is concerned.
     fn is_open(&self, app: &App) -> bool {
-        let limited = app.spec.settings.max_requests.is_some();
+        let settings = &app.spec.settings;
+        let limited = settings.max_requests.is_some() || settings.max_rate.is_some();
         let waits = self.waiting(app) > 0;
         self.recovery.is_none() && !app.spec.maintenance && !limited && !waits
     }

@@ -1,6 +1,6 @@
 //! Operators and the dyno manager.
 
-use mesh::{DynoSpec, DynoState, Operation, Policy, Settings};
+use mesh::{DynoSpec, DynoState, Operation, Policy, Rate, Settings};
 use rand::RngExt;
 
 use super::{APPS, Event, World, app_name, millis};
@@ -45,6 +45,12 @@ impl World {
             tap_rate: None,
             max_body: None,
             max_time: None,
+            max_rate: self.chance(15.0).then(|| Rate {
+                requests: self.rng.random_range(20..2_000),
+                per: millis(1_000),
+                burst: None,
+            }),
+            max_client_rate: None,
         }
     }
 
