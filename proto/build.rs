@@ -4,10 +4,11 @@ use std::{env, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "mesh/v1/types.proto",
     "mesh/v1/tally.proto",
     "mesh/v1/tap.proto",
+    "mesh/v1/trace.proto",
     "mesh/v1/router.proto",
     "mesh/v1/control.proto",
     "mesh/v1/log.proto",
@@ -16,6 +17,7 @@ const FILES: [&str; 11] = [
     "mesh/v1/peer.proto",
     "mesh/v1/owner.proto",
     "mesh/v1/authorizer.proto",
+    "otlp/trace_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,6 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .client_mod_attribute("mesh.v1.Peer", "#[cfg(feature = \"peer\")]")
         .client_mod_attribute("mesh.v1.Owner", "#[cfg(feature = \"peer\")]")
         .client_mod_attribute("mesh.v1.Authorizer", "#[cfg(feature = \"peer\")]")
+        .client_mod_attribute(
+            "opentelemetry.proto.collector.trace.v1.TraceService",
+            "#[cfg(feature = \"peer\")]",
+        )
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         // They have passwords in them; nothing prints them by mistake.
         .skip_debug([".mesh.v1.Authenticate", ".mesh.v1.ShownHeader"])

@@ -16,7 +16,13 @@ use router::{
     sticky::Prefer,
 };
 
-use crate::{attempt, executor, fault, guard::guard_or, module, park, refuse, tally, worker};
+use crate::{
+    attempt, executor, fault,
+    guard::guard_or,
+    module, park, refuse, tally,
+    trace::{self, Trace},
+    worker,
+};
 
 /// How a request is known to the session: its checkout, which takes itself out
 /// of the session before it goes.
@@ -83,6 +89,8 @@ pub(crate) struct Checkout {
     pub(crate) app_of_rules: Option<Arc<str>>,
     /// Runs from when the first dyno has it, if there is a limit on that.
     pub(crate) clock: Option<Task<()>>,
+    /// If the request is in one.
+    pub(crate) trace: Option<Trace>,
     /// Its request came to an upstream again, and has another one.
     pub(crate) superseded: bool,
     pub(crate) body: Body,
@@ -130,6 +138,7 @@ impl Checkout {
                     ended: None,
                     app_of_rules: None,
                     clock: None,
+                    trace: trace::of(r),
                     superseded: false,
                     body: Body::Foreign,
                     parked: None,
@@ -178,6 +187,9 @@ impl Checkout {
 
     /// Asks for a dyno.
     pub(crate) fn ask(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.asks();
+        }
         let request = Request {
             token: ptr::from_mut(self),
             name: self.name.clone(),
@@ -226,6 +238,9 @@ impl Checkout {
         self.leased = worker::now();
         self.waited = self.leased.saturating_sub(self.arrived + self.served);
         self.attempts += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.is_led();
+        }
     }
 
     /// The lease that the last answer gave.
@@ -245,6 +260,9 @@ impl Checkout {
     /// The last lease has ended with a failure.
     pub(crate) fn failed(&mut self) {
         self.served += worker::now().saturating_sub(self.leased);
+        if let Some(trace) = &mut self.trace {
+            trace.is_freed();
+        }
     }
 
     /// This request shall not come to the last answer's dyno again.

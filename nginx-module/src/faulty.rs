@@ -32,5 +32,6 @@ mod spare;
 mod sticky;
 mod tally;
 mod tap;
+mod trace;
 mod variables;
 mod worker;

@@ -43,5 +43,6 @@ mod spare;
 mod sticky;
 mod tally;
 mod tap;
+mod trace;
 mod variables;
 mod worker;

@@ -10,7 +10,7 @@ use ngx::ffi::{
 use crate::{
     bounds, conf, filter,
     guard::{self, guard},
-    headers, rules, variables, worker,
+    headers, rules, trace, variables, worker,
 };
 
 static HTTP: ngx_http_module_t = ngx_http_module_t {
@@ -56,10 +56,14 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(|| unsafe {
         filter::install();
         bounds::install();
-        match rules::install(cf) {
-            0 => headers::install(cf),
-            failed => failed,
+        // The first of them is called last.
+        for install in [trace::install, rules::install, headers::install] {
+            match install(cf) {
+                0 => {}
+                failed => return failed,
+            }
         }
+        0
     })
 }
 

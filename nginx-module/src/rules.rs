@@ -24,7 +24,7 @@ use router::{
     code::Code,
     rulebook::{Known, Look, Ruled},
 };
-use rules::{End, Side};
+use rules::{End, Request as _, Side};
 
 use crate::{
     bounds,
@@ -43,6 +43,7 @@ mod seen;
 mod waiting;
 
 pub(crate) use admission::user;
+pub(crate) use edit_in::{add as add_header, strip as strip_header};
 pub(crate) use ruling::{Held, Token};
 pub(crate) use waiting::{expire, go_on, has_ready, hear};
 
@@ -249,6 +250,18 @@ pub(crate) unsafe fn name(r: *mut ngx_http_request_t) -> Option<Arc<str>> {
 pub(crate) unsafe fn chosen(r: *mut ngx_http_request_t) -> Option<Arc<str>> {
     // SAFETY: as the caller says.
     unsafe { Ruling::of(r) }.and_then(|ruling| ruling.app.clone())
+}
+
+/// What a request is called, if rules were looked up for it: they may call others so.
+///
+/// # Safety
+/// `r` is a live request.
+pub(crate) unsafe fn request_id(r: *mut ngx_http_request_t) -> Option<Box<[u8]>> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let ruling = Ruling::of(r)?;
+        Some(seen::Seen::new(r, &ruling.name, "").id().into())
+    }
 }
 
 /// The line of the rule that ended it; 0: none did.

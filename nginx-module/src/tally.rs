@@ -41,7 +41,10 @@ pub(crate) unsafe fn count(checkout: &Checkout) {
     let worker = worker::get();
     worker.count(&ended);
     // SAFETY: as the caller says.
-    unsafe { worker.tap(checkout, &ended) };
+    unsafe {
+        worker.tap(checkout, &ended);
+        worker.trace(checkout, &ended);
+    }
 }
 
 /// As in the access log.

@@ -45,16 +45,26 @@ impl Worker {
             return;
         }
         // SAFETY: as the caller says.
-        let mut request = unsafe { seen(checkout) };
+        let mut request = unsafe { told(checkout, ended) };
         request.taps = taps;
-        request.app = ended.app.into();
-        request.status = ended.status.into();
-        request.error = traits.error.into();
-        request.total_ms = millis(traits.total_ms);
-        (request.bytes_received, request.bytes_sent) = ended.bytes;
         // It is sent with what else nobody waits for.
         self.session(|session| session.tell_tapped(request, worker::now()));
     }
+}
+
+/// What is told of a request.
+///
+/// # Safety
+/// The checkout's request is still in memory.
+pub(crate) unsafe fn told(checkout: &Checkout, ended: &Ended<'_>) -> TappedRequest {
+    // SAFETY: as the caller says.
+    let (mut request, total) = unsafe { (seen(checkout), age(checkout.request)) };
+    request.app = ended.app.into();
+    request.status = ended.status.into();
+    request.error = ended.code.map_or("", Code::name).into();
+    request.total_ms = millis(total);
+    (request.bytes_received, request.bytes_sent) = ended.bytes;
+    request
 }
 
 /// What is known of it besides.
@@ -128,7 +138,10 @@ fn millis(time: u64) -> u32 {
 }
 
 /// Milliseconds since the request began to come.
-unsafe fn age(r: *const ngx_http_request_t) -> u64 {
+///
+/// # Safety
+/// The request is still in memory.
+pub(crate) unsafe fn age(r: *const ngx_http_request_t) -> u64 {
     // SAFETY: as the caller says.
     let (sec, msec) = unsafe { ((*r).start_sec, (*r).start_msec) };
     let now = time();

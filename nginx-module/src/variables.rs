@@ -50,6 +50,7 @@ pub(crate) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
         (ngx_string!("mesh_rule"), rule as Get, 0),
         (ngx_string!("mesh_rule_app"), rule_app as Get, 0),
         (ngx_string!("mesh_user"), user as Get, 0),
+        (ngx_string!("mesh_trace"), trace as Get, 0),
     ];
     for (mut name, get, data) in of_answer.chain(others) {
         let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
@@ -127,6 +128,20 @@ unsafe extern "C" fn rule(
         let line = Some(rules::line(r)).filter(|line| *line > 0);
         let line = line.map(|line| line.to_string());
         set(r, value, line.as_deref().map(str::as_bytes))
+    })
+}
+
+/// The trace that it is in.
+unsafe extern "C" fn trace(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_variable_value_t,
+    _: usize,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    guard(|| unsafe {
+        let trace = Checkout::of(r).and_then(|checkout| checkout.trace);
+        let trace = trace.map(|trace| trace.context.trace_id());
+        set(r, value, trace.as_deref().map(str::as_bytes))
     })
 }
 

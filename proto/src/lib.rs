@@ -1,8 +1,8 @@
 //! The protocol of the mesh, `mesh.v1`, generated from the `.proto` files beside
 //! this crate. Those files are its documentation.
 //!
-//! Features: `control` (client of Control), `peer` (clients of Peer, Owner and Authorizer), `server` (all servers), `json`
-//! (serde: proto3's JSON mapping). A router uses none of them.
+//! Features: `control` (client of Control), `peer` (clients of Peer, Owner, Authorizer and OTLP), `server` (all servers,
+//! and OTLP), `json` (serde: proto3's JSON mapping). A router uses none of them.
 
 pub mod place;
 mod secret;
@@ -13,6 +13,13 @@ pub mod v1 {
     tonic::include_proto!("mesh.v1");
     #[cfg(feature = "json")]
     include!(concat!(env!("OUT_DIR"), "/mesh.v1.serde.rs"));
+}
+
+/// The part of OpenTelemetry's protocol (OTLP) that traces need.
+#[cfg(feature = "server")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, unreachable_pub)]
+pub mod otlp {
+    tonic::include_proto!("opentelemetry.proto.collector.trace.v1");
 }
 
 /// The version that a [`v1::Hello`] carries.

@@ -12,6 +12,7 @@ mod paths;
 mod peers;
 mod resolve;
 mod tls;
+mod traces;
 mod web;
 
 pub use address::PeerAddress;
@@ -22,4 +23,5 @@ pub use options::{Cli, LogFormat, LogLevel, Options, TapFormat};
 pub use peers::Peers;
 pub use resolve::{Config, Effective};
 pub use tls::{Tcp, TlsFiles};
+pub use traces::Traces;
 pub use web::Web;

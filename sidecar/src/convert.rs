@@ -14,6 +14,7 @@ mod log;
 mod manage;
 mod members;
 mod nodes;
+mod otlp;
 mod owner;
 mod pages;
 mod queued;
@@ -24,6 +25,7 @@ mod snapshot;
 mod sticky;
 mod tally;
 mod tap;
+mod trace;
 
 pub use answer::{answer, dyno_info, outcome, prefer, recall, reserved};
 pub use app::{app_from_spec, app_in_list, app_status, counters, spec_from_app};
@@ -34,6 +36,7 @@ pub use load::{MAX_LOADS, load_report_from_bytes, load_report_to_bytes, load_sta
 pub use log::{Form, log_status, said_from_bytes, said_to_bytes};
 pub use members::{members_entry_from_bytes, members_entry_to_bytes};
 pub use nodes::{membership_status, nodes};
+pub use otlp::{export_request, spans};
 pub use owner::{
     OwnerWords, far_answer, far_answer_from_proto, introduction_to_owner, word_to_owner,
 };
@@ -49,6 +52,7 @@ pub use tally::{BOUNDS_MS, tally, told};
 pub use tap::{
     TapFilter, Tapped, TappedRequest, tap_event, tap_event_to_bytes, tap_filter, tap_order, tapped,
 };
+pub use trace::{Traced, TracedRequest, traced, tracing};
 
 /// A message that is not what the protocol says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

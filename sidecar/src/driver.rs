@@ -30,6 +30,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod traces;
 mod view;
 mod workers;
 mod writer;
@@ -58,6 +59,7 @@ pub use state::WorkerName;
 pub use tally::{Answers, BUCKETS, Counted, EVENTS, Seats, Spread, Tally, Whose};
 pub use tap::{Choice, TapError, TapFeed, TapNews, TapOrder, TapView, TapWatch, Told};
 pub use timer::keep_time;
+pub use traces::{SPANS, SpanEnd, TRACED, TraceCounts, TraceOrder};
 pub use view::Survey;
 pub use writer::{
     Applied, ApplyError, Changes, History, Inbox, Journal, Outcome, Pending, Workers, Writer,
@@ -86,6 +88,7 @@ pub struct Driver {
     members: members::Desk,
     board: tally::Board,
     taps: tap::Board,
+    traces: traces::Desk,
     verifier: Verifier,
 }
 
@@ -105,6 +108,7 @@ impl Driver {
             members: members::Desk::default(),
             board: tally::Board::default(),
             taps: tap::Board::default(),
+            traces: traces::Desk::default(),
             verifier: Verifier::default(),
         })
     }

@@ -1,10 +1,11 @@
 //! The process: what starts when, on which thread, and how it ends.
 //!
-//! Three threads, or up to six. The main one serves the routers and keeps time: nothing else
-//! is on it, so that nothing else delays an answer. A second one serves the
+//! Three threads, and up to five more. The main one serves the routers and keeps time:
+//! nothing else is on it, so that nothing else delays an answer. A second one serves the
 //! operators. The third one writes changes to disk. With a broker the fourth one
 //! speaks with it, and where this sidecar is a member of several the fifth one does
-//! nothing but say so. Other sidecars have one as well, if they may come.
+//! nothing but say so. Other sidecars have one as well, if they may come, and so have
+//! authorizers and the collector of traces, if there are any.
 mod authorizers;
 mod links;
 mod log;
@@ -14,6 +15,7 @@ mod plane;
 mod signals;
 mod sockets;
 mod start;
+mod traces;
 mod watchdog;
 
 use std::{
@@ -69,6 +71,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     } = started;
     driver.verifier().allow(config.auth_threads);
     let authorizers = authorizers::start(config, &driver)?;
+    let traces = traces::start(config, &driver)?;
     let log = log::start(config, &driver, proposals, history.position(), node_id)?;
     let members = members::start(config, &driver, sockets.peer_port())?;
     let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
@@ -109,6 +112,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let members = members.map(std::thread::JoinHandle::join).transpose();
     let peers = peers.map(std::thread::JoinHandle::join).transpose();
     let authorizers = authorizers.map(std::thread::JoinHandle::join).transpose();
+    let traces = traces.map(std::thread::JoinHandle::join).transpose();
     routers.block_on(driver.changes().stop());
     let written = writer.join();
     drop(files);
@@ -119,6 +123,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let peers = peers.map_err(|_| anyhow!("the thread for other sidecars panicked"))?;
     peers.transpose()?;
     authorizers.map_err(|_| anyhow!("the thread for authorizers panicked"))?;
+    traces.map_err(|_| anyhow!("the thread for traces panicked"))?;
     written.map_err(|_| anyhow!("the thread for the store panicked"))?;
     tracing::info!("stopped");
     Ok(())

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use meshd::config::{Cli, Effective};
 use proptest::prelude::*;
 
-const KEYS: [&str; 48] = [
+const KEYS: [&str; 53] = [
     "node",
     "data-dir",
     "router-socket",
@@ -48,6 +48,11 @@ const KEYS: [&str; 48] = [
     "authorizers",
     "authorizer-tls-ca",
     "authorizer-within-ms",
+    "otlp-endpoint",
+    "otlp-sample",
+    "otlp-rate",
+    "otlp-headers-file",
+    "otlp-tls-ca",
     "max-apps",
     "max-dynos",
     "max-dynos-per-app",

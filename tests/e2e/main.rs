@@ -33,5 +33,6 @@ mod run_script;
 mod sight;
 mod subrequests;
 mod tls;
+mod traces;
 mod upstream_errors;
 mod wake;

@@ -3,6 +3,7 @@
 //! - [`authorizer`]: what an operator's authorizer does.
 //! - [`harness`]: starts a mesh in a directory of its own, and ends it whatever happens.
 //! - [`client`]: HTTP/1 to the byte, and HTTP/2.
+//! - [`collector`]: what a collector of traces does.
 //! - [`load`]: many connections at once; also the program `mesh-load`.
 //! - [`dyno`]: the program `sample-dyno`, a backend that counts what it is given
 //!   and misbehaves on demand.
@@ -15,6 +16,7 @@
 pub mod authorizer;
 pub mod bench;
 pub mod client;
+pub mod collector;
 pub mod dyno;
 pub mod harness;
 pub mod load;

@@ -23,11 +23,13 @@ use crate::{
     sticky::Prefer,
     tally::Tally,
     tap::Taps,
+    trace::Traces,
 };
 
 mod ahead;
 mod tally;
 mod tap;
+mod trace;
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -159,6 +161,7 @@ pub struct Session<T> {
     turned_away: VecDeque<(u64, T)>,
     tally: Tally,
     taps: Taps,
+    traces: Traces,
 }
 
 impl<T: Clone> Session<T> {
@@ -181,6 +184,7 @@ impl<T: Clone> Session<T> {
             pressing: false,
             turned_away: VecDeque::new(),
             tally: Tally::default(),
+            traces: Traces::default(),
         }
     }
 
@@ -322,6 +326,7 @@ impl<T: Clone> Session<T> {
         self.outbox.clear();
         self.pressing = false;
         self.taps.clear();
+        self.traces.clear();
         self.forget_ahead();
     }
 
@@ -384,6 +389,10 @@ impl<T: Clone> Session<T> {
             }
             sidecar_message::Kind::Tap(tap) => {
                 self.taps.set(tap, now);
+                return None;
+            }
+            sidecar_message::Kind::Tracing(tracing) => {
+                self.traces.set(&tracing, now);
                 return None;
             }
             sidecar_message::Kind::Told(told) => {

@@ -76,12 +76,27 @@ pub(crate) unsafe fn are_off(r: *mut ngx_http_request_t) -> bool {
 /// # Safety
 /// `r` is a live request whose location is known.
 pub(crate) unsafe fn lead_to_mesh(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: as the caller says.
+    unsafe {
+        match of(r).rules {
+            UNSET => pass_to_mesh(r),
+            rules => rules != 0,
+        }
+    }
+}
+
+/// The location of this request passes it to an upstream with `mesh`, or says
+/// `mesh_rules on`, whether rules are for it or not.
+///
+/// # Safety
+/// As [`lead_to_mesh`].
+pub(crate) unsafe fn pass_to_mesh(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: as the caller says; confs of modules that pass requests on begin with
     // their upstream's.
     unsafe {
         let conf = of(r);
-        if conf.rules != UNSET {
-            return conf.rules != 0;
+        if conf.rules == 1 {
+            return true;
         }
         if let Some(leads) = conf.leads.get() {
             return leads;

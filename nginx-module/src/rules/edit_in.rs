@@ -39,7 +39,7 @@ pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: &Op) -> Option<()> {
 ///
 /// # Safety
 /// As [`apply`].
-pub(super) unsafe fn strip(r: *mut ngx_http_request_t, name: &Name) -> Option<()> {
+pub(crate) unsafe fn strip(r: *mut ngx_http_request_t, name: &Name) -> Option<()> {
     let dashed = |b: u8| {
         if b == b'_' {
             b'-'
@@ -94,8 +94,10 @@ unsafe fn set(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<(
     }
 }
 
-unsafe fn add(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<()> {
-    // SAFETY: see `apply`; all is copied to the request's pool.
+/// # Safety
+/// As [`apply`].
+pub(crate) unsafe fn add(r: *mut ngx_http_request_t, name: &Name, value: &[u8]) -> Option<()> {
+    // SAFETY: as the caller says; all is copied to the request's pool.
     unsafe {
         let (key, lower) = (
             ended(r, name.spelled.as_bytes())?,

@@ -89,14 +89,14 @@ fn place(text: &str) -> Option<(Box<str>, String)> {
     if name.is_empty() || name.len() > 128 || !name.bytes().all(plain) {
         return None;
     }
-    let good = match url.strip_prefix("unix:") {
-        Some(path) => path.starts_with('/') && !path.contains(['?', '#', '%', ' ']),
-        None => is_place(url),
-    };
-    good.then(|| (name.into(), url.to_owned()))
+    is_place(url).then(|| (name.into(), url.to_owned()))
 }
 
-fn is_place(text: &str) -> bool {
+/// It is `unix:/PATH`, `http://HOST:PORT` or `https://HOST:PORT`.
+pub(super) fn is_place(text: &str) -> bool {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return path.starts_with('/') && !path.contains(['?', '#', '%', ' ']);
+    }
     let Ok(url) = Url::parse(text) else {
         return false;
     };

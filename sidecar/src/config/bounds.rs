@@ -28,7 +28,7 @@ macro_rules! number {
 /// A session's grace has to outlast a reconnect. Of pings, see [`Pings`].
 ///
 /// [`Pings`]: crate::listen::Pings
-pub(super) const NUMBERS: [Number; 20] = [
+pub(super) const NUMBERS: [Number; 21] = [
     number!(session_grace_ms, "session-grace-ms", 500, 0..=60_000),
     number!(longest_request_s, "longest-request-s", 600, 1..=604_800),
     number!(recovery_ms, "recovery-ms", 5_000, 0..=60_000),
@@ -55,6 +55,7 @@ pub(super) const NUMBERS: [Number; 20] = [
         1_000,
         10..=30_000
     ),
+    number!(otlp_rate, "otlp-rate", 500, 1..=100_000),
     number!(metrics_apps, "metrics-apps", 1_000, 0..=100_000),
     number!(max_apps, "max-apps", 1_000_000, 1..=10_000_000),
     number!(max_dynos, "max-dynos", 2_000_000, 1..=20_000_000),

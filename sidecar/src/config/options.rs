@@ -230,6 +230,49 @@ pub struct Options {
     )]
     pub metrics_apps: Option<u64>,
 
+    /// The collector that is told of requests as traces, over gRPC: http://HOST:PORT,
+    /// https://HOST:PORT or unix:/PATH [default: none, nothing is traced]
+    #[arg(
+        long,
+        env = "DYNOMESH_OTLP_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Traces"
+    )]
+    pub otlp_endpoint: Option<String>,
+    /// Share of the requests without a traceparent that begin a trace, 0 to 1; others are
+    /// traced if their caller is [default: 0.01]
+    #[arg(
+        long,
+        env = "DYNOMESH_OTLP_SAMPLE",
+        value_name = "SHARE",
+        help_heading = "Traces"
+    )]
+    pub otlp_sample: Option<f64>,
+    /// Most requests a second that are traced, of all workers together [default: 500]
+    #[arg(
+        long,
+        env = "DYNOMESH_OTLP_RATE",
+        value_name = "N",
+        help_heading = "Traces"
+    )]
+    pub otlp_rate: Option<u64>,
+    /// A file with headers for the collector, "name: value" on each line
+    #[arg(
+        long,
+        env = "DYNOMESH_OTLP_HEADERS_FILE",
+        value_name = "FILE",
+        help_heading = "Traces"
+    )]
+    pub otlp_headers_file: Option<PathBuf>,
+    /// The authority that its certificate is from (PEM) [default: the system's]
+    #[arg(
+        long,
+        env = "DYNOMESH_OTLP_TLS_CA",
+        value_name = "FILE",
+        help_heading = "Traces"
+    )]
+    pub otlp_tls_ca: Option<PathBuf>,
+
     /// The broker whose route log this sidecar shares with others:
     /// amqp[s]://USER@HOST:PORT/VHOST [default: none, it is alone]
     #[arg(

@@ -12,12 +12,12 @@ use toml::Table;
 
 use super::{
     Authorizers, Broker, Cli, ConfigError, LogFormat, LogLevel, Options, PeerAddress, Peers,
-    TapFormat, Tcp, Web, address, authorizers,
+    TapFormat, Tcp, Traces, Web, address, authorizers,
     bounds::NUMBERS,
     broker,
     mode::Mode,
     paths::{CONFIG_FILE, Places, host_name},
-    peers, tls, web,
+    peers, tls, traces, web,
 };
 use crate::listen::{Pings, SocketOptions, group_id};
 
@@ -42,6 +42,7 @@ pub struct Config {
     pub limits: Limits,
     pub auth_threads: usize,
     pub authorizers: Authorizers,
+    pub traces: Option<Traces>,
     pub recovery: Duration,
     pub pings: Pings,
     /// The directory of sockets that nobody chose: it is made if need be.
@@ -65,6 +66,9 @@ impl Config {
             peers.load()?;
         }
         self.authorizers.load()?;
+        if let Some(traces) = &self.traces {
+            traces.load()?;
+        }
         Ok(())
     }
 }
@@ -273,6 +277,7 @@ fn config(
         log_format: options.log_format.unwrap_or(LogFormat::Text),
         limits,
         authorizers: authorizers::authorizers(options, said)?,
+        traces: traces::traces(options, said)?,
         auth_threads: options.auth_threads.map_or(1, |n| n as usize),
         recovery: millis(options.recovery_ms),
         pings: Pings {

@@ -14,6 +14,7 @@ use super::{
     state::State,
     tally::Board,
     tap::{self, TapOrder},
+    traces::TraceOrder,
 };
 use crate::verify::Finding;
 
@@ -46,6 +47,8 @@ pub enum Reply {
     Rules(Ruled),
     /// To nothing: somebody looks at requests, or does so no more.
     Tap(TapOrder),
+    /// To nothing: so many requests are traced.
+    Tracing(TraceOrder),
     /// To who asked for the pages of this app.
     Pages(Box<str>, Pages),
     /// To who asked about credentials, with this number.

@@ -14,7 +14,7 @@ use super::{
     state::{Latest, WorkerName},
     tally::Tally,
 };
-use crate::convert::Tapped;
+use crate::convert::{Tapped, Traced};
 use crate::verify::Asked;
 
 /// Who comes, with what.
@@ -95,7 +95,7 @@ impl Session {
             let key = key.map_err(|error| OpenError::TooMany(error.to_string()))?;
             let orders = driver.taps.orders(state.sessions.len() + 1);
             orders.into_iter().for_each(|order| ours.tell(order));
-            state.sessions.insert(key, ours);
+            state.sessions.insert(key, ours.clone());
             let tally = state.workers.get(&worker).map_or(0, |latest| latest.tally);
             let process = hello.name;
             let latest = Latest {
@@ -105,7 +105,9 @@ impl Session {
                 process,
             };
             let old = state.workers.insert(worker, latest);
-            Ok((key, old.and_then(|old| state.sessions.remove(&old.key))))
+            let old = old.and_then(|old| state.sessions.remove(&old.key));
+            driver.traces.share(&state.sessions, Some(&ours));
+            Ok((key, old))
         });
         let (key, old) = opened?;
         if let Some(old) = old {
@@ -203,6 +205,11 @@ impl Session {
     /// Requests that somebody looks at.
     pub fn tapped(&mut self, tapped: Tapped) {
         self.driver.take_tapped(self.key, tapped);
+    }
+
+    /// Requests that are traced.
+    pub fn traced(&mut self, traced: Traced) {
+        self.driver.take_traced(traced);
     }
 
     fn act<R>(&mut self, input: impl FnOnce(&mut Mesh, Time) -> R) -> R {

@@ -25,6 +25,7 @@ mod announce;
 mod log;
 mod members;
 mod order;
+mod traces;
 
 use super::{
     ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,

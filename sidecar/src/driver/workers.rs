@@ -23,6 +23,7 @@ impl Driver {
         self.act_on_state(None, |state, now| {
             state.mesh.close_session(key, now);
             state.sessions.remove(&key);
+            self.traces.share(&state.sessions, None);
             state.end_worker(worker, key, &self.changes);
         });
         tracing::info!(worker = name(worker), "a worker closed its session");
@@ -33,7 +34,9 @@ impl Driver {
         let lost = self.act_on_state(None, |state, now| {
             state.mesh.lose_session(key, now);
             state.lost.push_back((now + grace, worker, key));
-            state.sessions.remove(&key).is_some()
+            let lost = state.sessions.remove(&key).is_some();
+            self.traces.share(&state.sessions, None);
+            lost
         });
         // Otherwise somebody else ended it: a later session, or the stop.
         if lost {

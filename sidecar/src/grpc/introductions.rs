@@ -33,6 +33,7 @@ impl Introductions {
             Reply::Reserved(reserved) => self.reserved(&reserved),
             Reply::Recall(recall) => convert::recall(&recall),
             Reply::Tap(order) => convert::tap_order(&order),
+            Reply::Tracing(order) => convert::tracing(order),
             Reply::Told(number) => convert::told(number),
             Reply::Rules(ruled) => convert::app_rules(&ruled.name, ruled.terms.as_ref()),
             Reply::Pages(app, pages) => convert::app_pages(&app, &pages),

@@ -120,6 +120,7 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
         Some(Kind::Recalled(done)) => session.recalled(RecallId(done.recall)),
         Some(Kind::Tally(tally)) => session.tally(convert::tally(tally)),
         Some(Kind::Tapped(tapped)) => session.tapped(convert::tapped(tapped)),
+        Some(Kind::Traced(traced)) => session.traced(convert::traced(traced)),
         Some(Kind::Cancel(left)) => session.cancel(AskId(left.ask)),
         Some(Kind::AskRules(ask)) => {
             check_name("ask_rules", &ask.name)?;

@@ -109,6 +109,7 @@ impl<T: Clone> Session<T> {
             self.send(Kind::Passed(Passed { asks }), Haste::Idle);
         }
         self.send_tapped(now);
+        self.send_traced(now);
         self.has_to_tidy()
     }
 
@@ -138,6 +139,7 @@ impl<T: Clone> Session<T> {
             || !self.reserves.is_empty()
             || !self.outbox.is_empty()
             || self.taps.has_more()
+            || self.traces.has_more()
     }
 
     pub(super) fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {

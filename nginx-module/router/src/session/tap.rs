@@ -6,7 +6,7 @@ use super::{Haste, Millis, Session};
 use crate::tap::Traits;
 
 /// With more to send than this taps wait, and lose: whoever looks holds nobody up.
-const BUSY: usize = 1_024;
+pub(super) const BUSY: usize = 1_024;
 
 impl<T: Clone> Session<T> {
     /// Somebody looks at requests.

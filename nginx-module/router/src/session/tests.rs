@@ -203,3 +203,28 @@ fn what_became_of_requests_is_told_again_after_a_break() {
     assert!(!s.tell_tally(false));
     assert!(drain(&mut s).is_empty());
 }
+
+#[test]
+fn what_is_traced_is_up_to_the_link() {
+    let mut s = session();
+    s.connected(0);
+    drain(&mut s);
+    welcome(&mut s);
+    assert!(!s.is_tracing() && !s.traces(None, 0, 0));
+    let tracing = v1::Tracing {
+        sample: 1_000_000,
+        per_second: 1,
+    };
+    let kind = Some(sidecar_message::Kind::Tracing(tracing));
+    assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
+    assert!(s.is_tracing() && s.traces(None, 0, 0) && !s.traces(None, 0, 0));
+    s.tell_traced(v1::TracedRequest::default(), 0);
+    assert!(s.has_to_tidy() && !s.is_pressing());
+    s.tidy(1_000);
+    match &drain(&mut s)[..] {
+        [Kind::Traced(told)] => assert_eq!((told.requests.len(), told.limited), (1, 1)),
+        other => panic!("{other:?}"),
+    }
+    s.disconnected(2_000);
+    assert!(!s.is_tracing() && !s.has_to_tidy());
+}

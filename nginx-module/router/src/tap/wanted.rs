@@ -3,10 +3,7 @@
 use dynomesh_proto::v1;
 
 use super::Traits;
-use crate::session::Millis;
-
-/// What a request costs a tap that may have one a second, each millisecond.
-const REQUEST: u64 = 1_000;
+use crate::{pace::Pace, session::Millis};
 
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -14,22 +11,16 @@ pub(super) struct Wanted {
     /// Requests that it did not get, since it was told.
     pub(super) lost: u64,
     filter: v1::TapFilter,
-    per_second: u64,
-    /// What it may have now, in parts of a [`REQUEST`]. A second's worth at most.
-    may_have: u64,
-    at: Millis,
+    pace: Pace,
 }
 
 impl Wanted {
     pub(super) fn new(number: u64, filter: v1::TapFilter, per_second: u32, now: Millis) -> Self {
-        let per_second = per_second.max(1).into();
         Self {
             number,
             lost: 0,
             filter,
-            per_second,
-            may_have: per_second * REQUEST,
-            at: now,
+            pace: Pace::new(per_second.max(1), now),
         }
     }
 
@@ -40,17 +31,7 @@ impl Wanted {
 
     /// It has room for one more: then that is taken.
     pub(super) fn may(&mut self, now: Millis) -> bool {
-        let more = now.saturating_sub(self.at).saturating_mul(self.per_second);
-        self.at = self.at.max(now);
-        let most = self.per_second * REQUEST;
-        self.may_have = self.may_have.saturating_add(more).min(most);
-        match self.may_have.checked_sub(REQUEST) {
-            Some(left) => {
-                self.may_have = left;
-                true
-            }
-            None => false,
-        }
+        self.pace.may(now)
     }
 
     pub(super) fn wants(&self, traits: &Traits<'_>) -> bool {

@@ -6,7 +6,7 @@ use mesh::{AppFigures, DynoCounts, Totals};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{add, apps, process, shared, sheet::Sheet};
-use crate::driver::{Counted, Driver, EVENTS, LoadView, LogView};
+use crate::driver::{Counted, Driver, EVENTS, LoadView, LogView, TraceCounts};
 
 /// What was seen.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Look {
     pub(super) commits: [u64; 2],
     /// Kind, result, how many.
     pub(super) credentials: Vec<((&'static str, &'static str), u64)>,
+    /// Of a sidecar that traces.
+    pub(super) traces: Option<TraceCounts>,
     pub(super) log: Option<LogView>,
     pub(super) load: Option<LoadView>,
     /// Those with figures of their own.
@@ -55,6 +57,7 @@ impl Look {
             events: driver.events(),
             commits: driver.commits(),
             credentials: driver.verifier().counts().collect(),
+            traces: driver.trace_counts(),
             log: driver.changes().log(),
             load: driver.load_view(),
             requests: requests(driver, &apps),

@@ -6,7 +6,7 @@ use super::{
     look::Look,
     sheet::{BARE, Series, Sheet, plain, seconds},
 };
-use crate::driver::EVENTS;
+use crate::driver::{EVENTS, SPANS, TRACED};
 
 const BUILD: Series = plain("dynomesh_build_info", "Which meshd this is; always 1.");
 const STARTED: Series = seconds("process_start_time", "When it started, since the epoch.");
@@ -36,6 +36,14 @@ const HAPPENED: Series = plain(
 const CREDENTIALS: Series = plain(
     "dynomesh_credentials",
     "Passwords and tokens that were looked at, or not since too many were wrong (limited) or too many waited (busy).",
+);
+const TRACED_REQUESTS: Series = plain(
+    "dynomesh_traced_requests",
+    "Requests that were to be traced: told, not traced since there were too many (limited), or lost.",
+);
+const SPANS_SENT: Series = plain(
+    "dynomesh_spans",
+    "Spans of traced requests: sent, refused by the collector, or lost since it was away.",
 );
 const COMMITS: Series = plain("dynomesh_store_commits", "Transactions on disk.");
 
@@ -76,6 +84,19 @@ pub(super) fn write(look: &Look, sheet: &mut Sheet<'_>) -> Result {
         (labels, *n)
     });
     sheet.counter(&CREDENTIALS, credentials)?;
+    let traces = look.traces.iter();
+    let requests = traces
+        .clone()
+        .flat_map(|it| TRACED.into_iter().zip(it.requests));
+    let spans = traces.flat_map(|it| SPANS.into_iter().zip(it.spans));
+    sheet.counter(
+        &TRACED_REQUESTS,
+        requests.map(|(result, n)| ([("result", result)], n)),
+    )?;
+    sheet.counter(
+        &SPANS_SENT,
+        spans.map(|(result, n)| ([("result", result)], n)),
+    )?;
     let [made, failed] = look.commits;
     let commits = [("made", made), ("failed", failed)];
     sheet.counter(
