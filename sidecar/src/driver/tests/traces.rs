@@ -53,6 +53,7 @@ async fn each_router_has_its_part() {
     for session in &mut all {
         assert_eq!(parts(session), [50]);
     }
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -79,4 +80,5 @@ async fn what_there_is_no_room_for_is_counted() {
     let counts = rig.driver.trace_counts().expect("it traces");
     assert_eq!(counts.requests, [told, 100, 200 + 6_400 - told]);
     assert!(told > 1_000 && told < 6_400, "{told}");
+    rig.stop().await;
 }
