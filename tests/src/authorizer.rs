@@ -13,7 +13,7 @@ use dynomesh_proto::v1::{
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{
     Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 type Decide = dyn Fn(&CheckRequest) -> CheckResponse + Send + Sync;
@@ -51,6 +51,14 @@ impl Authorizer {
     pub async fn start(
         decide: impl Fn(&CheckRequest) -> CheckResponse + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(None, decide).await
+    }
+
+    /// The same over TLS.
+    pub async fn start_with(
+        tls: Option<ServerTlsConfig>,
+        decide: impl Fn(&CheckRequest) -> CheckResponse + Send + Sync + 'static,
+    ) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let bound = runtime.spawn(TcpListener::bind("127.0.0.1:0"));
         let listener = bound.await.expect("no panic").expect("a port");
@@ -60,7 +68,11 @@ impl Authorizer {
             decide: Box::new(decide),
             asked: asked.clone(),
         };
-        let served = Server::builder()
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).expect("good files");
+        }
+        let served = server
             .add_service(AuthorizerServer::new(desk))
             .serve_with_incoming(TcpIncoming::from(listener));
         // An error shows in the test.

@@ -6,8 +6,10 @@ use e2e::{
     harness::run,
 };
 
+use tonic::transport::{Identity, ServerTlsConfig};
+
 use super::{basic, get, user, why};
-use crate::echo::Echo;
+use crate::{echo::Echo, log::secure::Authority};
 
 #[test]
 fn an_authorizer_decides() {
@@ -107,5 +109,31 @@ fn after_a_password_and_while_it_is_away() {
         app.auth(&["authorizer nobody"]).await;
         assert_eq!(why(&mesh.get(&host, "/").await), (503, Some("auth-away")));
         mesh.finish().await;
+    });
+}
+
+#[test]
+fn it_shows_who_it_is() {
+    run(async {
+        let (authority, stranger) = (Authority::new("one"), Authority::new("another"));
+        let (chain, key) = authority.issue();
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(chain, key));
+        let authorizer = Authorizer::start_with(Some(tls), |_| allowed(&[], 0)).await;
+        let place = format!("corp=https://localhost:{}", authorizer.address.port());
+        for (trusted, wanted) in [
+            (&authority, (200, None)),
+            (&stranger, (503, Some("auth-away"))),
+        ] {
+            let mesh = Mesh::builder().sidecar(&["--authorizers", &place]).file(
+                "--authorizer-tls-ca",
+                "authz-ca.pem",
+                trusted.pem(),
+            );
+            let (mesh, app, _dyno) = mesh.with_dyno().await;
+            app.auth(&["authorizer corp"]).await;
+            assert_eq!(why(&mesh.get(&app.host(), "/").await), wanted);
+            mesh.finish().await;
+        }
+        assert_eq!(authorizer.asked().len(), 1);
     });
 }
