@@ -5,6 +5,7 @@ use e2e::{Mesh, client::Response};
 
 mod authorizer;
 mod basic;
+mod browser;
 mod live;
 mod places;
 mod tokens;

@@ -2,7 +2,9 @@
 
 use std::{io, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::json;
 
 use super::{
@@ -200,6 +202,12 @@ async fn early<S: Socket>(exchange: Exchange<'_, S>) -> Next<S> {
     Ok(None)
 }
 
+/// What a browser wants to see before it believes that it speaks with a websocket.
+fn accepted(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
+}
+
 /// Switches to whatever protocol was asked for, and sends back each byte.
 async fn upgrade<S: Socket>(mut exchange: Exchange<'_, S>) -> Next<S> {
     let Some(protocol) = exchange.head.header("upgrade") else {
@@ -207,7 +215,10 @@ async fn upgrade<S: Socket>(mut exchange: Exchange<'_, S>) -> Next<S> {
             .text(426, "no upgrade asked for\n".to_owned())
             .await;
     };
-    let lines = format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n");
+    let mut lines = format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n");
+    if let Some(key) = exchange.head.header("sec-websocket-key") {
+        lines.push_str(&format!("Sec-WebSocket-Accept: {}\r\n", accepted(key)));
+    }
     let head = exchange.head_of(101, &lines);
     exchange.wire.send(head.as_bytes()).await?;
     // In progress as long as the tunnel is open: `visit` lives in `exchange`.

@@ -31,6 +31,8 @@ pub struct Browser {
     last: u64,
     /// What the page complained about.
     complaints: Vec<String>,
+    /// What somebody types who is asked for a password.
+    typed: Option<(String, String)>,
 }
 
 impl Browser {
@@ -80,6 +82,7 @@ impl Browser {
             page: String::new(),
             last: 0,
             complaints: Vec::new(),
+            typed: None,
         };
         browser.open().await;
         browser
@@ -140,6 +143,36 @@ impl Browser {
         }
     }
 
+    /// Somebody is there when it asks for a password: types these, or gives up.
+    pub async fn sits(&mut self, typed: Option<(&str, &str)>) {
+        self.typed = typed.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        let what = json!({ "handleAuthRequests": true });
+        self.tell("Fetch.enable", what).await;
+    }
+
+    /// Nothing waits for somebody who sits there.
+    async fn attend(&mut self, event: &Value) {
+        let request = &event["params"]["requestId"];
+        let (method, params) = match event["method"].as_str() {
+            Some("Fetch.requestPaused") => {
+                ("Fetch.continueRequest", json!({ "requestId": request }))
+            }
+            Some("Fetch.authRequired") => {
+                // Typed once: who is asked again gives up.
+                let response = match self.typed.take() {
+                    Some((user, password)) => json!({
+                        "response": "ProvideCredentials", "username": user, "password": password,
+                    }),
+                    None => json!({ "response": "CancelAuth" }),
+                };
+                let params = json!({ "requestId": request, "authChallengeResponse": response });
+                ("Fetch.continueWithAuth", params)
+            }
+            _ => return,
+        };
+        self.send(method, params).await;
+    }
+
     /// What it looks like, as a PNG.
     pub async fn picture(&mut self, file: &Path) {
         let picture = self
@@ -154,7 +187,8 @@ impl Browser {
         &self.complaints
     }
 
-    async fn tell(&mut self, method: &str, params: Value) -> Value {
+    /// Returns the number that the answer will have.
+    async fn send(&mut self, method: &str, params: Value) -> u64 {
         self.last += 1;
         let id = self.last;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -163,6 +197,11 @@ impl Browser {
         }
         let message = Message::text(message.to_string());
         self.wire.send(message).await.expect("the browser is there");
+        id
+    }
+
+    async fn tell(&mut self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params).await;
         loop {
             let next = tokio::time::timeout(wait::LIMIT, self.wire.next()).await;
             let next = next.unwrap_or_else(|_| panic!("chromium does not answer to {method}"));
@@ -174,6 +213,7 @@ impl Browser {
                 return answer["result"].take();
             }
             self.note(&answer);
+            self.attend(&answer).await;
         }
     }
 
