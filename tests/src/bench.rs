@@ -16,8 +16,11 @@
 //! - `restart`: the sidecar that decides is restarted.
 //! - `rules`: 10,000 apps with ten rules each, beside as many without.
 //! - `tap`: somebody looks at an app's requests.
+//! - `traces`: a collector is told of requests.
+//! - `auth`: one has to say who one is.
 //! - `sync`: three sidecars that share 50,000 apps over RabbitMQ.
 
+mod auth;
 mod backend;
 mod changes;
 mod churn;
@@ -47,6 +50,7 @@ mod shot;
 mod sidecar;
 mod sync;
 mod tap;
+mod traces;
 mod trial;
 mod unit;
 
@@ -85,11 +89,15 @@ pub enum Part {
     Rules,
     /// An app that is looked at.
     Tap,
+    /// Requests that a collector is told of.
+    Traces,
+    /// An app that is not for everybody.
+    Auth,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Cost,
         Self::Queue,
         Self::Core,
@@ -102,6 +110,8 @@ impl Part {
         Self::Restart,
         Self::Rules,
         Self::Tap,
+        Self::Traces,
+        Self::Auth,
     ];
 }
 
@@ -125,6 +135,8 @@ pub async fn run(parts: &[Part], plan: &Plan) -> Result<Report, Failure> {
             Part::Restart => restart::measure(plan, &mut report).await?,
             Part::Rules => rules::measure(plan, &mut report).await?,
             Part::Tap => tap::measure(plan, &mut report).await?,
+            Part::Traces => traces::measure(plan, &mut report).await?,
+            Part::Auth => auth::measure(plan, &mut report).await?,
         }
     }
     Ok(report)

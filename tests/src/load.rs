@@ -28,6 +28,8 @@ pub struct Options {
     pub host: String,
     /// Asked for in turn by each connection.
     pub targets: Vec<String>,
+    /// More headers, as `Name: value`.
+    pub headers: Vec<String>,
     /// Connections at once.
     pub connections: usize,
     /// Stop after this many requests in all.
@@ -56,6 +58,7 @@ impl Options {
             address,
             host: host.to_owned(),
             targets: vec!["/".to_owned()],
+            headers: Vec::new(),
             connections: 1,
             requests: None,
             warm_up: Duration::ZERO,

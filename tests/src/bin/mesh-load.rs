@@ -16,6 +16,9 @@ struct Args {
     /// What to ask for; given more than once: in turn
     #[arg(long = "target", default_value = "/")]
     targets: Vec<String>,
+    /// One more header, "Name: value"
+    #[arg(long = "header")]
+    headers: Vec<String>,
     /// Connections at once
     #[arg(long, short, default_value_t = 64)]
     connections: usize,
@@ -46,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let duration = Duration::try_from_secs_f64(args.duration)?;
     let report = load::run(Options {
         targets: args.targets,
+        headers: args.headers,
         connections: args.connections,
         requests: args.requests,
         warm_up: Duration::try_from_secs_f64(args.warm_up)?,

@@ -18,10 +18,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Asks until it is time to stop.
 pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Tally {
     let options = &shared.options;
+    let more: String = options
+        .headers
+        .iter()
+        .flat_map(|line| [line, "\r\n"])
+        .collect();
     let requests: Vec<String> = options
         .targets
         .iter()
-        .map(|target| format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", options.host))
+        .map(|target| {
+            format!(
+                "GET {target} HTTP/1.1\r\nHost: {}\r\n{more}\r\n",
+                options.host
+            )
+        })
         .collect();
     // Odd multiplier: connections with neighbouring numbers get seeds far apart.
     let seed = options.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
