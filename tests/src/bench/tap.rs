@@ -106,7 +106,7 @@ fn rows(turns: &[[Figures; LOOKS.len()]], failed: u64, report: &mut Report) {
         usual.shot.rps / none.shot.rps
     });
     // It is 0.99; a machine that is not quiet does not show it.
-    report.add(usual.at_least(0.97));
+    report.add(usual.at_least(0.99));
     report.add(row("meshctl tap: worker CPU", Unit::Times, &|[
         none,
         usual,
