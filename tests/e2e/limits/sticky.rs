@@ -274,3 +274,33 @@ fn a_jar_of_cookies() {
         mesh.finish().await;
     });
 }
+
+/// What its client has of the first app stays as it is.
+#[test]
+fn a_request_that_a_rule_sends_to_another_app_prefers_nothing() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let app = mesh.app_with("shop", open()).await;
+        let _dynos = app.dynos(3).await;
+        let other = mesh.app_with("other", open()).await;
+        let _others = other.dynos(2).await;
+        sticky(&app, "cookie").await;
+        sticky(&other, "cookie").await;
+        app.apply(vec![Kind::PutRules(Rules {
+            lines: vec!["when path ^= /other then app other".to_owned()],
+        })])
+        .await;
+        let first = mesh.get(&app.host(), "/").await;
+        let (pair, _) = cookie(&first).unwrap();
+        for _ in 0..4 {
+            let away = with(&mesh, &app, "/other", "Cookie", &pair).await;
+            assert_eq!((away.status(), away.header("set-cookie")), (200, None));
+            let answer = with(&mesh, &app, "/", "Cookie", &pair).await;
+            assert_eq!(answer.dyno(), first.dyno());
+            assert_eq!(answer.header("set-cookie"), None);
+        }
+        let away = mesh.get(&app.host(), "/other").await;
+        assert_eq!((away.status(), away.header("set-cookie")), (200, None));
+        mesh.finish().await;
+    });
+}
