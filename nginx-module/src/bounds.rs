@@ -21,7 +21,11 @@ use crate::{
     executor, fault,
     guard::{guard, guard_or},
     rules::{self, Held},
+    worker,
 };
+
+/// Until Nginx is done with what it is in the middle of.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 static mut NEXT: ngx_http_request_body_filter_pt = None;
 
@@ -110,6 +114,9 @@ pub(crate) unsafe fn start_clock(checkout: &mut Checkout) {
     let token: Token = checkout;
     checkout.clock = Some(executor::spawn(async move {
         sleep(Duration::from_millis(time.into())).await;
+        while worker::get().is_flushing() {
+            sleep(A_MOMENT).await;
+        }
         // SAFETY: a checkout takes its clock along when it goes.
         guard_or((), || unsafe { run_out(token) });
     }));

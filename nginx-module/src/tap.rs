@@ -19,6 +19,9 @@ use crate::{
     worker::{self, Worker},
 };
 
+/// Bytes of a method that are told: no real one has more.
+const MOST_METHOD: usize = 32;
+
 impl Worker {
     /// Tells of the request, if somebody wants to know.
     ///
@@ -78,7 +81,9 @@ unsafe fn seen(checkout: &Checkout) -> TappedRequest {
     // SAFETY: as the caller says; what the client sent is there until the memory of
     // its request goes.
     unsafe {
-        seen.method = String::from_utf8_lossy(request::bytes((*r).method_name)).into();
+        let method = request::bytes((*r).method_name);
+        let method = method.get(..MOST_METHOD).unwrap_or(method);
+        seen.method = String::from_utf8_lossy(method).into();
         seen.path = tap::path(target(r));
         let now = time();
         seen.ended_ms = now.sec as u64 * 1_000 + now.msec as u64;

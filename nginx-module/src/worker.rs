@@ -303,6 +303,11 @@ impl Worker {
         self.keep_tidy();
     }
 
+    /// Nginx is in the middle of something, and must not be called.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.get()
+    }
+
     /// Sends now what there is to send. Answers that come with it wait for the end
     /// of the turn: Nginx is in the middle of something else.
     pub(crate) fn flush(&self) {

@@ -34,6 +34,8 @@ pub(super) fn start(
     let driver = driver.clone();
     spawn("authorizers", move || {
         runtime.block_on(driver.stopped());
+        // A name that is being looked up can take long, and nobody waits for it.
+        runtime.shutdown_background();
     })
     .map(Some)
 }

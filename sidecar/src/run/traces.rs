@@ -39,6 +39,8 @@ pub(super) fn start(
     let driver = driver.clone();
     spawn("traces", move || {
         runtime.block_on(collector.carry(driver, from));
+        // A name that is being looked up can take long, and nobody waits for it.
+        runtime.shutdown_background();
     })
     .map(Some)
 }
