@@ -33,9 +33,6 @@ pub enum Sticky {
 impl Sticky {
     /// `None`: nothing, or nothing that is known here.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        if text == "cookie" {
-            return Some(Self::Own(0));
-        }
         if let Some(key) = text.strip_prefix("cookie#") {
             return u64::from_str_radix(key, 16).ok().map(Self::Own);
         }

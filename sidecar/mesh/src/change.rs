@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     Address, AppSpec, Auth, DynoKey, DynoSpec, DynoState, Limits, Mesh, Page, Rules, Settings,
-    check_app_name, parse_domain, sticky::check_sticky,
+    check_app_name, parse_domain,
+    sticky::{check_sticky, settled},
 };
 pub use manage::Manage;
 
@@ -278,7 +279,8 @@ impl Plan<'_> {
             }
             Operation::PutSticky(sticky) => {
                 check_sticky(sticky)?;
-                self.draft()?.sticky = sticky.clone();
+                let draft = self.draft()?;
+                draft.sticky = settled(&draft.sticky, sticky);
             }
             Operation::PutPage(page) => {
                 let draft = self.draft()?;

@@ -232,8 +232,10 @@ impl Mesh {
         let name = self.apps[app.0 as usize].name.clone();
         let mut dyno = Dyno::new(app, &name, spec);
         dyno.elsewhere = self.seen_elsewhere(app, &spec.instance);
+        let mark = dyno.mark;
         let dyno = DynoKey(self.dynos.insert(dyno) as u32);
         self.instances.insert(spec.instance.clone(), dyno);
+        self.marks.insert(mark, dyno);
         if spec.state.is_alive() {
             self.addresses.insert(spec.address.clone(), dyno);
         }
@@ -297,6 +299,7 @@ impl Mesh {
         let dyno = self.dynos.remove(key.0 as usize);
         if self.instances.get(&dyno.info.instance) == Some(&key) {
             self.instances.remove(&dyno.info.instance);
+            self.marks.remove(&dyno.mark);
         }
         if self.left.get(&dyno.info.address) == Some(&key) {
             self.left.remove(&dyno.info.address);

@@ -180,6 +180,10 @@ impl Mesh {
             holds(found || dyno.retired, || {
                 format!("{} is not found by its instance", info.instance)
             })?;
+            let marked = self.marks.get(&dyno.mark) == Some(&key);
+            holds(found == marked, || {
+                format!("{} is not found by its mark alike", info.instance)
+            })?;
             if dyno.retired {
                 retired += 1;
                 holds(dyno.load > 0, || {
@@ -208,7 +212,9 @@ impl Mesh {
             let dyno = self.dynos.get(key.0 as usize);
             dyno.is_some_and(|dyno| dyno.info.instance == *instance)
         });
-        holds(all, || "an instance of nobody is kept".into())
+        holds(all && self.marks.len() == self.instances.len(), || {
+            "an instance or a mark of nobody is kept".into()
+        })
     }
 
     /// In the pool are those who may have a request, each on its level.

@@ -14,7 +14,7 @@
 //! more than that many leases; nobody waits while a dyno that may serve them is
 //! free; requests of one app are served in the order of their arrival; checkout
 //! and checkin take constant time in the number of apps and dynos (but for a request
-//! that prefers a dyno: there it is the number of its app's dynos).
+//! that prefers a dyno by a number: there it is the number of its app's dynos).
 //!
 //! Backends are just addresses here: nothing assumes that they speak HTTP.
 #![forbid(unsafe_code)]

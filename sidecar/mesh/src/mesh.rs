@@ -9,6 +9,7 @@ use std::{
 };
 
 use rand::{SeedableRng, rngs::SmallRng};
+use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use crate::{
@@ -38,6 +39,8 @@ pub struct Mesh {
     pub(crate) dynos: Slab<Dyno>,
     /// Also of retired dynos, while they have leases.
     pub(crate) instances: HashMap<Box<str>, DynoKey>,
+    /// The same by the [`mark`] of the instance.
+    pub(crate) marks: FxHashMap<u64, DynoKey>,
     /// Of live dynos only.
     pub(crate) addresses: HashMap<Address, DynoKey>,
     /// Of retired dynos, while they have leases; the latest of each address.
@@ -96,6 +99,7 @@ impl Mesh {
             directory: Directory::default(),
             dynos: Slab::new(),
             instances: HashMap::new(),
+            marks: FxHashMap::default(),
             addresses: HashMap::new(),
             left: HashMap::new(),
             sessions: Sessions::default(),

@@ -27,7 +27,17 @@ pub fn mark(instance: &str) -> u64 {
     mix(hash(instance)).max(1)
 }
 
-/// What an app says of sticky requests is for routers to read. Checks how much it is.
+/// What an app says from now on. Who wants the mesh's own cookie, and brings a key for the
+/// case that there is none, changes nothing where there is one: clients have cookies of it.
+pub(crate) fn settled(before: &str, wanted: &str) -> Box<str> {
+    match wanted.strip_prefix("cookie?") {
+        Some(_) if before.starts_with("cookie#") => before.into(),
+        Some(key) => format!("cookie#{key}").into(),
+        None => wanted.into(),
+    }
+}
+
+/// The rest of it is for routers to read. Checks how much it is.
 pub(crate) fn check_sticky(sticky: &str) -> Result<(), ChangeError> {
     match sticky.len() <= MAX_STICKY {
         true => Ok(()),
@@ -38,18 +48,27 @@ pub(crate) fn check_sticky(sticky: &str) -> Result<(), ChangeError> {
 }
 
 impl Mesh {
-    /// The dyno that is preferred, if it is up. Takes time by the number of dynos.
+    /// The dyno that is preferred, if it is up.
     fn preferred(&self, key: AppKey, prefer: Prefer) -> Option<DynoKey> {
-        let dynos = &self.apps[key.0 as usize].dynos;
-        let up = dynos.iter().filter_map(|key| {
-            let dyno = &self.dynos[key.0 as usize];
-            (dyno.state == DynoState::Up).then_some((*key, dyno.mark))
-        });
-        let found = match prefer {
-            Prefer::Dyno(wanted) => up.into_iter().find(|(_, mark)| *mark == wanted),
-            Prefer::Hash(hash) => up.max_by_key(|(_, mark)| (mix(mark ^ mix(hash)), *mark)),
-        };
-        found.map(|(key, _)| key)
+        match prefer {
+            Prefer::Dyno(mark) => self.marked(key, mark),
+            Prefer::Hash(hash) => self.drawn(key, hash),
+        }
+    }
+
+    fn marked(&self, key: AppKey, mark: u64) -> Option<DynoKey> {
+        let found = *self.marks.get(&mark)?;
+        let dyno = &self.dynos[found.0 as usize];
+        (dyno.is_of(key) && dyno.state == DynoState::Up).then_some(found)
+    }
+
+    /// Takes time by the number of dynos.
+    fn drawn(&self, key: AppKey, hash: u64) -> Option<DynoKey> {
+        let dynos = self.apps[key.0 as usize].dynos.iter().copied();
+        let mark = |key: &DynoKey| self.dynos[key.0 as usize].mark;
+        dynos
+            .filter(|key| self.dynos[key.0 as usize].state == DynoState::Up)
+            .max_by_key(|key| (mix(mark(key) ^ mix(hash)), mark(key)))
     }
 
     /// The same, if it may have a request now that has tried these.
@@ -67,10 +86,10 @@ impl Mesh {
     /// Whoever asks for this request's preferred dyno the next time asks in vain: it is
     /// gone, or has failed it.
     pub(crate) fn is_preferred_gone(&self, request: &Request, given: DynoKey) -> bool {
-        let Some(prefer @ Prefer::Dyno(_)) = request.prefer else {
+        let Some(Prefer::Dyno(mark)) = request.prefer else {
             return false;
         };
-        match self.preferred(request.app, prefer) {
+        match self.marked(request.app, mark) {
             None => true,
             Some(dyno) if dyno == given => false,
             Some(dyno) => {

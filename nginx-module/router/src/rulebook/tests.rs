@@ -192,8 +192,9 @@ fn what_is_sticky_is_known_without_any_rule() {
         .expect("it can be read");
     let header = Some(Sticky::Header("X-User".into()));
     assert_eq!(rules(&book, "a.test").expect("some").sticky, header);
-    book.learn(&sticky("cookie")).expect("it can be read");
-    let own = Some(Sticky::Own(0));
+    book.learn(&sticky("cookie#00000000000000ff"))
+        .expect("it can be read");
+    let own = Some(Sticky::Own(0xff));
     assert_eq!(rules(&book, "a.test").expect("some").sticky, own);
     book.learn(&sticky("")).expect("it can be read");
     assert!(rules(&book, "a.test").is_none());

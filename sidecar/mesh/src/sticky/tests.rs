@@ -146,3 +146,18 @@ fn a_dyno_that_comes_takes_its_own_share_and_nothing_moves_else() {
         .unwrap();
     assert_eq!(places(&mut lab), before);
 }
+
+/// Clients keep their cookies when the same is asked for once more.
+#[test]
+fn an_app_has_one_key_until_it_is_given_another() {
+    for (before, wanted, after) in [
+        ("", "cookie?0a", "cookie#0a"),
+        ("header:x", "cookie?0a", "cookie#0a"),
+        ("cookie#0b", "cookie?0a", "cookie#0b"),
+        ("cookie#0b", "cookie#0a", "cookie#0a"),
+        ("cookie#0b", "", ""),
+        ("cookie#0b", "cookie:x", "cookie:x"),
+    ] {
+        assert_eq!(&*settled(before, wanted), after);
+    }
+}
