@@ -6,12 +6,13 @@ use std::{ffi::c_void, mem::MaybeUninit, ptr, sync::Arc};
 use async_task::Task;
 use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add,
-    ngx_pool_cleanup_t, ngx_uint_t,
+    ngx_uint_t,
 };
 use router::{
     answer::{Answer, Lease},
     code::{self, Code},
     page::Page,
+    rulebook::Ruled,
     session::{Delivery, Request},
     sticky::Prefer,
 };
@@ -19,7 +20,7 @@ use router::{
 use crate::{
     attempt, executor, fault,
     guard::guard_or,
-    module, park, refuse, tally,
+    module, park, refuse, request, tally,
     trace::{self, Trace},
     worker,
 };
@@ -77,6 +78,8 @@ pub(crate) struct Checkout {
     pub(crate) tried: Vec<Arc<str>>,
     /// Which dyno it would rather have.
     pub(crate) prefer: Option<Prefer>,
+    /// Who serves it, if its responses may say which dyno is its client's own.
+    pub(crate) sticky: Option<Arc<Ruled>>,
     /// Which client it is from, where its app wants to know.
     pub(crate) client: u64,
     /// The last one.
@@ -132,6 +135,7 @@ impl Checkout {
                     stage: Stage::Idle,
                     tried: Vec::new(),
                     prefer: None,
+                    sticky: None,
                     client: 0,
                     answer: None,
                     code: None,
@@ -168,21 +172,9 @@ impl Checkout {
             if !context.is_null() {
                 return context.as_mut();
             }
-            let mut cleanup: *mut ngx_pool_cleanup_t = (*(*r).pool).cleanup;
-            while let Some(here) = cleanup.as_ref() {
-                if here
-                    .handler
-                    .is_some_and(|h| ptr::fn_addr_eq(h, detach as Cleanup))
-                {
-                    let checkout = here.data.cast::<Self>();
-                    if (*checkout).request == r {
-                        return checkout.as_mut();
-                    }
-                }
-                cleanup = here.next;
-            }
+            let mut all = request::kept::<Self>(r, detach);
+            all.find(|checkout| (**checkout).request == r)?.as_mut()
         }
-        None
     }
 
     /// Asks for a dyno.
@@ -288,8 +280,6 @@ impl Checkout {
         }
     }
 }
-
-type Cleanup = unsafe extern "C" fn(*mut c_void);
 
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {

@@ -4,13 +4,12 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
-    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_request_t, ngx_int_t, ngx_list_part_t,
-    ngx_list_t, ngx_palloc, ngx_str_t, ngx_table_elt_t,
+    NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_phases_NGX_HTTP_POST_READ_PHASE,
+    ngx_http_request_t, ngx_int_t, ngx_list_part_t, ngx_list_t, ngx_palloc, ngx_str_t,
+    ngx_table_elt_t,
 };
 
-use crate::{conf, guard::guard, request};
+use crate::{guard::guard, phase, request};
 
 const PREFIX: &[u8] = b"x-mesh-";
 
@@ -25,20 +24,9 @@ fn is_ours(key: &[u8]) -> bool {
 /// Has every request looked at as soon as its header is read.
 pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: called by Nginx at the end of the http block.
-    unsafe {
-        if !conf::of_reading(cf).used.get() {
-            return NGX_OK as ngx_int_t;
-        }
-        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let index = (*ptr::addr_of!(ngx_http_core_module)).ctx_index;
-        let core = (*(*http).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
-        let phase = &mut (*core).phases[ngx_http_phases_NGX_HTTP_POST_READ_PHASE as usize];
-        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
-        if place.is_null() {
-            return NGX_ERROR as ngx_int_t;
-        }
-        *place = Some(strip_in);
-        NGX_OK as ngx_int_t
+    match unsafe { phase::add(cf, ngx_http_phases_NGX_HTTP_POST_READ_PHASE, strip_in) } {
+        Some(()) => NGX_OK as ngx_int_t,
+        None => NGX_ERROR as ngx_int_t,
     }
 }
 

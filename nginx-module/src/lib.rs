@@ -34,6 +34,7 @@ mod module;
 mod pages;
 mod park;
 mod peer;
+mod phase;
 mod posted;
 mod refuse;
 mod request;

@@ -39,11 +39,19 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     unsafe {
         let authority = request::authority(r);
         let host = authority.map_or(&[][..], |authority| authority.host);
-        let name = rules::name(r).unwrap_or_else(|| worker::get().name(host));
+        let found = rules::found(r);
+        let name = match &found {
+            Some(found) => found.name.clone(),
+            None => worker::get().name(host),
+        };
         let checkout = Checkout::attach(r, name)?;
-        if let Some(ruled) = rules::ruled(r) {
-            (*checkout).prefer = sticky::prefer(r, ruled);
+        if let Some(found) = found
+            && let Some(ruled) = found.ruled
+        {
             (*checkout).client = client(r, ruled);
+            if found.is_own {
+                sticky::prefer(r, ruled, &mut *checkout);
+            }
         }
         if authority.is_none() {
             (*checkout).code = Some(Code::H26);

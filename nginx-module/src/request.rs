@@ -1,6 +1,6 @@
 //! Reading what Nginx knows of a request.
 
-use std::{iter, net::IpAddr, ptr};
+use std::{ffi::c_void, iter, net::IpAddr, ptr};
 
 use ngx::ffi::{
     NGX_HTTP_VERSION_20, ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_list_t,
@@ -51,6 +51,32 @@ pub(crate) unsafe fn header_in<'a>(r: *mut ngx_http_request_t, name: &[u8]) -> O
             .map(|header| bytes(header.value))
     }
 }
+
+/// What is kept with a request until its memory goes, by what is called then. Requests of one
+/// client may share that.
+///
+/// # Safety
+/// `r` is a live request; what this handler is called with are values of `T`.
+pub(crate) unsafe fn kept<T>(
+    r: *mut ngx_http_request_t,
+    handler: Cleanup,
+) -> impl Iterator<Item = *mut T> {
+    // SAFETY: as the caller says.
+    let mut next = unsafe { (*(*r).pool).cleanup };
+    iter::from_fn(move || {
+        loop {
+            // SAFETY: a list of Nginx's, ended by null.
+            let here = unsafe { next.as_ref() }?;
+            next = here.next;
+            if here.handler.is_some_and(|it| ptr::fn_addr_eq(it, handler)) {
+                return Some(here.data.cast());
+            }
+        }
+    })
+}
+
+/// What Nginx calls before it frees memory.
+pub(crate) type Cleanup = unsafe extern "C" fn(*mut c_void);
 
 /// The headers in a list of Nginx's.
 ///

@@ -13,10 +13,8 @@ use std::{mem, ptr, sync::Arc};
 
 use ngx::{
     ffi::{
-        NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
-        ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_variable_index,
-        ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_http_request_t,
-        ngx_int_t,
+        NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_get_variable_index,
+        ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_http_request_t, ngx_int_t,
     },
     ngx_string,
 };
@@ -31,7 +29,7 @@ use crate::{
     checkout::Checkout,
     conf, fault,
     guard::guard,
-    request,
+    phase, request,
     worker::{self, Worker},
 };
 
@@ -53,18 +51,12 @@ use ruling::{Ruling, Stage};
 pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: called by Nginx at the end of the http block.
     unsafe {
+        if phase::add(cf, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, hold_against).is_none() {
+            return NGX_ERROR as ngx_int_t;
+        }
         if !conf::of_reading(cf).used.get() {
             return NGX_OK as ngx_int_t;
         }
-        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let index = (*ptr::addr_of!(ngx_http_core_module)).ctx_index;
-        let core = (*(*http).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
-        let phase = &mut (*core).phases[ngx_http_phases_NGX_HTTP_PREACCESS_PHASE as usize];
-        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
-        if place.is_null() {
-            return NGX_ERROR as ngx_int_t;
-        }
-        *place = Some(hold_against);
         // With an index it is the same each time that it is asked for.
         let mut id = ngx_string!("request_id");
         if ngx_http_get_variable_index(cf, &raw mut id) == NGX_ERROR as ngx_int_t {
@@ -193,13 +185,29 @@ pub(crate) unsafe fn held<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Held
     unsafe { Ruling::of(r) }.map(|ruling| &mut ruling.held)
 }
 
-/// What is known of the app that has the name.
+/// What is known of a request when it wants a dyno.
+pub(crate) struct Found<'a> {
+    /// The name that rules were looked up for, or the app that they chose, as it is asked
+    /// for.
+    pub(crate) name: &'a Arc<str>,
+    /// Of the app that has the name.
+    pub(crate) ruled: Option<&'a Arc<Ruled>>,
+    /// That one serves the request: its rules have chosen no other.
+    pub(crate) is_own: bool,
+}
+
+/// Looks it up, if rules were.
 ///
 /// # Safety
 /// As [`held`].
-pub(crate) unsafe fn ruled<'a>(r: *mut ngx_http_request_t) -> Option<&'a Ruled> {
+pub(crate) unsafe fn found<'a>(r: *mut ngx_http_request_t) -> Option<Found<'a>> {
     // SAFETY: as the caller says.
-    unsafe { Ruling::of(r) }.and_then(|ruling| ruling.ruled.as_deref())
+    let ruling = unsafe { Ruling::of(r) }?;
+    Some(Found {
+        name: ruling.app.as_ref().unwrap_or(&ruling.name),
+        ruled: ruling.ruled.as_ref(),
+        is_own: ruling.app.is_none(),
+    })
 }
 
 /// Headers for the dyno.
@@ -232,18 +240,7 @@ unsafe fn refuse(
     }
 }
 
-/// The name that rules were looked up for, or the app that they chose, as it is
-/// asked for.
-///
-/// # Safety
-/// `r` is a live request.
-pub(crate) unsafe fn name(r: *mut ngx_http_request_t) -> Option<Arc<str>> {
-    // SAFETY: as the caller says.
-    let ruling = unsafe { Ruling::of(r) }?;
-    Some(ruling.app.as_ref().unwrap_or(&ruling.name).clone())
-}
-
-/// The app that rules chose, likewise.
+/// The app that rules chose, as it is asked for.
 ///
 /// # Safety
 /// `r` is a live request.

@@ -8,10 +8,8 @@ use std::{ffi::c_void, mem, ptr};
 
 use dynomesh_proto::v1::TracedRequest;
 use ngx::ffi::{
-    NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
-    ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_http_request_t, ngx_int_t, ngx_pool_cleanup_add,
-    ngx_pool_cleanup_t, ngx_uint_t,
+    NGX_DECLINED, NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE,
+    ngx_http_request_t, ngx_int_t, ngx_pool_cleanup_add, ngx_str_t, ngx_uint_t,
 };
 use router::{
     tally::Ended,
@@ -23,7 +21,7 @@ use crate::{
     checkout::Checkout,
     conf, fault,
     guard::guard,
-    request,
+    phase, request,
     rules::{add_header, request_id, strip_header},
     tap,
     worker::{self, Worker},
@@ -36,6 +34,8 @@ const TRACESTATE: &str = "tracestate";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace {
     pub(crate) context: Context,
+    /// Where it was sent, as its client wrote it: Nginx forgets that before the end.
+    host: ngx_str_t,
     began: u64,
     asked: u64,
     led: u64,
@@ -70,24 +70,12 @@ struct Kept {
     trace: Option<Trace>,
 }
 
-/// Has every request looked at after its rules were: Nginx calls those that are there
-/// first last.
+/// Has every request looked at after its rules were.
 pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: called by Nginx at the end of the http block.
-    unsafe {
-        if !conf::of_reading(cf).used.get() {
-            return NGX_OK as ngx_int_t;
-        }
-        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let index = (*ptr::addr_of!(ngx_http_core_module)).ctx_index;
-        let core = (*(*http).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
-        let phase = &mut (*core).phases[ngx_http_phases_NGX_HTTP_PREACCESS_PHASE as usize];
-        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
-        if place.is_null() {
-            return NGX_ERROR as ngx_int_t;
-        }
-        *place = Some(join);
-        NGX_OK as ngx_int_t
+    match unsafe { phase::add(cf, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, join) } {
+        Some(()) => NGX_OK as ngx_int_t,
+        None => NGX_ERROR as ngx_int_t,
     }
 }
 
@@ -145,6 +133,7 @@ unsafe fn decide(worker: &Worker, r: *mut ngx_http_request_t) -> Option<Option<T
         });
         let trace = traced.then(|| Trace {
             context: Context::new(parent, rand::random()),
+            host: host(r),
             began: now().saturating_sub(tap::age(r) * 1_000_000),
             asked: 0,
             led: 0,
@@ -180,8 +169,6 @@ unsafe fn said(r: *mut ngx_http_request_t) -> Option<Parent> {
     }
 }
 
-type Cleanup = unsafe extern "C" fn(*mut c_void);
-
 /// There is nothing to be done. It marks what was kept, so no other function may be the
 /// same.
 unsafe extern "C" fn forget(data: *mut c_void) {
@@ -193,19 +180,10 @@ unsafe extern "C" fn forget(data: *mut c_void) {
 unsafe fn kept(r: *mut ngx_http_request_t) -> Option<Option<Trace>> {
     // SAFETY: the caller has a live request; cleanups with our handler hold this only.
     unsafe {
-        let mut cleanup: *mut ngx_pool_cleanup_t = (*(*r).pool).cleanup;
-        while let Some(here) = cleanup.as_ref() {
-            let is_ours = |handler| ptr::fn_addr_eq(handler, forget as Cleanup);
-            if here.handler.is_some_and(is_ours) {
-                let kept = here.data.cast::<Kept>();
-                if (*kept).request == r {
-                    return Some((*kept).trace);
-                }
-            }
-            cleanup = here.next;
-        }
+        let mut all = request::kept::<Kept>(r, forget);
+        all.find(|kept| (**kept).request == r)
+            .map(|kept| (*kept).trace)
     }
-    None
 }
 
 /// The trace that a request is in. Whoever was refused before `join` has one, too.
@@ -253,7 +231,7 @@ impl Worker {
                     true => "http".into(),
                     false => "https".into(),
                 },
-                host: host(r),
+                host: String::from_utf8_lossy(request::bytes(trace.host)).into(),
                 version: version((*r).http_version),
             }
         };
@@ -262,10 +240,14 @@ impl Worker {
     }
 }
 
-unsafe fn host(r: *mut ngx_http_request_t) -> String {
-    // SAFETY: see `Worker::trace`.
+/// What the client sent is there until the memory of its request goes.
+unsafe fn host(r: *mut ngx_http_request_t) -> ngx_str_t {
+    // SAFETY: the caller has a live request.
     let whole = unsafe { request::authority(r) }.map_or(&b""[..], |authority| authority.whole);
-    String::from_utf8_lossy(whole).into()
+    ngx_str_t {
+        len: whole.len(),
+        data: whole.as_ptr().cast_mut(),
+    }
 }
 
 /// Nginx has 1001 for 1.1.

@@ -1,9 +1,9 @@
 //! What rules come to for one request, from when they are looked up to its end.
 
-use std::{ffi::c_void, mem, ptr, sync::Arc};
+use std::{ffi::c_void, mem, sync::Arc};
 
 use dynomesh_proto::v1::Handling;
-use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add, ngx_pool_cleanup_t};
+use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add};
 use router::{
     code::Code,
     rulebook::Ruled,
@@ -11,7 +11,7 @@ use router::{
 };
 use rules::{Edit, Op};
 
-use crate::{guard::guard_or, worker};
+use crate::{guard::guard_or, request, worker};
 
 /// How a request that waits is known to the rulebook: it leaves that before it goes.
 pub(crate) type Token = *mut Ruling;
@@ -114,28 +114,18 @@ impl Ruling {
         let mut of_main = None;
         // SAFETY: cleanups with our handler hold rulings only.
         unsafe {
-            let mut cleanup: *mut ngx_pool_cleanup_t = (*(*r).pool).cleanup;
-            while let Some(here) = cleanup.as_ref() {
-                if here
-                    .handler
-                    .is_some_and(|h| ptr::fn_addr_eq(h, detach as Cleanup))
-                {
-                    let ruling = here.data.cast::<Self>();
-                    if (*ruling).request == r {
-                        return ruling.as_mut();
-                    }
-                    if (*ruling).request == (*r).main {
-                        of_main = ruling.as_mut();
-                    }
+            for ruling in request::kept::<Self>(r, detach) {
+                if (*ruling).request == r {
+                    return ruling.as_mut();
                 }
-                cleanup = here.next;
+                if (*ruling).request == (*r).main {
+                    of_main = ruling.as_mut();
+                }
             }
         }
         of_main
     }
 }
-
-type Cleanup = unsafe extern "C" fn(*mut c_void);
 
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
