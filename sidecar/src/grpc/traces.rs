@@ -113,6 +113,10 @@ impl Collector {
             () = carrying => {}
             () = driver.stopped() => {}
         }
+        // The end of this process does not wait for one that is not there.
+        if self.standing == Standing::Away {
+            return;
+        }
         while self.spans.len() < BATCH
             && let Ok(request) = from.try_recv()
         {
