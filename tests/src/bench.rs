@@ -22,6 +22,7 @@
 
 mod auth;
 mod backend;
+mod beside;
 mod changes;
 mod churn;
 mod conf;

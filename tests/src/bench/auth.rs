@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 use super::{
     Failure, Plan, Report,
     backend::Backend,
+    beside::{compare, measured},
     changes,
     conf::Front,
     cpu, directory,
     nginx::Nginx,
     progress,
     report::Row,
-    shot::{Shot, shoot_with},
+    shot::shoot_with,
     sidecar::{Sidecar, router_socket},
     unit::Unit,
 };
@@ -45,13 +46,6 @@ const BCRYPT: &str = "$2b$04$zfWSRFB9AYeTB0qC9VCFH.jYKS.Yx4AtRUtfRLvanISsoUfwHMt
 const TOKENS: usize = 4_000;
 const ASKING: usize = 16;
 
-/// One load.
-struct Figures {
-    shot: Shot,
-    /// CPU of the worker per request, in µs.
-    worker: f64,
-}
-
 /// Measures it.
 pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let dir = directory()?;
@@ -69,32 +63,14 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let nginx = Nginx::start(&front, 1, conf).await?;
     sidecar.until_sessions(1).await?;
 
-    progress(&format!("auth: {} turns", plan.turns));
     let headers = WAYS.map(|way| header(way, &issuer));
-    let (mut turns, mut failed) = (Vec::new(), 0);
-    for turn in 0..=plan.turns {
-        let mut figures = [const { None }; WAYS.len()];
-        for step in 0..WAYS.len() {
-            let at = (turn + step) % WAYS.len();
-            let host = changes::host(WAYS[at]);
-            let arguments = ["--host", &host, "--header", &headers[at]];
-            let before = cpu::spent(nginx.worker)?;
-            let address = nginx.addresses[0];
-            let shot = shoot_with(address, &arguments, CONNECTIONS, plan.shot).await?;
-            let spent = (cpu::spent(nginx.worker)? - before).as_secs_f64() * 1e6;
-            failed += shot.failures();
-            if shot.failures() > 0 {
-                report.note(format!("auth: {}: {}", WAYS[at], shot.words()));
-            }
-            let worker = spent / shot.ended as f64;
-            figures[at] = Some(Figures { shot, worker });
-        }
-        // The first turn opens the connections to the dynos, and makes all known.
-        if let ([Some(anybody), Some(password), Some(token), Some(key)], 1..) = (figures, turn) {
-            turns.push([anybody, password, token, key]);
-        }
-    }
-    rows(&turns, failed, report);
+    let fire = async |at: usize| {
+        let host = changes::host(WAYS[at]);
+        let arguments = ["--host", &host, "--header", &headers[at]];
+        let load = shoot_with(nginx.addresses[0], &arguments, CONNECTIONS, plan.shot);
+        measured(nginx.worker, Some(sidecar.pid()), load).await
+    };
+    compare(HEADING, &WAYS, fire, plan, report).await?;
     cold(&nginx, &sidecar, &issuer, plan, report).await
 }
 
@@ -129,32 +105,6 @@ fn token(issuer: &Issuer, user: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let exp = now.unwrap_or_default().as_secs() + 3_600;
     issuer.sign(&json!({ "iss": "https://id.example", "aud": "token", "sub": user, "exp": exp }))
-}
-
-fn rows(turns: &[[Figures; WAYS.len()]], failed: u64, report: &mut Report) {
-    let row = |what: String, unit, figure: &dyn Fn(&[Figures; WAYS.len()]) -> f64| {
-        Row::new(HEADING, what, unit, turns.iter().map(figure).collect())
-    };
-    report.add(row("anybody: rps".to_owned(), Unit::PerSecond, &|[
-        it,
-        ..,
-    ]| {
-        it.shot.rps
-    }));
-    for (at, way) in WAYS.iter().enumerate().skip(1) {
-        report.add(row(format!("{way}: rps"), Unit::Times, &|turn| {
-            turn[at].shot.rps / turn[0].shot.rps
-        }));
-        report.add(row(format!("{way}: worker CPU"), Unit::Times, &|turn| {
-            turn[at].worker / turn[0].worker
-        }));
-        report.add(row(
-            format!("{way}: worker CPU added"),
-            Unit::Micros,
-            &|turn| turn[at].worker - turn[0].worker,
-        ));
-    }
-    report.add(Row::new(HEADING, "failed requests", Unit::Count, vec![failed as f64]).at_most(0.0));
 }
 
 /// Tokens that are all new: each has its signature looked at.

@@ -10,14 +10,15 @@ use dynomesh_proto::v1::Policy;
 use super::{
     Failure, Plan, Report,
     backend::Backend,
+    beside::{Load, measured},
     changes, conf,
     conf::Front,
-    cpu, directory,
+    directory,
     haproxy::{self, HaProxy},
     nginx::Nginx,
     progress,
     report::Row,
-    shot::{Shot, shoot},
+    shot::shoot,
     sidecar::{Sidecar, router_socket},
     unit::Unit,
 };
@@ -43,31 +44,10 @@ struct Contestant {
     sidecar: Option<u32>,
 }
 
-/// What one load on one contestant came to.
-struct Figures {
-    shot: Shot,
-    /// CPU per request, in µs.
-    worker: f64,
-    /// Likewise.
-    sidecar: f64,
-}
-
 impl Contestant {
-    async fn measure(&self, connections: usize, plan: &Plan) -> Result<Figures, Failure> {
-        let spent = || -> Result<[f64; 2], Failure> {
-            let sidecar = self.sidecar.map(cpu::spent).transpose()?;
-            let both = [cpu::spent(self.worker)?, sidecar.unwrap_or_default()];
-            Ok(both.map(|time| time.as_secs_f64() * 1e6))
-        };
-        let before = spent()?;
-        let shot = shoot(self.address, &self.host, connections, plan.shot).await?;
-        let after = spent()?;
-        let each = |at: usize| (after[at] - before[at]) / shot.ended as f64;
-        Ok(Figures {
-            worker: each(0),
-            sidecar: each(1),
-            shot,
-        })
+    async fn measure(&self, connections: usize, plan: &Plan) -> Result<Load, Failure> {
+        let load = shoot(self.address, &self.host, connections, plan.shot);
+        measured(self.worker, self.sidecar, load).await
     }
 }
 
@@ -156,7 +136,7 @@ async fn compete(
             if turn % 2 == 1 {
                 order.reverse();
             }
-            let mut results: Vec<Option<Figures>> = contestants.iter().map(|_| None).collect();
+            let mut results: Vec<Option<Load>> = contestants.iter().map(|_| None).collect();
             for at in order {
                 let result = contestants[at].measure(connections, plan).await?;
                 if result.shot.failures() > 0 {
@@ -179,10 +159,10 @@ async fn compete(
 fn summarize(
     connections: usize,
     contestants: &[Contestant],
-    turns: &[Vec<Figures>],
+    turns: &[Vec<Load>],
     report: &mut Report,
 ) {
-    let row = |who: usize, what: &str, unit: Unit, figure: &dyn Fn(&Figures, &Figures) -> f64| {
+    let row = |who: usize, what: &str, unit: Unit, figure: &dyn Fn(&Load, &Load) -> f64| {
         let values = turns.iter().map(|turn| figure(&turn[who], &turn[PLAIN]));
         let what = format!(
             "{connections:>3} conn, {:<10}: {what}",

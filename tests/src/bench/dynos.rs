@@ -103,6 +103,14 @@ impl Dynos {
         })
     }
 
+    /// Their addresses, as whoever writes them with this word in front.
+    pub(super) fn addresses(&self, word: &str) -> Vec<String> {
+        let paths = self.paths.iter();
+        paths
+            .map(|path| format!("{word}{}", path.display()))
+            .collect()
+    }
+
     /// What they have done so far.
     pub(super) fn done(&self) -> Done {
         let double = self.books.dynos.iter();

@@ -6,8 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dynomesh_proto::v1::{Exact, Policy, Settings};
+
 use super::{
-    Failure, conf::Front, members, nginx::Nginx, progress, sidecar::Sidecar, sidecar::router_socket,
+    Failure, changes, conf::Front, dynos::Dynos, members, nginx::Nginx, progress, sidecar::Sidecar,
+    sidecar::router_socket,
 };
 use crate::harness::Broker;
 
@@ -41,6 +44,19 @@ impl Hosts {
             routers,
             _broker: broker,
         })
+    }
+
+    /// All of them know the app of this name, which has one queue for these dynos, each for
+    /// one request at a time. Says its host.
+    pub(super) async fn one_queue(&self, app: &str, dynos: &Dynos) -> Result<String, Failure> {
+        let settings = Settings {
+            exact: Exact::Strict.into(),
+            ..changes::policy(Policy::IdleOnly, 1)
+        };
+        let change = changes::app(app, settings, &dynos.addresses("unix:"));
+        self.sidecars[0].load(vec![change]).await?;
+        self.until_known(1).await?;
+        Ok(changes::host(app))
     }
 
     /// Where requests may be sent.

@@ -14,12 +14,11 @@ use std::{
     time::Duration,
 };
 
-use dynomesh_proto::v1::{Exact, Policy, Settings};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{
-    Failure, Plan, Report, changes, directory,
+    Failure, Plan, Report, directory,
     dynos::Dynos,
     hosts::{self, Hosts},
     members,
@@ -62,20 +61,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let hosts = Hosts::start(dir, ROUTERS, Some(LOG)).await?;
     let app = members::owned(&hosts.sidecars).await?.remove(0);
     let dynos = Dynos::start(dir, DYNOS, WORK)?;
-    let paths = dynos.paths.iter();
-    let addresses: Vec<_> = paths
-        .map(|path| format!("unix:{}", path.display()))
-        .collect();
-    let settings = Settings {
-        exact: Exact::Strict.into(),
-        ..changes::policy(Policy::IdleOnly, 1)
-    };
-    hosts.sidecars[0]
-        .load(vec![changes::app(&app, settings, &addresses)])
-        .await?;
-    hosts.until_known(1).await?;
+    let host = hosts.one_queue(&app, &dynos).await?;
     let servers = hosts.servers();
-    let host = changes::host(&app);
     load(&servers, &host, Duration::from_millis(400)).await;
     let mut turns = Vec::new();
     for turn in 0..plan.queue_turns {

@@ -40,15 +40,13 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let dir = dir.path();
     let dynos = Dynos::start(dir, DYNOS, WORK)?;
     let sidecar = Sidecar::start(dir).await?;
-    let addresses = |prefix: &str| -> Vec<String> {
-        let paths = dynos.paths.iter();
-        paths
-            .map(|path| format!("{prefix}{}", path.display()))
-            .collect()
-    };
     let settings = changes::policy(Policy::IdleOnly, 1);
     sidecar
-        .load(vec![changes::app("queue", settings, &addresses("unix:"))])
+        .load(vec![changes::app(
+            "queue",
+            settings,
+            &dynos.addresses("unix:"),
+        )])
         .await?;
     let mesh_dir = dir.join("mesh");
     let socket = router_socket(dir);
@@ -58,7 +56,7 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     .await?;
     sidecar.until_sessions(1).await?;
     let haproxy = HaProxy::start(&dir.join("haproxy"), |listen| {
-        conf::haproxy(listen, &addresses("unix@"), Some(1))
+        conf::haproxy(listen, &dynos.addresses("unix@"), Some(1))
     })
     .await?;
 

@@ -3,11 +3,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use dynomesh_proto::v1::{Exact, Policy, Settings};
 use tokio::time::sleep;
 
 use super::{
-    Failure, Plan, Report, changes, directory,
+    Failure, Plan, Report, directory,
     dynos::Dynos,
     hosts::Hosts,
     members,
@@ -46,19 +45,8 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail
     let mut hosts = Hosts::start(dir, HOSTS, None).await?;
     let app = members::owned(&hosts.sidecars).await?.remove(0);
     let dynos = Dynos::start(dir, DYNOS, WORK)?;
-    let paths = dynos.paths.iter();
-    let addresses: Vec<_> = paths
-        .map(|path| format!("unix:{}", path.display()))
-        .collect();
-    let settings = Settings {
-        exact: Exact::Strict.into(),
-        ..changes::policy(Policy::IdleOnly, 1)
-    };
-    hosts.sidecars[0]
-        .load(vec![changes::app(&app, settings, &addresses)])
-        .await?;
-    hosts.until_known(1).await?;
-    let (servers, host) = (hosts.servers(), [changes::host(&app)]);
+    let host = hosts.one_queue(&app, &dynos).await?;
+    let (servers, host) = (hosts.servers(), [host]);
     // Everybody was there once.
     come(&servers, &host, BEFORE).await;
     let mut turns = Vec::new();
