@@ -20,8 +20,11 @@ const NAMES: usize = 256;
 const BUSY: u32 = 3;
 /// Milliseconds that are provided for.
 const AHEAD: u32 = 3;
-/// Milliseconds after which a lease that no request took is given back.
-const KEEP: Millis = 10;
+/// Milliseconds after which a lease that no request took is given back. What is passed on
+/// lies about until its client comes again, or another one: with hundreds of connections on
+/// a busy machine that takes several turns of a loop, of some milliseconds each. Whoever
+/// needs the dyno sooner has the lease recalled.
+const KEEP: Millis = 50;
 /// The times for which leases may be passed on begin in steps of so many milliseconds:
 /// to tell the sidecar of many that end at once costs hardly more than of one.
 const STEP: Millis = 25;

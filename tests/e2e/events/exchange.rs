@@ -116,7 +116,6 @@ fn a_manager_goes_on_when_the_broker_is_back() {
         until_woken_by_requests(&mesh).await;
         assert_eq!(mesh.get("shop.test", "/").await.status(), 200);
         let before = manager.processes();
-        broker.settle().await;
         broker.kill().await;
         wait::until("it notices", async || {
             manager.log().contains("trying again")

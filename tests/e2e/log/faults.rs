@@ -35,7 +35,6 @@ fn a_broker_that_is_killed_costs_no_route_and_no_change() {
         let app = mesh.app("shop").await;
         let _dyno = app.dyno("web.1").await;
         other.until_version("shop", 2).await;
-        broker.settle().await;
         broker.kill().await;
         other.until_state(LogState::Away).await;
         refuses(&other).await;

@@ -157,7 +157,6 @@ fn after_a_broker_was_away_everything_is_told_again() {
         let slow = near.request("GET", &app.host(), "/hold");
         let mut slow = slow.start().await.unwrap();
         until_elsewhere(far.control(), &[1]).await;
-        broker.settle().await;
         broker.kill().await;
         wait::within(GONE_WITHIN, "nobody is in sight", async || {
             let load = load_status(far.control()).await;

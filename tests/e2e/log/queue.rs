@@ -42,7 +42,6 @@ fn what_is_queued_is_made_in_order_when_the_broker_is_back() {
         let made = at.ctl("domain add shop now.test --queue").await;
         assert!(made.stdout.contains("(version 2)"), "{made:?}");
         other.until_version("shop", 2).await;
-        broker.settle().await;
         broker.kill().await;
         at.until_state(LogState::Away).await;
 

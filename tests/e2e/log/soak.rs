@@ -152,7 +152,6 @@ fn the_node_with_the_log_is_killed() {
         let loads = start_loads(&hosts);
         let (not, next) = make_changes(hosts[1].control(), 0, 100).await;
         assert_eq!(not, 0);
-        first.settle().await;
         first.kill().await;
         // Those at the other nodes go on.
         let (not, next) = make_changes(hosts[1].control(), next, 100).await;
@@ -195,7 +194,6 @@ fn the_broker_is_away_for_long() {
         let (mut hosts, _dynos) = hosts(&vec![broker.url(); HOSTS]).await;
         let loads = start_loads(&hosts);
         let (_, next) = make_changes(hosts[1].control(), 0, 50).await;
-        broker.settle().await;
         broker.kill().await;
         for host in &hosts {
             until_state(host.control(), LogState::Away).await;

@@ -107,7 +107,6 @@ fn without_a_broker_nobody_grants_and_with_it_all_do() {
         let all = three(&broker.url(), "mesh").await;
         let [a, b, c] = &all[..] else { unreachable!() };
         let watch = Watch::new(&all);
-        broker.settle().await;
         for _ in 0..2 {
             broker.kill().await;
             let dead = Instant::now();

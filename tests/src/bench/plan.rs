@@ -9,7 +9,7 @@ const CONNECTIONS: [usize; 3] = [1, 64, 256];
 pub struct Plan {
     /// Turns of everything that is compared. Many short ones: what disturbs them is
     /// then in few, and the median does not see it.
-    pub(super) turns: usize,
+    pub turns: usize,
     /// Client connections, where they matter.
     pub connections: Vec<usize>,
     /// One load on one server.

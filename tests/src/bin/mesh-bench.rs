@@ -15,6 +15,9 @@ struct Args {
     /// Beside plain Nginx only with so many client connections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     connections: Vec<u64>,
+    /// What is compared has so many turns instead of 15: more where the machine is noisy
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    turns: Option<u64>,
     /// Each load on a queue lasts so many seconds; a million requests through one take 140
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     queue_seconds: Option<u64>,
@@ -49,6 +52,9 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     };
     if !args.connections.is_empty() {
         plan.connections = args.connections.iter().map(|it| *it as usize).collect();
+    }
+    if let Some(turns) = args.turns {
+        plan.turns = turns as usize;
     }
     if let Some(seconds) = args.queue_seconds {
         plan.queue_shot = Duration::from_secs(seconds);

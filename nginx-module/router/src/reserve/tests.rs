@@ -203,19 +203,21 @@ fn what_is_not_used_is_given_back() {
     router.reserved(first, &[0, 0, 1], false, 2);
     assert_eq!(router.requests(1, 3), [first]);
     router.nothing_more(3);
-    assert!(router.0.tidy(11), "somebody has to tell of the one in use");
-    assert_eq!(router.cancelled(), []);
-    router.0.tidy(12);
-    assert_eq!(router.cancelled(), [first + 1, first + 2]);
-    router.0.tidy(13);
+    assert!(router.0.tidy(27), "somebody has to tell of the one in use");
+    assert_eq!(router.sent(), []);
+    router.0.tidy(28);
     let taken = Taken { asks: vec![first] };
     assert_eq!(router.sent(), [Kind::Taken(taken)]);
-    assert!(!router.0.tidy(14));
+    router.0.tidy(51);
+    assert_eq!(router.sent(), []);
+    router.0.tidy(52);
+    assert_eq!(router.cancelled(), [first + 1, first + 2]);
+    assert!(!router.0.tidy(53));
     // It is too late for one that nobody looked at.
     router.requests(20, 200);
     let first = router.order().first;
     router.reserved(first, &[0], false, 200);
-    assert_eq!(router.requests(1, 210), []);
+    assert_eq!(router.requests(1, 250), []);
 }
 
 #[test]
@@ -238,7 +240,7 @@ fn one_whose_request_is_done_serves_the_next() {
     router.0.tidy(7);
     assert_eq!(router.sent(), [], "that was said");
     // It is told of all of them when it lies about, or breaks.
-    router.0.tidy(16);
+    router.0.tidy(56);
     let done = |before, outcome: Outcome| {
         Kind::Checkin(Checkin {
             ask: first,

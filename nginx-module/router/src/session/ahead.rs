@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Milliseconds after which the sidecar is told that a request has a lease that was
-/// reserved. Most are done before.
-const TELL_AFTER: Millis = 10;
+/// reserved, so that it is known whose it is. Most are done before, and pass it on.
+const TELL_AFTER: Millis = 25;
 
 /// Milliseconds that a lease is passed on at most, whatever the sidecar says.
 const MAX_AGAIN: u32 = 1_000;

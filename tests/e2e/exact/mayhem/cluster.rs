@@ -54,7 +54,6 @@ impl Cluster {
         }
         until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
         let (_app, dynos) = app(&hosts, queue_headers(), dynos).await;
-        broker.settle().await;
         Self {
             hosts,
             wires,
