@@ -92,8 +92,8 @@ pub(crate) struct Checkout {
     pub(crate) app_of_rules: Option<Arc<str>>,
     /// Runs from when the first dyno has it, if there is a limit on that.
     pub(crate) clock: Option<Task<()>>,
-    /// If the request is in one.
-    pub(crate) trace: Option<Trace>,
+    /// If the request is in one. Few are, so it does not make all larger.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Its request came to an upstream again, and has another one.
     pub(crate) superseded: bool,
     pub(crate) body: Body,
@@ -142,7 +142,7 @@ impl Checkout {
                     ended: None,
                     app_of_rules: None,
                     clock: None,
-                    trace: trace::of(r),
+                    trace: trace::of(r).map(Box::new),
                     superseded: false,
                     body: Body::Foreign,
                     parked: None,

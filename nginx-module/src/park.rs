@@ -28,6 +28,7 @@ use crate::{
     attempt,
     checkout::{Checkout, Stage, Token},
     fault,
+    peer::conf,
     refuse::refuse,
     worker,
 };
@@ -91,7 +92,7 @@ pub(crate) unsafe fn park(checkout: &mut Checkout, peer: &mut ngx_peer_connectio
         peer.sockaddr = (&raw mut parked.address).cast::<sockaddr>();
         peer.socklen = mem::size_of::<libc::sa_family_t>() as _;
         peer.connection = &raw mut parked.connection;
-        (*(*(*r).upstream).conf).connect_timeout = LONGEST_WAIT;
+        conf::own(checkout).connect_timeout = LONGEST_WAIT;
     }
 }
 
@@ -129,7 +130,7 @@ pub(crate) unsafe fn resume(token: Token) {
             (*u).peer.start_time = ngx_current_msec;
         }
         (*u).start_time = ngx_current_msec;
-        (*(*u).conf).connect_timeout = checkout.connect_timeout;
+        conf::own(checkout).connect_timeout = checkout.connect_timeout;
         let result = ngx_event_connect_peer(&raw mut (*u).peer);
         (*(*u).state).peer = (*u).peer.name;
         const OK: ngx_int_t = NGX_OK as ngx_int_t;

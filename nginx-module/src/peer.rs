@@ -7,20 +7,21 @@ use ngx::ffi::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_HTTP_403,
     NGX_HTTP_UPSTREAM_FT_HTTP_404, NGX_HTTP_UPSTREAM_FT_HTTP_429, NGX_HTTP_UPSTREAM_FT_HTTP_500,
     NGX_HTTP_UPSTREAM_FT_HTTP_502, NGX_HTTP_UPSTREAM_FT_HTTP_503, NGX_HTTP_UPSTREAM_FT_HTTP_504,
-    NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, NGX_OK, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
+    NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_http_request_t, ngx_http_upstream_srv_conf_t,
+    ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 use router::{client, code::Code, ending::Ending, failure, rulebook::Ruled};
 
 use crate::{
     attempt, bounds,
-    checkout::{Checkout, Stage, Token},
+    checkout::{Checkout, Stage},
     fault,
     guard::{guard, guard_or},
     linger, log, park, request, rules, sticky, worker,
 };
 
 mod address;
+pub(crate) mod conf;
 
 /// Dynos that one request may try. Nginx lowers it by `proxy_next_upstream_tries`.
 const MAX_TRIES: usize = 16;
@@ -62,7 +63,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
             );
             (*checkout).code = Some(Code::H99);
         }
-        own_conf(r, checkout);
+        conf::share(checkout);
         let peer = &mut (*(*r).upstream).peer;
         peer.data = checkout.cast();
         peer.get = Some(get);
@@ -89,25 +90,6 @@ unsafe extern "C" fn set_session(_: *mut ngx_peer_connection_t, _: *mut c_void) 
 }
 
 unsafe extern "C" fn save_session(_: *mut ngx_peer_connection_t, _: *mut c_void) {}
-
-/// A copy of the upstream's configuration for this request: how long to wait and
-/// what to try again differ from one stage to the next.
-unsafe fn own_conf(r: *mut ngx_http_request_t, checkout: Token) {
-    // SAFETY: as the caller says; the copy lives as long as the checkout, and that
-    // as long as the request.
-    unsafe {
-        let upstream = (*r).upstream;
-        let room = (*checkout).conf.insert(worker::get().confs.take());
-        let own = room.as_mut_ptr();
-        ptr::copy_nonoverlapping((*upstream).conf, own, 1);
-        (*upstream).conf = own;
-        (*checkout).connect_timeout = (*own).connect_timeout;
-        (*checkout).next_upstream = (*own).next_upstream;
-        // An app must not reach another location, which may be internal or
-        // another tenant's.
-        (*own).ignore_headers |= NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT as ngx_uint_t;
-    }
-}
 
 /// Nginx wants to connect. The first time for each attempt the request is
 /// parked; when its answer is there, `park::resume` makes Nginx ask again.
@@ -242,11 +224,9 @@ unsafe fn settle(
         // sent, or when only a kept connection was stale, it always may.
         let harmless = verdict.retry_is_safe || !verdict.blames_dyno;
         let may = (NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT) as ngx_uint_t;
-        // SAFETY: this request's own copy.
-        unsafe {
-            (*(*(*checkout.request).upstream).conf).next_upstream =
-                checkout.next_upstream | if harmless { may } else { 0 };
-        }
+        let next = checkout.next_upstream | if harmless { may } else { 0 };
+        // SAFETY: the request lives while its peer is freed.
+        unsafe { conf::own(checkout).next_upstream = next };
     }
     let limited = checkout.lease().is_some_and(|lease| lease.limited);
     if verdict.dyno_busy && limited && attempt.request_sent && !peer.connection.is_null() {

@@ -13,6 +13,7 @@ use router::code::Code;
 use crate::{
     checkout::{Checkout, Token},
     linger, park,
+    peer::conf,
 };
 
 /// Ends the request. The header filter says why.
@@ -98,7 +99,7 @@ unsafe fn fall_back(checkout: &mut Checkout, client: *mut ngx_connection_t) {
             park::park(checkout, &mut (*u).peer);
         }
         (*u).peer.tries = 0;
-        (*(*u).conf).cache_use_stale |= NGX_HTTP_UPSTREAM_FT_ERROR as ngx_uint_t;
+        conf::own(checkout).cache_use_stale |= NGX_HTTP_UPSTREAM_FT_ERROR as ngx_uint_t;
         // Or it would be asked of the system whether there is a connection.
         (*u).set_request_sent(1);
         (*(*u).peer.connection).recv = Some(read_nothing);

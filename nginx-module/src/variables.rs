@@ -139,7 +139,7 @@ unsafe extern "C" fn trace(
 ) -> ngx_int_t {
     // SAFETY: as above.
     guard(|| unsafe {
-        let trace = Checkout::of(r).and_then(|checkout| checkout.trace);
+        let trace = Checkout::of(r).and_then(|checkout| checkout.trace.as_deref());
         let trace = trace.map(|trace| trace.context.trace_id());
         set(r, value, trace.as_deref().map(str::as_bytes))
     })

@@ -1,10 +1,13 @@
 //! The state of one worker process.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, RefCell},
     collections::{BTreeSet, VecDeque},
     ptr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicPtr, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -39,10 +42,9 @@ use crate::{
     spare::Spare,
 };
 
-thread_local! {
-    /// A worker has one thread that Nginx calls modules on.
-    static WORKER: OnceCell<&'static Worker> = const { OnceCell::new() };
-}
+/// A worker has one thread that Nginx calls modules on, and no other one looks here: a
+/// thread-local variable of a module costs a call each time, and each request asks often.
+static WORKER: AtomicPtr<Worker> = AtomicPtr::new(ptr::null_mut());
 
 /// Messages that are sent in any case: those of one request.
 const FEW: usize = 2;
@@ -101,15 +103,13 @@ pub(crate) struct Worker {
 
 /// The worker of this process.
 pub(crate) fn get() -> &'static Worker {
-    WORKER.with(|worker| {
-        *worker
-            .get()
-            .expect("requests come after the start of the process")
-    })
+    try_get().expect("requests come after the start of the process")
 }
 
 pub(crate) fn try_get() -> Option<&'static Worker> {
-    WORKER.with(|worker| worker.get().copied())
+    // SAFETY: it is null, or `start` put one there that is never freed; only the thread
+    // that Nginx calls modules on comes here.
+    unsafe { WORKER.load(Ordering::Relaxed).as_ref() }
 }
 
 /// Starts the link, if the configuration has a mesh upstream.
@@ -157,7 +157,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         confs: Spare::new(),
         lingering: RefCell::new(BTreeSet::new()),
     }));
-    WORKER.with(|cell| _ = cell.set(worker));
+    WORKER.store(ptr::from_ref(worker).cast_mut(), Ordering::Relaxed);
     *worker.link.borrow_mut() = Some(executor::spawn(link::run(conf.sidecar())));
     // Nginx looks at posted events after it has waited for others; there may be
     // none for long.

@@ -49,6 +49,7 @@ fn host(authority: &Authority, number: usize) -> Builder {
         .file("--peer-tls-ca", "ca.pem", authority.pem())
         .file("--tls-cert", "cert.pem", chain)
         .file("--tls-key", "key.pem", key)
+        .web()
         // The longest request that anybody makes takes 30 s.
         .location("proxy_read_timeout 60s;")
 }

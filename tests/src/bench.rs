@@ -40,7 +40,6 @@ mod one_queue;
 mod order;
 mod pace;
 mod plan;
-mod ports;
 mod queue;
 mod report;
 mod restart;

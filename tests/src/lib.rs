@@ -20,6 +20,7 @@ pub mod collector;
 pub mod dyno;
 pub mod harness;
 pub mod load;
+mod ports;
 mod readable;
 mod timer;
 pub mod token;

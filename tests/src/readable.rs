@@ -6,6 +6,7 @@
 
 use std::{io, os::fd::OwnedFd};
 
+use futures_util::future::FutureExt as _;
 use tokio::io::{Interest, unix::AsyncFd};
 
 #[derive(Debug)]
@@ -26,8 +27,16 @@ impl Readable {
     }
 
     /// What is there now. `None`: nothing, and when there is something it is an
-    /// event of its own.
-    pub(crate) fn try_read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+    /// event of its own, even if it comes before [`Readable::read`] is called: what is
+    /// known of earlier events is forgotten before the look.
+    pub(crate) fn look(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+        if let Some(ready) = self.0.readable().now_or_never() {
+            ready?.clear_ready();
+        }
+        self.try_read(bytes)
+    }
+
+    fn try_read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::io::read(self.fd(), bytes) {
             Ok(read) => Ok(Some(read)),
             Err(rustix::io::Errno::AGAIN) => Ok(None),

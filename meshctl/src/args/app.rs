@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::SettingsArgs;
+use super::{SettingsArgs, values::sticky};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum App {
@@ -110,7 +110,7 @@ pub(crate) struct Set {
 
     /// Which requests come to the same dyno: cookie, for those with a cookie of the
     /// mesh's own; cookie:NAME or header:NAME, for those with the same value; none
-    #[arg(long, value_name = "WHICH", help_heading = "Settings")]
+    #[arg(long, value_name = "WHICH", value_parser = sticky, help_heading = "Settings")]
     pub(crate) sticky: Option<String>,
 }
 

@@ -158,6 +158,19 @@ pub(crate) fn rate(text: &str) -> Result<v1::Rate, String> {
     })
 }
 
+/// Which requests come to the same dyno.
+pub(crate) fn sticky(text: &str) -> Result<String, String> {
+    let name = text
+        .strip_prefix("cookie:")
+        .or_else(|| text.strip_prefix("header:"));
+    match (text, name) {
+        ("cookie" | "none", _) => Ok(text.to_owned()),
+        // Which names there may be is for the sidecar to say.
+        (_, Some(name)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("it is cookie, cookie:NAME, header:NAME or none".to_owned()),
+    }
+}
+
 fn some(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| *number > 0)
 }

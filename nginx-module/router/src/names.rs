@@ -22,6 +22,13 @@ impl Names {
     /// The name that a request is for, in lower case. [`crate::authority`] lets nothing
     /// through that is longer than [`MAX_HOST`] or is not ASCII; that is no name.
     pub fn lower_case(&mut self, host: &[u8]) -> Arc<str> {
+        // Nearly always it is written so.
+        if let Ok(name) = str::from_utf8(host)
+            && let Some(kept) = self.0.get(place_of(name) % MOST)
+            && **kept == *name
+        {
+            return kept.clone();
+        }
         let mut room = [0_u8; MAX_HOST];
         let Some(name) = room.get_mut(..host.len()) else {
             return Arc::default();

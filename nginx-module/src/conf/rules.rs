@@ -30,14 +30,23 @@ pub(crate) struct LocConf {
     pub(super) rules: ngx_flag_t,
     /// Whether it leads to the mesh, when that was looked for.
     leads: Cell<Option<bool>>,
+    /// How requests of the mesh have the configuration of its upstream: see `peer::conf`.
+    pub(crate) shared: Cell<Option<Shared>>,
 }
+
+/// What is configured, and the copy.
+pub(crate) type Shared = (*mut ngx_http_upstream_conf_t, *mut ngx_http_upstream_conf_t);
 
 pub(crate) unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
     guard_or(ptr::null_mut(), || {
         // SAFETY: Nginx passes a configuration with its pool.
         let pool = unsafe { Pool::from_ngx_pool((*cf).pool) };
-        let (rules, leads) = (UNSET, Cell::new(None));
-        pool.allocate(LocConf { rules, leads }).cast()
+        let conf = LocConf {
+            rules: UNSET,
+            leads: Cell::new(None),
+            shared: Cell::new(None),
+        };
+        pool.allocate(conf).cast()
     })
 }
 
@@ -56,8 +65,12 @@ pub(crate) unsafe extern "C" fn merge_loc(
     ptr::null_mut()
 }
 
-unsafe fn of<'a>(r: *mut ngx_http_request_t) -> &'a LocConf {
-    // SAFETY: the caller has a live request, and every location has one.
+/// What the location of this request says.
+///
+/// # Safety
+/// `r` is a live request whose location is known.
+pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> &'a LocConf {
+    // SAFETY: as the caller says, and every location has one.
     unsafe { &*(*(*r).loc_conf.add(module::this().ctx_index)).cast::<LocConf>() }
 }
 

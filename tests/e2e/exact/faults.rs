@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use dynomesh_proto::v1::Exact;
-use e2e::harness::{Broker, Signal, broker, run_within, wait};
+use e2e::{
+    Mesh,
+    harness::{Broker, Signal, broker, run_within, wait},
+};
 
 use super::{
     LIMIT, app, hosts, none_had_two, owner, settings, start_loads, stop_all, until_agreed,
@@ -131,11 +134,12 @@ fn without_the_broker_strict_is_refused_and_available_is_served() {
                 .until_app("loose", "has its dynos", |it| it.dynos.len() == 2)
                 .await;
         }
+        let owned = async |host: &Mesh| host.metrics().await.sum("dynomesh_owned_shards", &[]);
+        assert_eq!(owned(&hosts[0]).await + owned(&hosts[1]).await, 256.0);
         broker.kill().await;
         for host in &hosts {
             wait::until("it may decide for nothing", async || {
-                let nodes = host.control().try_nodes().await.unwrap();
-                nodes.may_grant.iter().all(|bits| *bits == 0)
+                owned(host).await == 0.0
             })
             .await;
         }
@@ -145,6 +149,14 @@ fn without_the_broker_strict_is_refused_and_available_is_served() {
             assert_eq!(strict.header("x-mesh-error"), Some("H99"));
             assert_eq!(host.get(&other.host(), "/").await.status(), 200);
         }
+        // Who was its owner may have been asked by the other one.
+        let mut loose = 0.0;
+        for host in &hosts {
+            let metrics = host.metrics().await;
+            loose += metrics.sum("dynomesh_loose_total", &[]);
+            assert_eq!(metrics.sum("dynomesh_members", &[]), 2.0);
+        }
+        assert_eq!(loose, 2.0);
         broker.start_again().await;
         until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
         for host in &hosts {

@@ -204,11 +204,8 @@ fn with_meshctl() {
         assert!(ran.stdout.contains("sticky          cookie"), "{ran:?}");
         assert!(mesh.ctl("export").await.stdout.contains("putSticky"));
         let ran = mesh.ctl("app set shop --sticky query:x").await;
-        assert_eq!(ran.code, 1);
-        assert!(
-            ran.stderr.contains("none of cookie, cookie:NAME"),
-            "{ran:?}"
-        );
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("cookie:NAME, header:NAME"), "{ran:?}");
         let ran = mesh.ctl("app set shop --sticky none").await;
         assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(cookie(&mesh.get(&app.host(), "/").await), None);

@@ -180,7 +180,7 @@ async fn connection(books: Arc<Books>, at: usize, io: UnixStream) -> io::Result<
 /// Waits for a request: its number, if it has one, and whether it was there already.
 async fn request(io: &Readable) -> io::Result<Option<(Option<u64>, bool)>> {
     let mut text = [0; MAX_REQUEST];
-    let first = io.try_read(&mut text)?;
+    let first = io.look(&mut text)?;
     let mut length = match first {
         Some(read) => read,
         None => io.read(&mut text).await?,

@@ -9,8 +9,9 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{Failure, ports};
+use super::Failure;
 use crate::harness::{Process, Signal, wait};
+use crate::ports;
 
 /// What a report says where it is not.
 pub(super) const MISSING: &str = "HAProxy is not installed: not compared";

@@ -3,8 +3,9 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 
-use super::{Failure, cpu, ports};
+use super::{Failure, cpu};
 use crate::harness::{Process, Signal, paths, wait};
+use crate::ports;
 
 /// It ends when it is dropped.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::{process::Process, wait};
+use crate::ports;
 
 /// It takes 6 to 11 seconds, on a machine that does nothing else.
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -291,11 +292,9 @@ fn listens(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// Ports that nobody has at this moment.
 fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4]
-        .map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port"));
-    listeners.map(|listener| listener.local_addr().expect("it is bound").port())
+    let free = ports::free(4).expect("ports are free");
+    [0, 1, 2, 3].map(|at| free[at].port())
 }
 
 fn installed() -> PathBuf {

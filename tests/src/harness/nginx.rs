@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,6 +13,7 @@ use rustix::{
 };
 
 use super::{Config, config, paths, process::Process, wait};
+use crate::ports;
 
 /// A master and its workers.
 #[derive(Debug)]
@@ -28,8 +29,9 @@ impl Nginx {
     /// Starts it on free ports, and waits until it listens.
     pub(super) async fn start(dir: &Path, router_socket: &Path, config: &Config) -> Self {
         // A port that is free now may be taken a moment later: then try others.
-        for _ in 0..8 {
-            let ports = free_ports();
+        for _ in 0..ports::TRIES {
+            let free = ports::free(2).expect("ports are free");
+            let ports = [free[0].port(), free[1].port()];
             fs::write(conf(dir), config.text(dir, router_socket, ports))
                 .expect("the mesh's directory can be written to");
             if let Some(process) = start(dir).await {
@@ -156,15 +158,4 @@ async fn start(dir: &Path) -> Option<Process> {
     })
     .await
     .then_some(process)
-}
-
-fn free_ports() -> [u16; 2] {
-    // Both at once, or they could be the same.
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    listeners.map(|listener| {
-        listener
-            .and_then(|listener| listener.local_addr())
-            .expect("a port is free")
-            .port()
-    })
 }

@@ -6,7 +6,7 @@ use mesh::{AppFigures, DynoCounts, Totals};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{add, apps, process, shared, sheet::Sheet};
-use crate::driver::{Counted, Driver, EVENTS, LoadView, LogView, TraceCounts};
+use crate::driver::{Counted, Driver, EVENTS, LoadView, LogView, MembersView, TraceCounts};
 
 /// What was seen.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(super) struct Look {
     pub(super) traces: Option<TraceCounts>,
     pub(super) log: Option<LogView>,
     pub(super) load: Option<LoadView>,
+    pub(super) members: MembersView,
     /// Those with figures of their own.
     pub(super) apps: Vec<AppFigures>,
     /// The others together.
@@ -60,6 +61,7 @@ impl Look {
             traces: driver.trace_counts(),
             log: driver.changes().log(),
             load: driver.load_view(),
+            members: driver.members_view(),
             requests: requests(driver, &apps),
             apps,
             rest,
@@ -108,6 +110,7 @@ impl Collector for Look {
         process::write(self, &mut sheet)?;
         apps::write(self, &mut sheet)?;
         shared::log(self.log.as_ref(), &mut sheet)?;
-        shared::load(self.load.as_ref(), &mut sheet)
+        shared::load(self.load.as_ref(), &mut sheet)?;
+        shared::members(&self.members, &self.totals, &mut sheet)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Result;
 
+use mesh::Totals;
+
 use super::sheet::{BARE, Series, Sheet, plain, seconds};
-use crate::driver::{LoadView, LogView, Sync};
+use crate::driver::{LoadView, LogView, MembersView, Part, Sync};
 
 const STATE: Series = plain(
     "dynomesh_log_state",
@@ -32,6 +34,35 @@ const MESSAGES: Series = plain(
 const INTERVAL: Series = seconds(
     "dynomesh_load_interval",
     "Shortest time between two of its own.",
+);
+
+const STANDING: Series = plain(
+    "dynomesh_member_state",
+    "1 for what it is among the members.",
+);
+const MEMBERS: Series = plain(
+    "dynomesh_members",
+    "Members that it knows, itself included if it is one.",
+);
+const GONE: Series = plain(
+    "dynomesh_members_gone",
+    "Who was a member and has not come back.",
+);
+const EPOCH: Series = plain(
+    "dynomesh_members_epoch",
+    "The place in their stream of the last change of members.",
+);
+const OWNED: Series = plain(
+    "dynomesh_owned_shards",
+    "Shards that it may decide for at this moment, of 256.",
+);
+const AWAY: Series = plain(
+    "dynomesh_away",
+    "Requests of its routers of which another sidecar decides: that wait or have a dyno.",
+);
+const LOOSE: Series = plain(
+    "dynomesh_loose",
+    "Requests that got a dyno without the app's owner: each may be one too many for it.",
 );
 
 pub(super) fn log(log: Option<&LogView>, sheet: &mut Sheet<'_>) -> Result {
@@ -78,4 +109,26 @@ pub(super) fn load(load: Option<&LoadView>, sheet: &mut Sheet<'_>) -> Result {
     sheet.counter(&MESSAGES, messages)?;
     let interval = load.map(|load| (BARE, load.interval.as_secs_f64()));
     sheet.gauge(&INTERVAL, interval)
+}
+
+pub(super) fn members(view: &MembersView, totals: &Totals, sheet: &mut Sheet<'_>) -> Result {
+    let takes_part = view.part != Part::None;
+    let some = |value: u64| takes_part.then_some((BARE, value));
+    let states = [
+        ("joining", Part::Joining),
+        ("member", Part::Member),
+        ("left", Part::Left),
+    ];
+    let states = states.into_iter().filter(|_| takes_part);
+    sheet.gauge(
+        &STANDING,
+        states.map(|(name, part)| ([("state", name)], u32::from(view.part == part))),
+    )?;
+    sheet.gauge(&MEMBERS, some(view.members.len() as u64))?;
+    sheet.gauge(&GONE, some(view.gone.len() as u64))?;
+    let epoch = view.epoch.filter(|_| takes_part);
+    sheet.gauge(&EPOCH, epoch.map(|epoch| (BARE, epoch)))?;
+    sheet.gauge(&OWNED, some(view.may_grant.len() as u64))?;
+    sheet.gauge(&AWAY, some(totals.away as u64))?;
+    sheet.counter(&LOOSE, some(totals.counters.loose))
 }
