@@ -42,10 +42,10 @@ mod waiting;
 
 pub(crate) use admission::user;
 pub(crate) use edit_in::{add as add_header, strip as strip_header};
-pub(crate) use ruling::{Held, Token};
+pub(crate) use ruling::{Held, Ruling, Token};
 pub(crate) use waiting::{expire, go_on, has_ready, hear};
 
-use ruling::{Ruling, Stage};
+use ruling::Stage;
 
 /// Has every request looked at when its location is known.
 pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {

@@ -95,6 +95,7 @@ pub(crate) struct Worker {
     pub(crate) meshes: &'static [*const ngx_http_upstream_srv_conf_t],
     names: RefCell<Names>,
     pub(crate) checkouts: Spare<Checkout>,
+    pub(crate) ruling_room: Spare<rules::Ruling>,
     pub(crate) parked: Spare<Parked>,
     pub(crate) confs: Spare<ngx_http_upstream_conf_t>,
     /// Connections to dynos whose client has left.
@@ -153,6 +154,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         meshes: &conf.meshes,
         names: RefCell::default(),
         checkouts: Spare::new(),
+        ruling_room: Spare::new(),
         parked: Spare::new(),
         confs: Spare::new(),
         lingering: RefCell::new(BTreeSet::new()),

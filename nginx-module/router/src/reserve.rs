@@ -20,11 +20,12 @@ const NAMES: usize = 256;
 const BUSY: u32 = 3;
 /// Milliseconds that are provided for.
 const AHEAD: u32 = 3;
-/// Milliseconds after which a lease that no request took is given back. What is passed on
-/// lies about until its client comes again, or another one: with hundreds of connections on
-/// a busy machine that takes several turns of a loop, of some milliseconds each. Whoever
-/// needs the dyno sooner has the lease recalled.
-const KEEP: Millis = 50;
+/// Milliseconds after which a lease that no request took is given back.
+const KEEP: Millis = 10;
+/// The same of one that is passed on. It lies about until its client comes again, or
+/// another one: with hundreds of connections on a busy machine that takes several turns of
+/// a loop, of some milliseconds each. Whoever needs the dyno sooner has the lease recalled.
+const KEEP_PASSED: Millis = 50;
 /// The times for which leases may be passed on begin in steps of so many milliseconds:
 /// to tell the sidecar of many that end at once costs hardly more than of one.
 const STEP: Millis = 25;
@@ -255,7 +256,7 @@ impl Reserves {
         if now >= reserved.again || !self.places.get(at).is_some_and(fits) {
             return Some(reserved);
         }
-        reserved.until = now + KEEP;
+        reserved.until = now + KEEP_PASSED;
         self.put(reserved);
         None
     }

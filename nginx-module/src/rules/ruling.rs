@@ -1,6 +1,6 @@
 //! What rules come to for one request, from when they are looked up to its end.
 
-use std::{ffi::c_void, mem, sync::Arc};
+use std::{ffi::c_void, sync::Arc};
 
 use dynomesh_proto::v1::Handling;
 use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add};
@@ -72,15 +72,13 @@ impl Ruling {
     /// # Safety
     /// `r` is a live request.
     pub(super) unsafe fn attach(r: *mut ngx_http_request_t, name: Arc<str>) -> Option<Token> {
-        // SAFETY: the cleanup's data is as large as asked for and aligned for
-        // anything; Nginx's pool calls `detach` when the request ends.
+        // SAFETY: Nginx's pool calls `detach` when the request ends, with the room that
+        // is left to it here.
         unsafe {
-            let cleanup = ngx_pool_cleanup_add((*r).pool, mem::size_of::<Self>());
-            if cleanup.is_null() {
-                return None;
-            }
-            let ruling = (*cleanup).data.cast::<Self>();
-            ruling.write(Self {
+            // As a checkout: the pool would grow by a page for it.
+            let cleanup = ngx_pool_cleanup_add((*r).pool, 0).as_mut()?;
+            let worker = worker::get();
+            let ruling = Self {
                 request: r,
                 name,
                 stage: Stage::Unruled,
@@ -94,10 +92,11 @@ impl Ruling {
                 app: None,
                 line: 0,
                 held: Held::default(),
-            });
-            (*cleanup).handler = Some(detach);
-            let rulings = &worker::get().rulings;
-            rulings.set(rulings.get() + 1);
+            };
+            let ruling = Box::into_raw(Box::write(worker.ruling_room.take(), ruling));
+            cleanup.data = ruling.cast();
+            cleanup.handler = Some(detach);
+            worker.rulings.set(worker.rulings.get() + 1);
             Some(ruling)
         }
     }
@@ -130,7 +129,7 @@ impl Ruling {
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
         // SAFETY: `attach` made it, and the pool calls this once.
-        let ruling = unsafe { data.cast::<Ruling>().read() };
+        let ruling = unsafe { Box::from_raw(data.cast::<Ruling>()) };
         let worker = worker::get();
         worker.rulings.set(worker.rulings.get() - 1);
         if let Some(name) = &ruling.waits_for {
@@ -140,5 +139,6 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         if let Some(key) = ruling.asked {
             worker.verdicts.borrow_mut().leave(key, data.cast());
         }
+        worker.ruling_room.give_used(ruling);
     });
 }
