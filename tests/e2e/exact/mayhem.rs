@@ -14,7 +14,7 @@ use std::{
 use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use e2e::harness::run_within;
+use e2e::harness::{Dyno, run_within};
 
 use super::{load::Figures, none_had_two, soak::number, until_nothing_is_left};
 use cluster::Cluster;
@@ -67,6 +67,7 @@ async fn mayhem(faults: Vec<Fault>, seed: u64) {
         let failures = traffic.failures().since(&before);
         eprintln!("{fault:?}: served after {back:.2?}; {failures}");
         failures.are_those_of(fault);
+        check_none_had_two(&cluster.dynos, fault).await;
         took.entry(fault)
             .or_default()
             .extend(back.into_iter().max());
@@ -87,6 +88,18 @@ async fn mayhem(faults: Vec<Fault>, seed: u64) {
         );
     }
     cluster.finish().await;
+}
+
+/// Says after what a dyno had two requests, if one had.
+async fn check_none_had_two(dynos: &[Dyno], fault: Fault) {
+    for dyno in dynos {
+        let figures = dyno.figures().await;
+        assert!(
+            figures.double_bookings == 0,
+            "{} had two by the end of {fault:?}",
+            dyno.name
+        );
+    }
 }
 
 /// No capacity is lost: all dynos work at once, and none has two.
