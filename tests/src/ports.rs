@@ -52,8 +52,12 @@ mod tests {
 
     #[test]
     fn they_are_none_of_the_kernels_and_all_different() {
-        let mut ports: Vec<_> = free(50).unwrap().iter().map(SocketAddr::port).collect();
-        let kernels = kernels().unwrap();
+        let mut ports: Vec<_> = free(50)
+            .expect("ports are free")
+            .iter()
+            .map(SocketAddr::port)
+            .collect();
+        let kernels = kernels().expect("Linux says so");
         let others = kernels > LOWEST;
         assert!(
             !others || ports.iter().all(|port| *port < kernels),
