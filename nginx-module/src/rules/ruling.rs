@@ -1,6 +1,6 @@
 //! What rules come to for one request, from when they are looked up to its end.
 
-use std::{ffi::c_void, sync::Arc};
+use std::{ffi::c_void, ptr, sync::Arc};
 
 use dynomesh_proto::v1::Handling;
 use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add};
@@ -129,7 +129,10 @@ impl Ruling {
 unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
         // SAFETY: `attach` made it, and the pool calls this once.
-        let ruling = unsafe { Box::from_raw(data.cast::<Ruling>()) };
+        let mut ruling = unsafe { Box::from_raw(data.cast::<Ruling>()) };
+        // Nginx's list has this entry until all of them were called, and a checkout that
+        // ends after this one looks through it: it shall find nobody here.
+        ruling.request = ptr::null_mut();
         let worker = worker::get();
         worker.rulings.set(worker.rulings.get() - 1);
         if let Some(name) = &ruling.waits_for {
