@@ -150,6 +150,8 @@ pub struct Session<T> {
     asked: FxHashMap<u64, Asked<T>>,
     dynos: Dynos,
     reserves: Reserves,
+    /// So many leases are to be ordered behind the next ask.
+    wanted: u32,
     /// Requests that took leases which were reserved, and when.
     untold: VecDeque<(u64, Millis)>,
     /// Leases that were passed on for the first time, as the sidecar calls them.
@@ -178,6 +180,7 @@ impl<T: Clone> Session<T> {
             asked: FxHashMap::default(),
             dynos: Dynos::default(),
             reserves: Reserves::default(),
+            wanted: 0,
             untold: VecDeque::new(),
             passed: Vec::new(),
             outbox: VecDeque::new(),
@@ -196,6 +199,10 @@ impl<T: Clone> Session<T> {
             let held = self.link != Link::Up;
             self.outbox.push_back(request.message(ask, held, now));
             self.pressing = true;
+        }
+        match std::mem::take(&mut self.wanted) {
+            0 => {}
+            count => self.reserve(&request.name, count, now),
         }
         self.asked.insert(ask, Asked::Waiting(request, now));
         ask

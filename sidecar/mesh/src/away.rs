@@ -43,7 +43,8 @@ pub struct Held {
     /// Each with its dyno's instance.
     pub leases: Vec<(AskId, Box<str>)>,
     /// In the first word on a link, also those of shards that are not the peer's in this
-    /// epoch: it may not have read as far, and give out dynos as long as it may.
+    /// epoch, this sidecar's own among them: it may not have read as far, and give out dynos
+    /// as long as it may.
     pub others: Vec<(AskId, Box<str>)>,
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     AppKey, AskId, DynoKey, FarAsk, Mesh, Output, Ownership, PeerId, Refusal, SessionKey, Shard,
     Time,
-    away::{Held, ToPeer},
+    away::{Held, Leases, ToPeer},
     mesh::TooManySessions,
     owners::Gate,
     queue::Request,
@@ -39,7 +39,8 @@ impl Mesh {
         let shards: Vec<_> = self.owners.shards_of(peer).collect();
         let apps = self.owners.apps(shards);
         self.settle_leases(&apps, now);
-        let held = self.held_for(peer);
+        let mut held = self.held_for(peer);
+        held.others.extend(self.own_leases());
         self.outputs
             .push_back(Output::ToPeer(peer, ToPeer::Hello(held)));
         let vouched = std::mem::take(&mut self.owners.vouched);
@@ -81,6 +82,26 @@ impl Mesh {
             leases,
             others,
         }
+    }
+
+    /// Leases of workers here, of apps that this sidecar owns and a peer may still think
+    /// of as its own. They get numbers that nothing else has: of their end that one hears
+    /// by reading on.
+    fn own_leases(&mut self) -> Leases {
+        let of_workers = self.sessions.iter().filter(|(_, it)| it.peer.is_none());
+        let entries = of_workers.flat_map(|(_, session)| session.entries.values());
+        let mut instances = Vec::new();
+        for entry in entries {
+            if let Entry::Leased(dyno) = entry {
+                let dyno = &self.dynos[dyno.0 as usize];
+                let exact = self.apps[dyno.app.0 as usize].settings.exact;
+                instances.extend(exact.map(|_| dyno.info.instance.clone()));
+            }
+        }
+        instances.sort_unstable();
+        let first = self.away.last + 1;
+        self.away.last += instances.len() as u64;
+        (first..).map(AskId).zip(instances).collect()
     }
 
     /// Owners have changed: everybody is told what is held of its shards.

@@ -67,7 +67,7 @@ async fn mayhem(faults: Vec<Fault>, seed: u64) {
         let failures = traffic.failures().since(&before);
         eprintln!("{fault:?}: served after {back:.2?}; {failures}");
         failures.are_those_of(fault);
-        check_none_had_two(&cluster.dynos, fault).await;
+        check_none_had_two(&cluster, fault).await;
         took.entry(fault)
             .or_default()
             .extend(back.into_iter().max());
@@ -90,15 +90,23 @@ async fn mayhem(faults: Vec<Fault>, seed: u64) {
     cluster.finish().await;
 }
 
-/// Says after what a dyno had two requests, if one had.
-async fn check_none_had_two(dynos: &[Dyno], fault: Fault) {
-    for dyno in dynos {
+/// Says after what a dyno had two requests, and which, if one had.
+async fn check_none_had_two(cluster: &Cluster, fault: Fault) {
+    for dyno in &cluster.dynos {
         let figures = dyno.figures().await;
-        assert!(
-            figures.double_bookings == 0,
-            "{} had two by the end of {fault:?}",
-            dyno.name
-        );
+        if figures.double_bookings == 0 {
+            continue;
+        }
+        for seen in &figures.together {
+            eprintln!("began {:?}, {}", seen.at, seen.id);
+            for host in cluster.hosts() {
+                let entries = host.access_log().into_iter();
+                entries
+                    .filter(|entry| entry.id == seen.id)
+                    .for_each(|entry| eprintln!("{entry:?}"));
+            }
+        }
+        panic!("{} had two by the end of {fault:?}", dyno.name);
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use slab::Slab;
 
 use crate::wire::Head;
 
@@ -27,13 +28,15 @@ pub struct Figures {
     pub total: u64,
     /// Requests that began while as many as the limit were in progress.
     pub double_bookings: u64,
+    /// The first of these, behind those that were in progress.
+    pub together: Vec<Seen>,
     /// Requests with an `X-Test-Id`, as they began.
     pub seen: Vec<Seen>,
     /// Its address is free.
     pub left: bool,
 }
 
-/// A request that named itself.
+/// A request, as it began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Its `X-Test-Id`.
@@ -47,6 +50,8 @@ pub struct Seen {
 pub struct Stats {
     limit: u32,
     figures: Arc<Mutex<Figures>>,
+    /// Those in progress whose head is known.
+    under_way: Arc<Mutex<Slab<Seen>>>,
 }
 
 impl Stats {
@@ -54,6 +59,7 @@ impl Stats {
         Self {
             limit: limit.max(1),
             figures: Arc::default(),
+            under_way: Arc::default(),
         }
     }
 
@@ -92,7 +98,23 @@ impl Stats {
     /// A request's head was read.
     #[must_use]
     pub fn begin(&self, head: &Head) -> Visit {
-        self.begin_id(head.header(ID_HEADER))
+        let id = head.header(ID_HEADER);
+        let mut visit = self.begin_id(id);
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        visit.place = Some(under_way.insert(Seen {
+            id: id.unwrap_or_default().to_owned(),
+            at: now(),
+        }));
+        let mut figures = self.lock();
+        if figures.double_bookings > 0 && figures.together.is_empty() {
+            figures.together = under_way.iter().map(|(_, seen)| seen.clone()).collect();
+        }
+        drop(figures);
+        drop(under_way);
+        visit
     }
 
     /// The same, when the id is known.
@@ -116,6 +138,7 @@ impl Stats {
         drop(figures);
         Visit {
             stats: Some(self.clone()),
+            place: None,
         }
     }
 }
@@ -132,12 +155,21 @@ fn now() -> Duration {
 #[derive(Debug)]
 pub struct Visit {
     stats: Option<Stats>,
+    /// Among those whose head is known.
+    place: Option<usize>,
 }
 
 impl Visit {
     /// The handler has finished.
     pub fn end(&mut self) {
         if let Some(stats) = self.stats.take() {
+            if let Some(place) = self.place {
+                let mut under_way = stats
+                    .under_way
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                under_way.remove(place);
+            }
             stats.lock().now -= 1;
         }
     }

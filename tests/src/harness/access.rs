@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::wait;
 
 /// The `log_format` that [`Entry`] reads.
-pub(super) const FORMAT: &str = r#"escape=json '{"id":"$http_x_test_id","status":"$status","error":"$mesh_error","app":"$mesh_app","dyno":"$mesh_dyno","lease":"$mesh_lease","queue_wait":"$mesh_queue_wait","queue_depth":"$mesh_queue_depth","dynos_in_use":"$mesh_dynos_in_use","rule":"$mesh_rule","rule_app":"$mesh_rule_app","user":"$mesh_user","upstream":"$upstream_addr","request":"$request"}'"#;
+pub(super) const FORMAT: &str = r#"escape=json '{"id":"$http_x_test_id","status":"$status","error":"$mesh_error","app":"$mesh_app","dyno":"$mesh_dyno","lease":"$mesh_lease","queue_wait":"$mesh_queue_wait","queue_depth":"$mesh_queue_depth","dynos_in_use":"$mesh_dynos_in_use","rule":"$mesh_rule","rule_app":"$mesh_rule_app","user":"$mesh_user","upstream":"$upstream_addr","request":"$request","worker":"$pid","ended":"$msec","took":"$request_time"}'"#;
 
 /// One request, as Nginx logged it. A variable without a value is "" or "-".
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,6 +40,12 @@ pub struct Entry {
     pub upstream: String,
     /// The request line.
     pub request: String,
+    /// The process of the worker.
+    pub worker: String,
+    /// When it ended, in seconds.
+    pub ended: String,
+    /// Since it came, likewise.
+    pub took: String,
 }
 
 /// Every entry so far.

@@ -78,7 +78,13 @@ impl Nginx {
 
     /// Ends master and workers at once, and starts them again at the same address.
     pub async fn crash(&mut self, dir: &Path) {
+        let workers = self.workers();
         self.process.kill_all().await;
+        // They have its ports until they are gone, which takes longer than the master's end.
+        wait::until("the workers are gone", async || {
+            workers.iter().all(|worker| !has_files(*worker))
+        })
+        .await;
         let again = start(dir).await;
         self.process = again.expect("nobody took the port meanwhile");
     }
@@ -158,4 +164,11 @@ async fn start(dir: &Path) -> Option<Process> {
     })
     .await
     .then_some(process)
+}
+
+/// It is a process, and more than what is left of one that nobody has asked about.
+fn has_files(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default();
+    !(state.is_empty() || state.starts_with(['Z', 'X']))
 }

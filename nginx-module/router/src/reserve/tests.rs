@@ -12,7 +12,8 @@ use crate::session::{Identity, Millis, Request, Session};
 /// Requests that the router has from the beginning.
 const BUSY: usize = 50;
 
-struct Router(Session<u32>, Arc<str>);
+/// With the name of an app in demand, and the asks of requests that could not wait.
+struct Router(Session<u32>, Arc<str>, Vec<u64>);
 
 impl Router {
     /// In reach of a sidecar that has told it of two dynos.
@@ -24,7 +25,7 @@ impl Router {
         };
         let mut session = Session::new(identity, Duration::from_secs(5), 0);
         session.connected(0);
-        let mut router = Self(session, "a.test".into());
+        let mut router = Self(session, "a.test".into(), Vec::new());
         router.welcome(128, 0);
         for (number, app) in ["a", "b"].iter().enumerate() {
             let info = DynoInfo {
@@ -44,16 +45,7 @@ impl Router {
 
     /// A request that asks, and is with a dyno.
     fn begin(&mut self) {
-        let request = Request {
-            token: 0,
-            name: "busy.test".into(),
-            arrived: 0,
-            served: 0,
-            tried: vec![],
-            prefer: None,
-            client: 0,
-        };
-        let ask = self.0.ask(request, 0);
+        let ask = self.ask("busy.test".into(), 0);
         let answer = Answer {
             ask,
             result: Some(answer::Result::Route(Route::default())),
@@ -62,6 +54,19 @@ impl Router {
         let kind = Some(sidecar_message::Kind::Answer(answer));
         let answered = self.0.receive(SidecarMessage { kind }, 0);
         assert!(answered.is_some());
+    }
+
+    fn ask(&mut self, name: Arc<str>, now: Millis) -> u64 {
+        let request = Request {
+            token: 0,
+            name,
+            arrived: now,
+            served: 0,
+            tried: vec![],
+            prefer: None,
+            client: 0,
+        };
+        self.0.ask(request, now)
     }
 
     fn welcome(&mut self, max_reserved: u32, now: Millis) {
@@ -105,18 +110,35 @@ impl Router {
         first
     }
 
-    /// As many requests at once; the asks of those that got a lease.
+    /// As many requests at once; the asks of those that got a lease. The others ask, and
+    /// leave.
     fn requests(&mut self, count: u32, now: Millis) -> Vec<u64> {
         let name = self.1.clone();
-        (0..count)
-            .filter_map(|_| self.0.take(&name, now))
-            .map(|answer| answer.ask)
-            .collect()
+        let mut served = Vec::new();
+        for _ in 0..count {
+            match self.0.take(&name, now) {
+                Some(answer) => served.push(answer.ask),
+                None => {
+                    let ask = self.ask(name.clone(), now);
+                    self.0.cancel(ask);
+                    self.2.push(ask);
+                }
+            }
+        }
+        served
     }
 
+    /// What was said, but for those who left.
     fn sent(&mut self) -> Vec<Kind> {
+        let left = std::mem::take(&mut self.2);
+        let of_others = |kind: &Kind| match kind {
+            Kind::Ask(ask) => !left.contains(&ask.ask),
+            Kind::Cancel(cancel) => !left.contains(&cancel.ask),
+            _ => true,
+        };
         std::iter::from_fn(|| self.0.poll_transmit())
             .filter_map(|message| message.kind)
+            .filter(of_others)
             .collect()
     }
 
@@ -519,9 +541,8 @@ fn two_names_on_one_place_do_not_mix() {
     assert_eq!(router.requests(1, 2), [first]);
     router.nothing_more(2);
     // Later it is the other one's.
-    for _ in 0..20 {
-        assert_eq!(router.0.take(&other, 100), None);
-    }
+    router.1 = other.clone();
+    assert_eq!(router.requests(20, 100), []);
     let orders = router.sent();
     assert!(matches!(&orders[..], [Kind::Reserve(order)] if *order.name == *other));
 }

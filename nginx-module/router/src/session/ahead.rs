@@ -40,10 +40,14 @@ impl<T: Clone> Session<T> {
             return None;
         }
         let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
+        let Some(reserved) = taken else {
+            // This request has to ask, and is before those that are to come.
+            self.wanted = wanted;
+            return None;
+        };
         if wanted > 0 {
             self.reserve(name, wanted, now);
         }
-        let reserved = taken?;
         // In logs, each request has a lease of its own.
         let ask = match reserved.before {
             0 => reserved.ask,
@@ -73,7 +77,7 @@ impl<T: Clone> Session<T> {
         Some(answer)
     }
 
-    fn reserve(&mut self, name: &Arc<str>, count: u32, now: Millis) {
+    pub(super) fn reserve(&mut self, name: &Arc<str>, count: u32, now: Millis) {
         let first = self.last_ask + 1;
         self.last_ask += u64::from(count);
         self.reserves.order(name, first, count, now);

@@ -150,6 +150,37 @@ fn the_end_of_a_lease_is_told_at_once_where_somebody_may_wait() {
 }
 
 #[test]
+fn who_asks_is_before_those_for_whom_leases_are_ordered() {
+    let mut s = session();
+    s.connected(0);
+    let settings = v1::RouterSettings {
+        max_reserved: 100,
+        ..v1::RouterSettings::default()
+    };
+    let kind = Some(sidecar_message::Kind::Welcome(v1::Welcome {
+        settings: Some(settings),
+        ..v1::Welcome::default()
+    }));
+    assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
+    drain(&mut s);
+    let name: Arc<str> = "a".into();
+    let is_order = |kind: &Kind| matches!(kind, Kind::Reserve(_));
+    for token in 0..10 {
+        assert!(s.take(&name, 1).is_none(), "nothing has come yet");
+        s.ask(request(token, 1), 1);
+        let said = drain(&mut s);
+        if said.iter().any(is_order) {
+            let [Kind::Ask(ask), Kind::Reserve(order)] = &said[..] else {
+                panic!("{said:?}");
+            };
+            assert_eq!(order.first, ask.ask + 1);
+            return;
+        }
+    }
+    panic!("many came, and nothing was ordered");
+}
+
+#[test]
 fn an_outage_has_an_end() {
     let mut s = session();
     s.connected(0);

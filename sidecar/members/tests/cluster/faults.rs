@@ -13,25 +13,36 @@ impl World {
         }
         let at = self.rng.random_range(0..self.nodes.len());
         let span = self.rng.random_range(1_000..5_000_000);
-        match self.rng.random_range(0..7) {
+        match self.rng.random_range(0..8) {
             0 | 1 => self.crash(at, span),
             2 => self.freeze(at, span),
-            3 => {
-                self.report.cuts += 1;
-                self.say(|| format!("{at} is cut off for {span}"));
-                self.nodes[at].cut_until = self.now + span;
-            }
+            3 => self.cut(at, self.now + span),
             4 => {
                 self.report.stalls += 1;
                 self.say(|| format!("the log stands still for {span}"));
                 self.stalled_until = self.now + span;
             }
             5 => self.leave(at, Duration::from_micros(span)),
+            6 => self.join_anew(at),
             _ => {
                 let router = self.rng.random_range(0..self.nodes[at].routers.len());
                 self.kill_worker(at, router);
             }
         }
+    }
+
+    /// From the others, from the log, or from all.
+    fn cut(&mut self, at: usize, until: u64) {
+        self.report.cuts += 1;
+        let kind = self.rng.random_range(0..3);
+        let node = &mut self.nodes[at];
+        if kind != 1 {
+            node.cut_until = until;
+        }
+        if kind != 2 {
+            node.deaf_until = until;
+        }
+        self.say(|| format!("{at} is cut off until {until}, in way {kind}"));
     }
 
     fn crash(&mut self, at: usize, span: u64) {

@@ -61,6 +61,7 @@ fn a_dyno_never_has_two_requests_whatever_happens() {
         all.cuts,
         all.stalls,
         all.leaves,
+        all.anew,
         all.dead_workers,
         all.moved,
         all.refused,

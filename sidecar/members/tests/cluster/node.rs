@@ -46,7 +46,10 @@ pub(crate) struct Node {
     pub(crate) drift: i64,
     pub(crate) epoch: Option<Place>,
     pub(crate) frozen_until: u64,
+    /// It can't be reached from other sidecars, nor reach them, and ...
     pub(crate) cut_until: u64,
+    /// ... neither writes into the log nor reads it.
+    pub(crate) deaf_until: u64,
     /// It is about to stop, as planned, and what then.
     pub(crate) stops_at: Option<(u64, u64)>,
     pub(crate) back_at: Option<u64>,

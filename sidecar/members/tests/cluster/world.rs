@@ -35,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) cuts: u64,
     pub(crate) stalls: u64,
     pub(crate) leaves: u64,
+    /// Members that began anew.
+    pub(crate) anew: u64,
     pub(crate) dead_workers: u64,
     /// Changes of owners.
     pub(crate) moved: u64,
@@ -53,6 +55,7 @@ impl Report {
         self.cuts += other.cuts;
         self.stalls += other.stalls;
         self.leaves += other.leaves;
+        self.anew += other.anew;
         self.dead_workers += other.dead_workers;
         self.moved += other.moved;
         self.doubled += other.doubled;
@@ -310,6 +313,8 @@ impl World {
         for router in &mut node.routers {
             router.session = None;
             router.connects_at = u64::MAX;
+            // What it had not said when it stood still, nobody hears.
+            router.answers.retain(|(due, _)| *due <= now + 2_000);
         }
         for other in (0..self.nodes.len()).filter(|other| *other != at) {
             self.break_link(at, other, now + 50_000);

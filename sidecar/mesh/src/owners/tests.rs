@@ -230,3 +230,33 @@ fn what_is_decided_elsewhere_is_idle_when_nobody_here_asks() {
     lab.ask();
     assert!(!lab.mesh.is_idle("a"));
 }
+
+#[test]
+fn a_former_owner_that_has_not_read_on_is_told_of_what_workers_here_have() {
+    let (mut here, mut there) = (lab(Exact::Strict, &["x"]), lab(Exact::Strict, &["x"]));
+    // The other one owns everything, and knows of no later epoch.
+    own(&mut there, 7);
+    there
+        .mesh
+        .peer_hello(OTHER, held(7, &[]), there.now)
+        .unwrap();
+    // A sidecar comes again with what its worker has, and owns everything from now on.
+    let leases = [(AskId(1), "x-1".into())];
+    let (worker, now) = (crate::WorkerId(77), here.now);
+    here.mesh.hello(worker, leases, now).unwrap();
+    own(&mut here, 8);
+    here.mesh.peer_up(OTHER, now);
+    let words = said(&mut here);
+    let [ToPeer::Hello(hello)] = &words[..] else {
+        panic!("{words:?}");
+    };
+    assert_eq!((hello.epoch, hello.leases.len()), (8, 0));
+    there
+        .mesh
+        .peer_hello(OTHER, hello.clone(), there.now)
+        .unwrap();
+    there.ask();
+    assert_eq!(there.answers(), [], "it is not free");
+    here.mesh.check_invariants().unwrap();
+    there.mesh.check_invariants().unwrap();
+}

@@ -110,7 +110,7 @@ async fn come(
 ) {
     let mut random = StdRng::seed_from_u64(seed);
     let (began, mut under_way) = (Instant::now(), JoinSet::new());
-    for arrival in arrivals(SECONDS, 2013) {
+    for (number, arrival) in arrivals(SECONDS, 2013).into_iter().enumerate() {
         tokio::select! {
             () = sleep_until(began + Duration::from_secs_f64(arrival.at)) => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,
@@ -119,7 +119,7 @@ async fn come(
         let target = format!("/busy/{}", (arrival.service * 1e3) as u64);
         let to = routers[random.random_range(0..routers.len())];
         under_way.spawn(ask(
-            Request::new(to, "GET", "shop.test", &target),
+            Request::new(to, "GET", "shop.test", &target).id(&number.to_string()),
             books.clone(),
         ));
         while under_way.try_join_next().is_some() {}

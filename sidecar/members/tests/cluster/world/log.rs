@@ -1,13 +1,14 @@
 //! The log: what is written comes to all, late.
 
-use members::Output as Write;
+use members::{Membership, Output as Write, Timing};
+use rand::RngExt;
 
-use super::World;
+use super::{World, name};
 
 impl World {
     pub(super) fn append(&mut self, at: usize) {
         while self.stalled_until <= self.now
-            && self.nodes[at].cut_until <= self.now
+            && self.nodes[at].deaf_until <= self.now
             && let Some((due, _)) = self.nodes[at].leaving.front()
             && *due <= self.now
             && let Some((_, entry)) = self.nodes[at].leaving.pop_front()
@@ -19,7 +20,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, at: usize) {
-        let away = self.nodes[at].cut_until > self.now || self.stalled_until > self.now;
+        let away = self.nodes[at].deaf_until > self.now || self.stalled_until > self.now;
         if away || self.nodes[at].core.is_none() {
             return;
         }
@@ -50,6 +51,28 @@ impl World {
             membership.handle_timeout(time);
             self.seat(at);
         }
+    }
+
+    /// It has another connection to the log, and does not know what it has missed.
+    pub(crate) fn join_anew(&mut self, at: usize) {
+        if !self.works(at) || self.nodes[at].stops_at.is_some() {
+            return;
+        }
+        let (life, time) = (self.rng.random(), self.time(at));
+        let next = self.log.len();
+        let node = &mut self.nodes[at];
+        node.membership = Some(Membership::new(
+            &name(at),
+            life,
+            "here",
+            Timing::default(),
+            time,
+        ));
+        node.next = next;
+        node.arriving.clear();
+        self.report.anew += 1;
+        self.say(|| format!("{at} joins anew as {life:x}"));
+        self.seat(at);
     }
 
     /// What the log says is told to the core.
