@@ -26,6 +26,9 @@ pub struct Limits {
     pub reserved: u32,
     /// How long the leases of a broken session wait for their worker to return.
     pub session_grace: Duration,
+    /// How long whoever drives the mesh has them wait for a worker that it sees alive, and
+    /// after a restart for all that it knew.
+    pub recovery: Duration,
     /// What a router did not give back by then it cannot use any more: leases ahead are
     /// void before, on its own clock.
     pub recall_patience: Duration,
@@ -55,6 +58,7 @@ impl Limits {
         asks_per_peer: 1_000_000,
         reserved: 1_024,
         session_grace: Duration::from_secs(60),
+        recovery: Duration::from_secs(60),
         recall_patience: Duration::from_secs(60),
         node_patience: Duration::from_secs(60),
         owner_patience: Duration::from_secs(600),
@@ -77,6 +81,7 @@ impl Default for Limits {
             asks_per_peer: 1_000_000,
             reserved: 128,
             session_grace: Duration::from_millis(500),
+            recovery: Duration::from_secs(5),
             recall_patience: Duration::from_secs(1),
             node_patience: Duration::from_millis(1_500),
             owner_patience: Duration::from_secs(5),

@@ -284,6 +284,18 @@ impl Mesh {
         }
     }
 
+    /// The worker of a session that broke is known to live, so its leases are kept until
+    /// then, in case it comes again.
+    pub fn keep_lost(&mut self, key: SessionKey, until: Time) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(before) = session.lost_until
+        {
+            session.lost_until = Some(until);
+            self.timers
+                .replace(Some(before), Some(until), Timer::Session(key));
+        }
+    }
+
     /// The client went away: leaves the queue, or gives the lease back.
     pub fn cancel(&mut self, session: SessionKey, ask: AskId, now: Time) {
         if let Some(entry) = self.forget_entry(session, ask) {

@@ -402,7 +402,8 @@ pub struct Options {
     )]
     pub log_format: Option<LogFormat>,
 
-    /// How long the leases of a broken session wait for its worker [default: 500]
+    /// How long the leases of a broken session wait for a worker that may be dead
+    /// [default: 500]
     #[arg(
         long,
         env = "DYNOMESH_SESSION_GRACE_MS",
@@ -419,7 +420,8 @@ pub struct Options {
         help_heading = "Times"
     )]
     pub longest_request_s: Option<u64>,
-    /// After a restart, how long workers from before are waited for [default: 5000]
+    /// How long workers that live are waited for, after a restart or when a session broke
+    /// [default: 5000]
     #[arg(
         long,
         env = "DYNOMESH_RECOVERY_MS",

@@ -43,7 +43,6 @@ pub struct Config {
     pub auth_threads: usize,
     pub authorizers: Authorizers,
     pub traces: Option<Traces>,
-    pub recovery: Duration,
     pub pings: Pings,
     /// The directory of sockets that nobody chose: it is made if need be.
     pub own_directory: Option<PathBuf>,
@@ -279,7 +278,6 @@ fn config(
         authorizers: authorizers::authorizers(options, said)?,
         traces: traces::traces(options, said)?,
         auth_threads: options.auth_threads.map_or(1, |n| n as usize),
-        recovery: millis(options.recovery_ms),
         pings: Pings {
             every: millis(options.ping_every_ms),
             within: millis(options.ping_within_ms),
@@ -310,6 +308,7 @@ fn limits(options: &Options) -> Limits {
         owner_patience: Limits::default().owner_patience,
         recall_patience: Limits::default().recall_patience,
         session_grace: millis(options.session_grace_ms),
+        recovery: millis(options.recovery_ms),
         longest_request: Duration::from_secs(options.longest_request_s.unwrap_or(0)),
         quarantine_first: millis(options.quarantine_first_ms),
         quarantine_longest: millis(options.quarantine_longest_ms),

@@ -14,8 +14,11 @@ use super::{
     state::{Latest, WorkerName},
     tally::Tally,
 };
-use crate::convert::{Tapped, Traced};
-use crate::verify::Asked;
+use crate::{
+    convert::{Tapped, Traced},
+    store::WorkerProcess,
+    verify::Asked,
+};
 
 /// Who comes, with what.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Hello {
     pub link: u64,
     /// What it says of itself.
     pub name: WorkerName,
+    /// What the kernel says of it.
+    pub process: WorkerProcess,
     /// The leases that it holds.
     pub held: Vec<(AskId, Box<str>)>,
 }
@@ -97,12 +102,12 @@ impl Session {
             orders.into_iter().for_each(|order| ours.tell(order));
             state.sessions.insert(key, ours.clone());
             let tally = state.workers.get(&worker).map_or(0, |latest| latest.tally);
-            let process = hello.name;
             let latest = Latest {
                 key,
                 link,
                 tally,
-                process,
+                name: hello.name,
+                process: hello.process,
             };
             let old = state.workers.insert(worker, latest);
             let old = old.and_then(|old| state.sessions.remove(&old.key));

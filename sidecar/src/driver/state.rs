@@ -1,13 +1,11 @@
 //! What the lock protects: the core, and who its outputs are for.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use mesh::{Mesh, SessionKey, Time, WorkerId};
 
 use super::{outbox::Outbox, peers::Lines, recalls::Recalls};
+use crate::store::WorkerProcess;
 
 /// A worker's latest session.
 #[derive(Clone, Debug)]
@@ -17,7 +15,19 @@ pub(super) struct Latest {
     pub(super) link: u64,
     /// The last tally that was counted.
     pub(super) tally: u64,
-    pub(super) process: WorkerName,
+    pub(super) name: WorkerName,
+    pub(super) process: WorkerProcess,
+}
+
+/// A session that broke, whose worker may come again.
+#[derive(Debug)]
+pub(super) struct Lost {
+    /// Until then it is waited for, ...
+    pub(super) until: Time,
+    /// ... and until then if it is seen to live.
+    pub(super) at_last: Time,
+    pub(super) worker: WorkerId,
+    pub(super) key: SessionKey,
 }
 
 /// What a worker says of itself, for people.
@@ -37,8 +47,7 @@ pub(super) struct State {
     pub(super) workers: HashMap<WorkerId, Latest>,
     /// To other sidecars.
     pub(super) lines: Lines,
-    /// Lost sessions and when their grace ends, in that order.
-    pub(super) lost: VecDeque<(Time, WorkerId, SessionKey)>,
+    pub(super) lost: Vec<Lost>,
     pub(super) recalls: Recalls,
     /// What the timer task sleeps until.
     pub(super) armed: Option<Time>,
@@ -54,7 +63,7 @@ impl State {
             sessions: HashMap::new(),
             workers: HashMap::new(),
             lines: Lines::default(),
-            lost: VecDeque::new(),
+            lost: Vec::new(),
             recalls: Recalls::default(),
             armed: None,
             stopping: false,

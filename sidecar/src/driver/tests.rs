@@ -26,6 +26,7 @@ mod log;
 mod members;
 mod order;
 mod traces;
+mod workers;
 
 use super::{
     ApplyError, Changes, Clock, Driver, Hello, Inbox, Journal, Notice, Pending, Reply, Session,
@@ -85,7 +86,10 @@ impl Rig {
     }
 
     fn with(changes: Changes, inbox: Inbox) -> Self {
-        let limits = Limits::default();
+        Self::within(Limits::default(), changes, inbox)
+    }
+
+    fn within(limits: Limits, changes: Changes, inbox: Inbox) -> Self {
         let mesh = Mesh::new(limits.clone(), 1);
         let driver = Driver::new(mesh, limits, Clock::new(), changes);
         let busy = Arc::new(Mutex::new(()));
@@ -166,6 +170,7 @@ fn hello(worker: u64) -> Hello {
         worker: WorkerId(worker),
         link: 0,
         name: WorkerName::default(),
+        process: WorkerProcess::UNKNOWN,
         held: Vec::new(),
     }
 }

@@ -54,7 +54,7 @@ impl RouterService {
             node: node.as_str().into(),
             pid,
         };
-        let hello = checked(hello, name)?;
+        let hello = checked(hello, name, process)?;
         let session = Session::open(&self.driver, hello).map_err(open_error)?;
         let name = format!("{:016x}", worker.0);
         tracing::info!(worker = name, ?node, pid, held, "a worker says hello");
@@ -120,7 +120,11 @@ fn process_of<T>(request: &Request<T>) -> WorkerProcess {
     pid.map_or(WorkerProcess::UNKNOWN, WorkerProcess::of)
 }
 
-fn checked(hello: v1::Hello, name: WorkerName) -> Result<driver::Hello, Status> {
+fn checked(
+    hello: v1::Hello,
+    name: WorkerName,
+    process: WorkerProcess,
+) -> Result<driver::Hello, Status> {
     if hello.protocol != PROTOCOL {
         return Err(Status::failed_precondition(format!(
             "hello.protocol is {}, this meshd speaks {PROTOCOL}: install a router and a meshd that fit together",
@@ -138,6 +142,7 @@ fn checked(hello: v1::Hello, name: WorkerName) -> Result<driver::Hello, Status> 
         worker: WorkerId(hello.worker),
         link: hello.link,
         name,
+        process,
         held: held.collect(),
     })
 }

@@ -60,7 +60,7 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
         .into_iter()
         .partition(|(_, process)| process.may_live());
     let known: Vec<_> = awaited.iter().map(|(worker, _)| *worker).collect();
-    mesh.recover(known, clock.now() + config.recovery);
+    mesh.recover(known, clock.now() + config.limits.recovery);
     if config.broker.is_some() {
         mesh.share_load();
         mesh.share_apps(PeerId::of(&config.node));
