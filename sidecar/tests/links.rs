@@ -2,7 +2,7 @@
 //! core there is only a recorder.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{
         Arc,
@@ -291,6 +291,7 @@ fn held(count: u64) -> Held {
     Held {
         epoch: 7,
         whole: true,
+        shards: BTreeSet::new(),
         leases: (1..=count).map(lease).collect(),
         others: Vec::new(),
     }

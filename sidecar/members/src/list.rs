@@ -96,6 +96,15 @@ impl List {
             .collect()
     }
 
+    /// These were members before anybody had this list, and may hold something still.
+    pub(crate) fn miss(&mut self, names: impl IntoIterator<Item = Arc<str>>) {
+        for name in names {
+            if !self.members.contains_key(&name) && self.gone.len() < MOST_GONE {
+                self.gone.insert(name, self.epoch);
+            }
+        }
+    }
+
     /// The next entry. Says whether the list has changed.
     pub(crate) fn apply(&mut self, place: Place, entry: &Entry) -> bool {
         if place <= self.read {

@@ -3,7 +3,7 @@
 mod view;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     mem,
     sync::Arc,
     time::Duration,
@@ -107,6 +107,8 @@ pub struct Membership {
     written: VecDeque<(u64, Time)>,
     lease: Option<Time>,
     next_tick: Time,
+    /// Others who were members or had been, when this one was one.
+    known: BTreeSet<Arc<str>>,
     outputs: VecDeque<Output>,
 }
 
@@ -126,6 +128,7 @@ impl Membership {
             written: VecDeque::new(),
             lease: None,
             next_tick: now,
+            known: BTreeSet::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -253,7 +256,8 @@ impl Membership {
         let (list, tenure) = match learned {
             Learned::Nothing => return,
             Learned::Out => return self.join_anew(),
-            Learned::Founded(list) => {
+            Learned::Founded(mut list) => {
+                list.miss(mem::take(&mut self.known));
                 let tenure = Tenure::unknown(list.epoch(), until);
                 (list, tenure)
             }
@@ -329,8 +333,21 @@ impl Membership {
         self.outputs.push_back(Output::Changed);
     }
 
+    /// Something of the log was missed, or may have been: it begins to join as another
+    /// life.
+    pub fn begin_anew(&mut self, now: Time) {
+        self.join_anew();
+        self.next_tick = now;
+    }
+
     /// It is out: as another life it may come back.
     fn join_anew(&mut self) {
+        if let Some(member) = self.member() {
+            let members = member.list.members().map(|it| &it.node.name);
+            let known = members.chain(member.list.gone());
+            let others = known.filter(|name| **name != self.me.name);
+            self.known = others.cloned().collect();
+        }
         self.me.life = self
             .me
             .life

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Prefer, Refusal, Route,
-    SessionKey, Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
+    SessionKey, Shard, Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
 };
 
 /// What an owner is asked and told, over this sidecar's session with it.
@@ -38,8 +38,10 @@ pub enum ToPeer {
 pub struct Held {
     /// The epoch.
     pub epoch: u64,
-    /// These are all; otherwise they come to what was said before.
+    /// These are all; otherwise they come to what was said before, ...
     pub whole: bool,
+    /// ... and are all of these shards.
+    pub shards: BTreeSet<Shard>,
     /// Each with its dyno's instance.
     pub leases: Vec<(AskId, Box<str>)>,
     /// In the first word on a link, also those of shards that are not the peer's in this
@@ -237,10 +239,10 @@ impl Mesh {
         else {
             return;
         };
-        // All the others were reported in this epoch, so this does not claim too much.
         let held = Held {
             epoch: self.owners.epoch(),
             whole: false,
+            shards: BTreeSet::new(),
             leases: vec![(id, instance)],
             others: Vec::new(),
         };

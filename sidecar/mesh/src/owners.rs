@@ -56,7 +56,7 @@ impl Ownership {
         }
     }
 
-    fn owner(&self, shard: Shard) -> Option<PeerId> {
+    pub(crate) fn owner(&self, shard: Shard) -> Option<PeerId> {
         self.owners.get(shard.index()).copied().flatten()
     }
 }
@@ -76,8 +76,19 @@ pub(crate) struct Opening {
     pub(crate) shards: BTreeSet<Shard>,
     /// Who has not said what it holds of these.
     pub(crate) missing: BTreeSet<PeerId>,
+    /// Of which of these it is known all the same, from who had them before.
+    pub(crate) vouched: BTreeMap<PeerId, BTreeSet<Shard>>,
     /// By then whatever they hold is over.
     pub(crate) until: Time,
+}
+
+impl Opening {
+    /// Of whom is nothing missing any more?
+    fn is_complete(&self) -> bool {
+        let all = |shards: &BTreeSet<Shard>| self.shards.is_subset(shards);
+        let is_known = |peer: &PeerId| self.vouched.get(peer).is_some_and(all);
+        self.shards.is_empty() || self.missing.iter().all(is_known)
+    }
 }
 
 /// An app that nobody can decide for.
@@ -187,14 +198,19 @@ impl Mesh {
     }
 
     /// This sidecar is no member any more: what it owned is somebody else's, and may
-    /// be this one's again before it hears of that.
-    pub fn disown(&mut self, now: Time) {
-        if let Some(mut ownership) = self.owners.known.clone() {
-            let me = Some(ownership.me);
-            let mine = ownership.owners.iter_mut().filter(|owner| **owner == me);
-            mine.for_each(|owner| *owner = None);
-            self.change_owners(ownership, now);
-        }
+    /// be this one's again before it hears of that. Says whether it owned anything: then
+    /// everybody who asks it has to begin anew, with all that it holds. An answer on its way
+    /// is otherwise in no report, and a lease after that.
+    #[must_use]
+    pub fn disown(&mut self, now: Time) -> bool {
+        let Some(mut ownership) = self.owners.known.clone() else {
+            return false;
+        };
+        let me = Some(ownership.me);
+        let mine = ownership.owners.iter_mut().filter(|owner| **owner == me);
+        let lost = mine.map(|owner| *owner = None).count();
+        self.change_owners(ownership, now);
+        lost > 0
     }
 
     fn change_owners(&mut self, ownership: Ownership, now: Time) {
@@ -249,6 +265,7 @@ impl Mesh {
         let until = now + self.limits.longest_request;
         let opening = Opening {
             missing: peers.unwrap_or_default(),
+            vouched: BTreeMap::new(),
             shards: got,
             until,
         };
@@ -259,7 +276,7 @@ impl Mesh {
 
     pub(crate) fn end_opening_if_complete(&mut self, epoch: u64) {
         let opening = self.owners.openings.get(&epoch);
-        if opening.is_some_and(|it| it.missing.is_empty() || it.shards.is_empty()) {
+        if opening.is_some_and(Opening::is_complete) {
             self.end_opening(epoch);
         }
     }
@@ -271,13 +288,20 @@ impl Mesh {
         }
     }
 
-    /// This peer has said what it holds of the shards that are this sidecar's in this
-    /// epoch or before.
-    pub(crate) fn accounted(&mut self, peer: PeerId, epoch: u64, now: Time) {
-        let until = self.owners.openings.range_mut(..=epoch);
+    /// It is said what this peer holds of the shards that are this sidecar's in this
+    /// epoch or before: of all, or of those that somebody speaks of who had them.
+    pub(crate) fn accounted(&mut self, peer: PeerId, held: &Held, now: Time) {
+        let until = self.owners.openings.range_mut(..=held.epoch);
         let mut complete = Vec::new();
         for (epoch, opening) in until {
-            opening.missing.remove(&peer);
+            match held.whole {
+                true => _ = opening.missing.remove(&peer),
+                false => opening
+                    .vouched
+                    .entry(peer)
+                    .or_default()
+                    .extend(&held.shards),
+            }
             complete.push(*epoch);
         }
         for epoch in complete {

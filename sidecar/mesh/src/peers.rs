@@ -79,6 +79,7 @@ impl Mesh {
         Held {
             epoch: self.owners.epoch(),
             whole: true,
+            shards: BTreeSet::new(),
             leases,
             others,
         }
@@ -131,28 +132,26 @@ impl Mesh {
             let Some(of) = session.peer.filter(|_| session.lost_until.is_some()) else {
                 continue;
             };
-            let mut by_owner: BTreeMap<PeerId, Vec<_>> = BTreeMap::new();
+            let mut by_owner: BTreeMap<PeerId, (BTreeSet<Shard>, Vec<_>)> = BTreeMap::new();
             for shard in lost {
-                let owner = next.owners.get(shard.index()).copied().flatten();
-                by_owner.extend(owner.map(|owner| (owner, Vec::new())));
+                if let Some(owner) = next.owner(*shard) {
+                    by_owner.entry(owner).or_default().0.insert(*shard);
+                }
             }
             for (ask, entry) in &session.entries {
                 if let Entry::Leased(dyno) = entry {
                     let dyno = &self.dynos[dyno.0 as usize];
                     let shard = self.apps[dyno.app.0 as usize].shard;
-                    let owner = next.owners.get(shard.index()).copied().flatten();
-                    if let Some(leases) = owner.and_then(|owner| by_owner.get_mut(&owner))
+                    let owner = next.owner(shard);
+                    if let Some((_, leases)) = owner.and_then(|owner| by_owner.get_mut(&owner))
                         && lost.contains(&shard)
                     {
                         leases.push((*ask, dyno.info.instance.clone()));
                     }
                 }
             }
-            for (owner, mut leases) in by_owner {
-                let mut gone = lost.iter();
-                let of_owner =
-                    |shard: &&Shard| next.owners.get(shard.index()) == Some(&Some(owner));
-                if of == owner || gone.any(|shard| of_owner(&shard) && unknown(shard)) {
+            for (owner, (shards, mut leases)) in by_owner {
+                if of == owner || shards.iter().any(unknown) {
                     continue;
                 }
                 leases.sort_unstable();
@@ -160,6 +159,7 @@ impl Mesh {
                 let held = Held {
                     epoch,
                     whole: false,
+                    shards,
                     leases,
                     others: Vec::new(),
                 };
@@ -240,7 +240,7 @@ impl Mesh {
         self.hold_for(session, &held.leases);
         if held.epoch <= self.owners.epoch() {
             self.end_doubts(session, &held, now);
-            return self.accounted(peer, held.epoch, now);
+            return self.accounted(peer, &held, now);
         }
         if let Some(session) = self.sessions.get_mut(session) {
             session.early.push(held);
@@ -267,7 +267,7 @@ impl Mesh {
                     session.doubtful.extend(asks);
                 }
                 self.end_doubts(key, &held, now);
-                self.accounted(peer, held.epoch, now);
+                self.accounted(peer, &held, now);
             }
         }
     }

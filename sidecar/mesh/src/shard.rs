@@ -13,6 +13,11 @@ impl Shard {
         Self((mix(hash(app)) % SHARDS as u64) as u8)
     }
 
+    /// The one of this number.
+    pub fn numbered(number: u8) -> Self {
+        Self(number)
+    }
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)

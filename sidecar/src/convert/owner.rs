@@ -1,9 +1,14 @@
 //! What sidecars ask the owners of shards, and are answered.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
 
 use dynomesh_proto::v1::{self, far_answer::Result as Reply, from_owner, to_owner::Kind};
-use mesh::{AskId, DynoInfo, FarAnswer, FarAsk, Held, Outcome, PeerId, Route, ToPeer};
+use mesh::{AskId, DynoInfo, FarAnswer, FarAsk, Held, Outcome, PeerId, Route, Shard, ToPeer};
 
 use super::{
     Malformed,
@@ -53,6 +58,8 @@ fn in_pieces(
     form: impl Fn(v1::HeldThere) -> Kind,
 ) -> v1::ToOwner {
     let (epoch, whole) = (held.epoch, held.whole);
+    let shards = held.shards.into_iter();
+    let mut shards: Vec<_> = shards.map(|shard| shard.index() as u32).collect();
     let mut leases = held.leases.into_iter().peekable();
     let mut others = held.others.into_iter().peekable();
     let mut next = || {
@@ -65,6 +72,7 @@ fn in_pieces(
             more,
             whole,
             others: more_others,
+            shards: mem::take(&mut shards),
         };
         (message(form(held)), more)
     };
@@ -159,6 +167,7 @@ impl OwnerWords {
         let mut held = self.held.take().unwrap_or(Held {
             epoch: piece.epoch,
             whole: piece.whole,
+            shards: BTreeSet::new(),
             leases: Vec::new(),
             others: Vec::new(),
         });
@@ -167,6 +176,11 @@ impl OwnerWords {
                 "held.epoch",
                 "differs from the piece before",
             ));
+        }
+        for number in piece.shards {
+            let number = u8::try_from(number);
+            let number = number.map_err(|_| Malformed::new("held.shards", "is no shard"))?;
+            held.shards.insert(Shard::numbered(number));
         }
         add(&mut held.leases, piece.leases)?;
         add(&mut held.others, piece.others)?;

@@ -89,11 +89,22 @@ impl Driver {
         let Some(post) = state.post.as_ref().filter(|_| !state.is_leaving) else {
             return;
         };
-        let (now, life) = (self.clock.now(), rand::random());
-        let new = Membership::new(&post.name, life, &post.address, Timing::default(), now);
-        state.lives.add(new.me());
+        let now = self.clock.now();
+        let membership = match &mut state.membership {
+            // It has not forgotten whom it knew.
+            Some(membership) => {
+                membership.begin_anew(now);
+                membership
+            }
+            None => {
+                let (life, timing) = (rand::random(), Timing::default());
+                let new = Membership::new(&post.name, life, &post.address, timing, now);
+                state.membership.insert(new)
+            }
+        };
+        state.lives.add(membership.me());
         state.outbox.clear();
-        self.seat(state.membership.insert(new));
+        self.seat(membership);
     }
 
     /// The next entry of the log of members.

@@ -52,6 +52,11 @@ impl Lines {
         }
     }
 
+    /// Whoever asks this sidecar begins anew.
+    pub(super) fn break_off_all(&self) {
+        self.from.values().for_each(|(_, line)| line.break_off());
+    }
+
     /// Everything that was said to others is on its way.
     pub(super) fn are_empty(&self) -> bool {
         self.to.values().all(|line| line.is_empty())

@@ -13,7 +13,11 @@ impl Driver {
             match ownership {
                 Some(ownership) => state.mesh.own(ownership, now),
                 // Put out, or somebody new: it knows of nobody.
-                None => state.mesh.disown(now),
+                None => {
+                    if state.mesh.disown(now) {
+                        state.lines.break_off_all();
+                    }
+                }
             }
             state.mesh.serve_term(term, now);
         });

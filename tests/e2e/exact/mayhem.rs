@@ -14,7 +14,7 @@ use std::{
 use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use e2e::harness::{Dyno, run_within};
+use e2e::harness::run_within;
 
 use super::{load::Figures, none_had_two, soak::number, until_nothing_is_left};
 use cluster::Cluster;

@@ -82,6 +82,29 @@ mod tests {
     }
 
     #[test]
+    fn who_founds_anew_has_not_forgotten_whom_it_knew() {
+        let (mut a, _, mut now) = pair();
+        let mut place = 1_000;
+        a.begin_anew(now);
+        assert_eq!(a.standing(), Standing::Joining);
+        // The other one says nothing any more.
+        while a.standing() == Standing::Joining {
+            now = now + Duration::from_millis(10);
+            a.handle_timeout(now);
+            while let Some(output) = a.poll_output() {
+                if let Output::Write(entry) = output {
+                    place += 1;
+                    a.entry(place, &entry, now);
+                }
+            }
+            assert!(place < 2_000, "it never founds");
+        }
+        assert_eq!(a.gone().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
+        let ownership = a.ownership().expect("it is a member");
+        assert!(ownership.peers.contains(&mesh::PeerId::of("b")));
+    }
+
+    #[test]
     fn who_has_left_has_nothing_to_show() {
         let (mut a, b, now) = pair();
         a.leave(now);

@@ -13,7 +13,7 @@ impl World {
         }
         let at = self.rng.random_range(0..self.nodes.len());
         let span = self.rng.random_range(1_000..5_000_000);
-        match self.rng.random_range(0..8) {
+        match self.rng.random_range(0..9) {
             0 | 1 => self.crash(at, span),
             2 => self.freeze(at, span),
             3 => self.cut(at, self.now + span),
@@ -24,6 +24,10 @@ impl World {
             }
             5 => self.leave(at, Duration::from_micros(span)),
             6 => self.join_anew(at),
+            7 => {
+                let router = self.rng.random_range(0..self.nodes[at].routers.len());
+                self.break_session(at, router);
+            }
             _ => {
                 let router = self.rng.random_range(0..self.nodes[at].routers.len());
                 self.kill_worker(at, router);

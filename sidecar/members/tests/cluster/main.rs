@@ -63,6 +63,7 @@ fn a_dyno_never_has_two_requests_whatever_happens() {
         all.leaves,
         all.anew,
         all.dead_workers,
+        all.broken,
         all.moved,
         all.refused,
     ] {

@@ -1,6 +1,9 @@
 //! One host: a sidecar, with its routers beside it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use members::{Entry, Membership, Place};
 use mesh::{AskId, Mesh, Outcome};
@@ -37,6 +40,18 @@ pub(crate) enum Said {
     },
 }
 
+impl Said {
+    pub(crate) fn router(&self) -> usize {
+        match self {
+            Self::Hello { router, .. }
+            | Self::Ask { router, .. }
+            | Self::Cancel { router, .. }
+            | Self::Done { router, .. }
+            | Self::Gone { router } => *router,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     /// `None` while it is down.
@@ -45,6 +60,8 @@ pub(crate) struct Node {
     /// Its clock runs so much faster than the world's, in thousandths of a thousandth.
     pub(crate) drift: i64,
     pub(crate) epoch: Option<Place>,
+    /// The members, as it knew them last.
+    pub(crate) others: BTreeSet<Arc<str>>,
     pub(crate) frozen_until: u64,
     /// It can't be reached from other sidecars, nor reach them, and ...
     pub(crate) cut_until: u64,

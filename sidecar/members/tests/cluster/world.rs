@@ -19,7 +19,12 @@ pub(crate) const APPS: usize = 6;
 const DYNOS: usize = 3;
 /// Of those that want a dyno rather than a promise.
 const LOOSE: usize = 5;
-const SERVICE: f64 = 40_000.0;
+/// Most requests take about as long, ...
+const SHORT: f64 = 30_000.0;
+/// ... and one of so many up to this, so that it sees owners come and go.
+const LONG: u64 = 4_000_000;
+const SELDOM: u32 = 40;
+const SERVICE: f64 = SHORT + LONG as f64 / 2.0 / SELDOM as f64;
 const ROUTERS: usize = 2;
 
 /// What happened.
@@ -38,6 +43,8 @@ pub(crate) struct Report {
     /// Members that began anew.
     pub(crate) anew: u64,
     pub(crate) dead_workers: u64,
+    /// Sessions of workers that live.
+    pub(crate) broken: u64,
     /// Changes of owners.
     pub(crate) moved: u64,
     /// Of apps that would rather have that: two requests at one dyno.
@@ -57,6 +64,7 @@ impl Report {
         self.leaves += other.leaves;
         self.anew += other.anew;
         self.dead_workers += other.dead_workers;
+        self.broken += other.broken;
         self.moved += other.moved;
         self.doubled += other.doubled;
     }
@@ -296,6 +304,7 @@ impl World {
         node.membership = Some(Membership::new(&name, life, "here", timing, time));
         node.core = Some(core);
         (node.next, node.back_at, node.epoch) = (next, None, None);
+        node.others.clear();
         for router in &mut node.routers {
             router.connects_at = self.now + 3_000;
         }

@@ -47,6 +47,7 @@ fn held(epoch: u64, leases: &[(u64, &str)]) -> Held {
     Held {
         epoch,
         whole: true,
+        shards: BTreeSet::new(),
         leases: leases.iter().map(lease).collect(),
         others: Vec::new(),
     }
@@ -259,4 +260,38 @@ fn a_former_owner_that_has_not_read_on_is_told_of_what_workers_here_have() {
     assert_eq!(there.answers(), [], "it is not free");
     here.mesh.check_invariants().unwrap();
     there.mesh.check_invariants().unwrap();
+}
+
+#[test]
+fn who_owned_nothing_loses_nothing() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    assert!(!lab.mesh.disown(lab.now), "nothing is known yet");
+    lab.mesh.own(ownership(7, OTHER), lab.now);
+    assert!(!lab.mesh.disown(lab.now), "it is all the other one's");
+    own(&mut lab, 8);
+    assert!(lab.mesh.disown(lab.now));
+    assert!(!lab.mesh.disown(lab.now), "it is lost already");
+    lab.mesh.check_invariants().unwrap();
+}
+
+#[test]
+fn who_speaks_for_another_one_speaks_of_what_it_had_itself() {
+    let mut lab = lab(Exact::Strict, &["x", "y"]);
+    own(&mut lab, 7);
+    let ask = lab.ask();
+    let of = Shard::of("a");
+    let (its, rest): (BTreeSet<_>, BTreeSet<_>) = Shard::all().partition(|it| *it == of);
+    let vouched = |shards, leases| Held {
+        whole: false,
+        shards,
+        ..held(7, leases)
+    };
+    lab.mesh
+        .peer_vouch(OTHER, vouched(rest, &[]), lab.now)
+        .unwrap();
+    assert_eq!(lab.answers(), [], "of this shard nothing is said");
+    let known = vouched(its, &[(5, "x-1")]);
+    lab.mesh.peer_vouch(OTHER, known, lab.now).unwrap();
+    assert_eq!(lab.answers(), [(ask, Ok("y".into()))]);
+    lab.mesh.check_invariants().unwrap();
 }

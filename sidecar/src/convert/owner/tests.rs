@@ -26,8 +26,17 @@ fn held(count: u64) -> Held {
     Held {
         epoch: 7,
         whole: true,
+        shards: BTreeSet::new(),
         leases: (1..=count).map(lease).collect(),
         others: Vec::new(),
+    }
+}
+
+fn of_shards(count: u64) -> Held {
+    Held {
+        whole: false,
+        shards: Shard::all().filter(|it| it.index() % 3 == 0).collect(),
+        ..held(count)
     }
 }
 
@@ -49,7 +58,7 @@ fn every_word_comes_back_as_it_was() {
     for word in [
         ToPeer::Hello(held(0)),
         ToPeer::Report(held(2)),
-        ToPeer::Vouch(PeerId(u64::MAX), held(1)),
+        ToPeer::Vouch(PeerId(u64::MAX), of_shards(1)),
         ToPeer::Ask(ask()),
         ToPeer::Cancel(AskId(u64::MAX)),
         ToPeer::Checkin(AskId(1), Outcome::Done),
@@ -62,9 +71,8 @@ fn every_word_comes_back_as_it_was() {
     }
     let most = LEASES as u64;
     let with_others = |count, others| Held {
-        whole: false,
         others: held(others).leases,
-        ..held(count)
+        ..of_shards(count)
     };
     for (count, others, pieces) in [(0, 1, 1), (most, 1, 2), (1, most, 2), (most, most, 2)] {
         let word = ToPeer::Hello(with_others(count, others));
@@ -139,6 +147,10 @@ fn what_is_no_word_names_its_field() {
     };
     let mut broken = messages(ToPeer::Hello(held(LEASES as u64 * 2)));
     broken[1] = messages(ToPeer::Cancel(AskId(1))).remove(0);
+    let mut strange = messages(ToPeer::Report(held(0)));
+    if let Some(Kind::Report(held)) = &mut strange[0].kind {
+        held.shards.push(256);
+    }
     let mut mixed = messages(ToPeer::Hello(held(LEASES as u64 * 2)));
     let other = Held {
         epoch: 8,
@@ -149,6 +161,7 @@ fn what_is_no_word_names_its_field() {
     for (messages, field) in [
         (vec![v1::ToOwner::default()], "message"),
         (vec![introduction], "introduction"),
+        (strange, "held.shards"),
         (with(|ask| ask.id = AskId(0)), "ask.ask"),
         (with(|ask| ask.app = "".into()), "ask.app"),
         (with(|ask| ask.app = "a".repeat(257).into()), "ask.app"),

@@ -14,12 +14,15 @@ impl World {
         let all: Vec<_> = self.links.keys().copied().collect();
         for (from, to) in all {
             let link = &self.links[&(from, to)];
-            let knows = self.nodes[from].epoch.is_some();
+            let wanted = self.nodes[from].others.contains(&*name(to));
             let answers = self.can_reach(from, to) && self.works(to) && self.works(from);
             let (up, dead_at, due) = (link.up, link.dead_at, link.next_try <= self.now);
             let now = self.now;
             match (up, answers, dead_at) {
-                (false, true, _) if knows && due => self.open_link(from, to),
+                (false, true, _) if wanted && due => self.open_link(from, to),
+                (true, _, _) if !wanted && self.works(from) => {
+                    self.break_link(from, to, now + 20_000);
+                }
                 (true, false, None) => {
                     self.links.get_mut(&(from, to)).unwrap().dead_at = Some(now + 1_000_000);
                 }

@@ -1,9 +1,8 @@
 //! The log: what is written comes to all, late.
 
-use members::{Membership, Output as Write, Timing};
-use rand::RngExt;
+use members::Output as Write;
 
-use super::{World, name};
+use super::World;
 
 impl World {
     pub(super) fn append(&mut self, at: usize) {
@@ -58,20 +57,16 @@ impl World {
         if !self.works(at) || self.nodes[at].stops_at.is_some() {
             return;
         }
-        let (life, time) = (self.rng.random(), self.time(at));
+        let time = self.time(at);
         let next = self.log.len();
         let node = &mut self.nodes[at];
-        node.membership = Some(Membership::new(
-            &name(at),
-            life,
-            "here",
-            Timing::default(),
-            time,
-        ));
+        if let Some(membership) = &mut node.membership {
+            membership.begin_anew(time);
+        }
         node.next = next;
         node.arriving.clear();
         self.report.anew += 1;
-        self.say(|| format!("{at} joins anew as {life:x}"));
+        self.say(|| format!("{at} joins anew"));
         self.seat(at);
     }
 
@@ -89,8 +84,9 @@ impl World {
             }
         }
         let epoch = membership.epoch();
+        let mut begin_anew = false;
         if epoch.is_none() && node.epoch.take().is_some() {
-            core.disown(time);
+            begin_anew = core.disown(time);
         }
         if epoch.is_some() && epoch != node.epoch {
             node.epoch = epoch;
@@ -100,6 +96,15 @@ impl World {
             }
         }
         core.serve_term(membership.term(), time);
+        if epoch.is_some() {
+            let members = membership.members().map(|it| it.node.name.clone());
+            node.others = members.collect();
+        }
+        if begin_anew {
+            for other in (0..self.nodes.len()).filter(|other| *other != at) {
+                self.break_link(other, at, self.now + 20_000);
+            }
+        }
         for entry in words {
             self.say(|| format!("{at} writes {:?}", entry.kind));
             let delay = self.latency();

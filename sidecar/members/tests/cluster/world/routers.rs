@@ -1,9 +1,13 @@
 //! Routers: requests come, are answered, and end.
 
+use std::time::Duration;
+
 use mesh::{AskId, Outcome, WorkerId};
 use rand::RngExt;
 
-use super::{APPS, DYNOS, LOOSE, ROUTERS, SERVICE, STEP, World, app_name, name};
+use super::{
+    APPS, DYNOS, LONG, LOOSE, ROUTERS, SELDOM, SERVICE, SHORT, STEP, World, app_name, name,
+};
 use crate::{node::Said, router::Request};
 
 impl World {
@@ -101,8 +105,7 @@ impl World {
                     self.check_order(&request);
                     let owner = self.owner(request.app);
                     self.report.far += u64::from(owner.is_some_and(|owner| owner != at));
-                    let span = self.about(SERVICE);
-                    let end = self.now + span.min(3_000_000);
+                    let end = self.now + self.service();
                     let instance = route.dyno.instance.clone();
                     self.begin(request.app, &instance);
                     let router = &mut self.nodes[at].routers[index];
@@ -112,6 +115,36 @@ impl World {
                 }
             }
         }
+    }
+
+    fn service(&mut self) -> u64 {
+        match self.rng.random_range(0..SELDOM) {
+            0 => self.rng.random_range(1..LONG),
+            _ => self.about(SHORT),
+        }
+    }
+
+    /// A worker has lost its session, and comes again.
+    pub(crate) fn break_session(&mut self, at: usize, index: usize) {
+        let time = self.time(at);
+        if !self.works(at) || !self.is_connected(at, index) {
+            return;
+        }
+        let pause = self.rng.random_range(1_000..800_000);
+        let node = &mut self.nodes[at];
+        let router = &mut node.routers[index];
+        let (Some(core), Some(key)) = (&mut node.core, router.session.take()) else {
+            return;
+        };
+        router.connects_at = self.now + pause;
+        router.answers.clear();
+        node.said.retain(|said| said.router() != index);
+        node.sessions.remove(&key);
+        core.lose_session(key, time);
+        // It is seen to live.
+        core.keep_lost(key, time + Duration::from_secs(5));
+        self.report.broken += 1;
+        self.say(|| format!("router {index} of {at} is back after {pause}"));
     }
 
     pub(super) fn owner(&self, app: usize) -> Option<usize> {
