@@ -52,6 +52,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// How much went wrong.
+    pub(crate) fn faults(&self) -> u64 {
+        let hosts = self.crashes + self.freezes + self.cuts + self.stalls + self.leaves;
+        hosts + self.anew + self.dead_workers + self.broken
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.asked += other.asked;
         self.served += other.served;
