@@ -9,7 +9,7 @@
 //! Whom no rule has ended has to be somebody who may use the app, if not everybody
 //! may: `admission`.
 
-use std::{mem, ptr, sync::Arc};
+use std::{ptr, sync::Arc};
 
 use ngx::{
     ffi::{
@@ -135,12 +135,7 @@ unsafe fn judge(
         ruling.stage = Stage::Unknown;
         ruling.ruled = Some(ruled);
         ruling.line = verdict.line;
-        for edit in verdict.edits {
-            match edit.side {
-                Side::Request => ruling.edits.push(edit),
-                Side::Response => ruling.response.push(edit.op),
-            }
-        }
+        ruling.edits = verdict.edits;
         match verdict.end {
             None | Some(End::App(_)) => {
                 if let Some(End::App(app)) = verdict.end {
@@ -215,12 +210,11 @@ unsafe fn edit(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<()> {
     // A subrequest shares its headers with its main request.
     // SAFETY: see `hold_against`.
     unsafe {
-        for edit in mem::take(&mut ruling.edits) {
-            if r == (*r).main {
-                edit_in::apply(r, &edit.op)?;
-            }
+        let mut ops = ruling.ops(Side::Request);
+        match r == (*r).main {
+            true => ops.try_for_each(|op| edit_in::apply(r, op)),
+            false => Some(()),
         }
-        Some(())
     }
 }
 
@@ -292,10 +286,8 @@ pub(crate) unsafe fn dress(r: *mut ngx_http_request_t) -> Option<()> {
         if r != (*r).main {
             return Some(());
         }
-        let ops = Ruling::of(r).map(|ruling| mem::take(&mut ruling.response));
-        for op in ops.unwrap_or_default() {
-            edit_out::apply(r, &op)?;
-        }
-        Some(())
+        let ops = Ruling::of(r).map(|ruling| ruling.ops(Side::Response));
+        let mut ops = ops.into_iter().flatten();
+        ops.try_for_each(|op| edit_out::apply(r, op))
     }
 }

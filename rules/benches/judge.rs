@@ -41,6 +41,9 @@ impl Request for Sent {
         let mut all = HEADERS.iter();
         all.any(|(key, value)| *key == name && like(value.as_bytes()))
     }
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) {
+        HEADERS.iter().for_each(|(key, _)| each(key.as_bytes()));
+    }
     fn client(&self) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, 7]))
     }

@@ -19,26 +19,28 @@ pub enum Side {
     Response,
 }
 
-/// A header to be changed.
+/// A header to be changed: how is in the rules ([`RuleSet::op`](crate::RuleSet::op)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// Of which message.
     pub side: Side,
-    /// How.
-    pub op: Op,
+    pub(crate) rule: u32,
+    pub(crate) action: u32,
+    /// The value, where it was made for this request.
+    pub(crate) made: Option<Box<str>>,
 }
 
 /// How a header is changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
     /// There is this one of the name, and no other.
-    Set(Name, Text),
+    Set(&'a Name, &'a str),
     /// There is one more.
-    Add(Name, Text),
+    Add(&'a Name, &'a str),
     /// There is none.
-    Remove(Name),
+    Remove(&'a Name),
     /// All of the first name have the second.
-    Rename(Name, Name),
+    Rename(&'a Name, &'a Name),
 }
 
 /// What becomes of a request instead of what would have.
@@ -73,7 +75,7 @@ pub(crate) enum Action {
 
 /// What an action comes to for a request.
 pub(crate) enum Effect {
-    Edit(Edit),
+    Edit(Side, Option<Box<str>>),
     End(End),
     /// It would be too long.
     Nothing,
@@ -89,31 +91,40 @@ impl Action {
     }
 
     pub(crate) fn effect(&self, request: &impl Request, captures: Option<&Captures<'_>>) -> Effect {
-        let (side, op) = match self {
-            Self::Set(side, name, value) => match value.fill(request, captures) {
-                Some(value) => (*side, Op::Set(name.clone(), value)),
-                None => return Effect::Nothing,
-            },
-            Self::Add(side, name, value) => match value.fill(request, captures) {
-                Some(value) => (*side, Op::Add(name.clone(), value)),
-                None => return Effect::Nothing,
-            },
-            Self::Remove(side, name) => (*side, Op::Remove(name.clone())),
-            Self::Rename(side, old, new) => (*side, Op::Rename(old.clone(), new.clone())),
-            Self::Redirect(status, to) => {
-                return Effect::End(match to.fill(request, captures) {
-                    Some(to) => End::Redirect {
-                        status: *status,
-                        to: one_slash(to),
+        match self {
+            Self::Set(side, _, value) | Self::Add(side, _, value) => {
+                match value.constant().is_some() {
+                    true => Effect::Edit(*side, None),
+                    false => match value.fill(request, captures) {
+                        Some(value) => Effect::Edit(*side, Some(value.into())),
+                        None => Effect::Nothing,
                     },
-                    None => End::Deny {
-                        status: URI_TOO_LONG,
-                    },
-                });
+                }
             }
-            Self::Deny(status) => return Effect::End(End::Deny { status: *status }),
-            Self::App(app) => return Effect::End(End::App(app.clone())),
-        };
-        Effect::Edit(Edit { side, op })
+            Self::Remove(side, _) | Self::Rename(side, ..) => Effect::Edit(*side, None),
+            Self::Redirect(status, to) => Effect::End(match to.fill(request, captures) {
+                Some(to) => End::Redirect {
+                    status: *status,
+                    to: one_slash(to),
+                },
+                None => End::Deny {
+                    status: URI_TOO_LONG,
+                },
+            }),
+            Self::Deny(status) => Effect::End(End::Deny { status: *status }),
+            Self::App(app) => Effect::End(End::App(app.clone())),
+        }
+    }
+
+    /// How this one changes a header, with the value that was made for a request.
+    pub(crate) fn op<'a>(&'a self, edit: &'a Edit) -> Option<Op<'a>> {
+        let made = edit.made.as_deref();
+        Some(match self {
+            Self::Set(_, name, value) => Op::Set(name, made.or(value.constant())?),
+            Self::Add(_, name, value) => Op::Add(name, made.or(value.constant())?),
+            Self::Remove(_, name) => Op::Remove(name),
+            Self::Rename(_, old, new) => Op::Rename(old, new),
+            Self::Redirect(..) | Self::Deny(_) | Self::App(_) => return None,
+        })
     }
 }

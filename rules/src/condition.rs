@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use regex::bytes::Regex;
-
-use crate::{digest::Digest, network::Network, request::Request, share::Share};
+use crate::{digest::Digest, network::Network, pattern::Pattern, request::Request, share::Share};
 
 /// One thing that a request has to be like, or must not.
 #[derive(Clone, Debug)]
@@ -32,7 +30,7 @@ pub(crate) enum Test {
     Present,
     Equals(Box<str>),
     Begins(Box<str>),
-    Matches(Regex),
+    Matches(Pattern),
     /// It has one of these.
     Hashes(Vec<Digest>),
 }
@@ -45,6 +43,17 @@ impl Test {
             Self::Begins(wanted) => value.starts_with(wanted.as_bytes()),
             Self::Matches(pattern) => pattern.is_match(value),
             Self::Hashes(digests) => Digest::is_one_of(value, digests),
+        }
+    }
+}
+
+impl Test {
+    /// Every value for which it holds begins with this.
+    pub(crate) fn begins(&self) -> &[u8] {
+        match self {
+            Self::Equals(text) | Self::Begins(text) => text.as_bytes(),
+            Self::Matches(pattern) => pattern.begins(),
+            Self::Present | Self::Hashes(_) => b"",
         }
     }
 }

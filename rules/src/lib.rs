@@ -19,10 +19,12 @@
 mod action;
 mod condition;
 mod digest;
+mod glance;
 mod limits;
 mod name;
 mod network;
 mod parse;
+mod pattern;
 mod problem;
 mod request;
 mod set;

@@ -1,14 +1,13 @@
 //! A rule from its words.
 
-use regex::bytes::{Regex, RegexBuilder};
-
 use crate::{
     action::{Action, Side},
     condition::{Condition, Test, What},
     digest::Digest,
-    limits::{MAX_ACTIONS, MAX_CONDITIONS, MAX_LIST, MAX_NAME, MAX_NESTING, MAX_PATTERN},
+    limits::{MAX_ACTIONS, MAX_CONDITIONS, MAX_LIST, MAX_NAME},
     name::Name,
     network::Network,
+    pattern::Pattern,
     problem::{Problem, shown},
     set::{Rule, path_pattern},
     share::{By, Share, parse_parts},
@@ -139,23 +138,10 @@ fn comparison(words: &mut Words, tests: &[&str]) -> Result<Test, Problem> {
     })
 }
 
-fn pattern(word: &Word, any_case: bool) -> Result<Regex, Problem> {
-    let built = RegexBuilder::new(&word.text)
-        .unicode(false)
-        .case_insensitive(any_case)
-        .size_limit(MAX_PATTERN)
-        .dfa_size_limit(MAX_PATTERN)
-        .nest_limit(MAX_NESTING)
-        .build();
-    built.map_err(|error| {
-        // The last of several lines says what is wrong.
-        let text = error.to_string();
-        let why = text.lines().last().unwrap_or_default();
-        let why = why.trim_start_matches("error: ");
-        Problem::at(
-            word.column,
-            format!("{} is no pattern: {why}", shown(&word.text)),
-        )
+fn pattern(word: &Word, any_case: bool) -> Result<Pattern, Problem> {
+    Pattern::parse(&word.text, any_case).map_err(|why| {
+        let what = format!("{} is no pattern: {why}", shown(&word.text));
+        Problem::at(word.column, what)
     })
 }
 

@@ -13,6 +13,8 @@ pub trait Request {
     fn query(&self) -> &[u8];
     /// Whether one of the headers of this name (lower case) has a value like that.
     fn has_header(&self, name: &str, like: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+    /// Tells the name of each header, in any case.
+    fn header_names(&self, each: &mut dyn FnMut(&[u8]));
     /// Who sent it. `None`: no address, as over a unix socket.
     fn client(&self) -> Option<IpAddr>;
     /// The same for people.

@@ -1,12 +1,14 @@
 //! All rules of an app, and what they come to.
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::Captures;
 
 use crate::{
-    action::{Action, Edit, Effect, End},
+    action::{Action, Edit, Effect, End, Op},
     condition::{Condition, Test, What},
+    glance::{Glance, Sign},
     limits::{MAX_BYTES, MAX_LINE, MAX_LINES, MAX_RULES},
     parse,
+    pattern::Pattern,
     problem::Problem,
     request::Request,
 };
@@ -26,6 +28,8 @@ pub(crate) struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// Of each. Close together, as these are looked at for every request.
+    signs: Vec<Sign>,
 }
 
 /// What rules come to.
@@ -77,7 +81,9 @@ impl RuleSet {
                 ..rule
             });
         }
-        Ok(Self { rules })
+        let signs = rules.iter().map(|rule| Sign::of(&rule.conditions));
+        let signs = signs.collect();
+        Ok(Self { rules, signs })
     }
 
     /// There is no rule.
@@ -93,14 +99,22 @@ impl RuleSet {
     /// What the rules come to for this request.
     pub fn judge(&self, request: &impl Request) -> Verdict {
         let mut verdict = Verdict::default();
-        for rule in &self.rules {
+        let glance = Glance::of(request);
+        let may_hold = self.rules.iter().zip(&self.signs).enumerate();
+        let may_hold = may_hold.filter(|(_, (_, sign))| glance.has(sign));
+        for (number, (rule, _)) in may_hold {
             if !rule.conditions.iter().all(|c| c.holds(request)) {
                 continue;
             }
             let captures = rule.captured(request);
-            for action in &rule.actions {
+            for (at, action) in rule.actions.iter().enumerate() {
                 match action.effect(request, captures.as_ref()) {
-                    Effect::Edit(edit) => verdict.edits.push(edit),
+                    Effect::Edit(side, made) => verdict.edits.push(Edit {
+                        side,
+                        rule: number as u32,
+                        action: at as u32,
+                        made,
+                    }),
                     Effect::Nothing => {}
                     Effect::End(end) => {
                         verdict.end = Some(end);
@@ -114,6 +128,14 @@ impl RuleSet {
     }
 }
 
+impl RuleSet {
+    /// How an edit that these rules came to changes a header. `None`: it is of others.
+    pub fn op<'a>(&'a self, edit: &'a Edit) -> Option<Op<'a>> {
+        let rule = self.rules.get(edit.rule as usize)?;
+        rule.actions.get(edit.action as usize)?.op(edit)
+    }
+}
+
 impl Rule {
     fn captured<'r>(&self, request: &'r impl Request) -> Option<Captures<'r>> {
         match self.captures {
@@ -124,7 +146,7 @@ impl Rule {
 }
 
 /// Whose groups `$1` and so on are.
-pub(crate) fn path_pattern(conditions: &[Condition]) -> Option<&Regex> {
+pub(crate) fn path_pattern(conditions: &[Condition]) -> Option<&Pattern> {
     conditions
         .iter()
         .find_map(|condition| match &condition.what {

@@ -30,6 +30,15 @@ impl Deref for Text {
     }
 }
 
+impl From<Text> for Box<str> {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Shared(text) => (*text).into(),
+            Text::Made(text) => text,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     App,
@@ -101,6 +110,14 @@ impl Template {
         }
         pieces.push(Piece::Text(plain.into()));
         Ok(Self::Pieces(pieces))
+    }
+
+    /// The same for every request.
+    pub(crate) fn constant(&self) -> Option<&str> {
+        match self {
+            Self::Constant(text) => Some(text),
+            Self::Pieces(_) => None,
+        }
     }
 
     /// `None`: too long.
@@ -208,6 +225,10 @@ fn escaped(bytes: &[u8], out: &mut String) {
 }
 
 fn push(bytes: &[u8], plain: impl Fn(u8) -> bool, out: &mut String) {
+    if bytes.len() <= MAX_EXPANDED && bytes.iter().all(|byte| plain(*byte)) {
+        // What is plain is ASCII.
+        return out.push_str(str::from_utf8(bytes).unwrap_or_default());
+    }
     for byte in bytes {
         if out.len() > MAX_EXPANDED {
             return;

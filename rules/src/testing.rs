@@ -59,6 +59,11 @@ impl Request for Sent {
         let mut all = self.headers.iter();
         all.any(|(key, value)| key.eq_ignore_ascii_case(name) && like(value.as_bytes()))
     }
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) {
+        self.headers
+            .iter()
+            .for_each(|(key, _)| each(key.as_bytes()));
+    }
     fn client(&self) -> Option<IpAddr> {
         self.client
     }

@@ -31,6 +31,11 @@ impl Request for Sent {
         let mut all = self.headers.iter();
         all.any(|(key, value)| key == name && like(value))
     }
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) {
+        self.headers
+            .iter()
+            .for_each(|(key, _)| each(key.as_bytes()));
+    }
     fn client(&self) -> Option<IpAddr> {
         self.chance
             .is_multiple_of(2)
@@ -152,10 +157,10 @@ fn rule() -> impl Strategy<Value = String> {
     (condition, action).prop_map(|(condition, action)| format!("{condition} {action}"))
 }
 
-fn check(verdict: &Verdict) -> Result<(), TestCaseError> {
+fn check(rules: &RuleSet, verdict: &Verdict) -> Result<(), TestCaseError> {
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     for edit in &verdict.edits {
-        match &edit.op {
+        match rules.op(edit).unwrap() {
             Op::Set(name, value) | Op::Add(name, value) => {
                 prop_assert!(plain(value), "{value:?}");
                 prop_assert!(value.len() <= rules::MAX_EXPANDED);
@@ -174,13 +179,44 @@ fn check(verdict: &Verdict) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// One, as a rule has it.
+fn condition() -> impl Strategy<Value = String> {
+    let value = "[/a-c%]{1,3}";
+    let test = ("(=|\\^=|~|~\\*)", value).prop_map(|(test, value)| format!("{test} {value}"));
+    let path = "\\^?[/a-c]{0,3}[?*+.]?[/a-c]?".prop_map(|pattern| format!("path ~ \"{pattern}\""));
+    let what = prop::sample::select(vec!["path", "header a", "cookie a", "query a"]);
+    prop_oneof![
+        (what, test).prop_map(|(what, test)| format!("{what} {test}")),
+        path,
+        Just("share 50% by cookie a".to_owned()),
+        Just("share 50% by header x-user".to_owned()),
+        Just("header cookie present".to_owned()),
+    ]
+}
+
+prop_compose! {
+    /// A request that such a condition may be about.
+    fn similar()(
+        sent in sent(),
+        path in "/[/a-c]{0,3}",
+        query in "(|a|a=[/a-c]{1,3}|b=1)",
+        cookie in "a=[/a-c]{0,2}",
+        with in any::<bool>(),
+    ) -> Sent {
+        let (path, query) = (path.into(), query.into());
+        let mut headers = sent.headers;
+        headers.extend(with.then(|| ("cookie".to_owned(), cookie.into())));
+        Sent { path, query, headers, ..sent }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
     fn any_text(lines in prop::collection::vec("\\PC{0,80}", 0..4), sent in sent()) {
         match RuleSet::parse(&lines) {
-            Ok(rules) => check(&rules.judge(&sent))?,
+            Ok(rules) => check(&rules, &rules.judge(&sent))?,
             Err(problem) => {
                 let line = &lines[problem.line - 1];
                 prop_assert!((1..=line.chars().count() + 1).contains(&problem.column), "{problem}");
@@ -191,7 +227,7 @@ proptest! {
     #[test]
     fn any_words(line in words(), sent in sent()) {
         match RuleSet::parse(&[&line]) {
-            Ok(rules) => check(&rules.judge(&sent))?,
+            Ok(rules) => check(&rules, &rules.judge(&sent))?,
             Err(problem) => {
                 prop_assert_eq!(problem.line, 1);
                 prop_assert!((1..=line.chars().count() + 1).contains(&problem.column), "{}", problem);
@@ -199,11 +235,23 @@ proptest! {
         }
     }
 
+    /// What is seen at a glance is true: of nothing that is negated anything is seen.
+    #[test]
+    fn a_condition_or_its_opposite_holds(condition in condition(), sent in similar()) {
+        let holds = |not: &str| {
+            let rule = format!("when {not} {condition} then deny");
+            RuleSet::parse(&[rule]).map(|rules| rules.judge(&sent).end.is_some())
+        };
+        if let (Ok(holds), Ok(not)) = (holds(""), holds("not")) {
+            prop_assert_ne!(holds, not);
+        }
+    }
+
     #[test]
     fn any_request(lines in prop::collection::vec(rule(), 1..12), sent in sent()) {
         let rules = RuleSet::parse(&lines).unwrap();
         let verdict = rules.judge(&sent);
-        check(&verdict)?;
+        check(&rules, &verdict)?;
         prop_assert_eq!(verdict, rules.judge(&sent), "the same request, another verdict");
     }
 }

@@ -39,6 +39,11 @@ impl Request for Sent {
         let mut all = self.headers.iter();
         all.any(|(key, value)| key == name && like(value))
     }
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) {
+        self.headers
+            .iter()
+            .for_each(|(key, _)| each(key.as_bytes()));
+    }
     fn client(&self) -> Option<IpAddr> {
         None
     }

@@ -16,7 +16,7 @@ use router::{
     rulebook::{self, Gate, Known, Ruled},
     verdicts::{Outcome, Passed},
 };
-use rules::{Name, Op, Request as _, Text};
+use rules::{Name, Op, Request as _, Side};
 
 use super::{
     edit, edit_in, edit_out, refuse,
@@ -195,8 +195,7 @@ unsafe fn pass(
                 let Ok(name) = Name::parse_changeable(name) else {
                     continue;
                 };
-                let value = Text::Made(value.clone());
-                edit_in::apply(r, &Op::Set(name, value))?;
+                edit_in::apply(r, Op::Set(&name, value))?;
             }
             ruling.user = Some(passed.user.clone()).filter(|user| !user.is_empty());
         }
@@ -227,7 +226,8 @@ pub(super) unsafe fn bar(
     code: Code,
 ) -> Option<ngx_int_t> {
     ruling.stage = Stage::Barred(code);
-    ruling.edits = Vec::new();
+    // None of its headers is for a dyno any more.
+    drop(ruling.ops(Side::Request));
     let app = ruling.ruled.as_ref().map(|ruled| ruled.app.clone());
     // SAFETY: as the caller says.
     unsafe { refuse(r, ruling.name.clone(), app, code) }

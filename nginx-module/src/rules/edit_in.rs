@@ -13,7 +13,7 @@ use crate::{headers, request};
 ///
 /// # Safety
 /// `r` is a live main request whose upstream has no request yet.
-pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: &Op) -> Option<()> {
+pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: Op<'_>) -> Option<()> {
     // SAFETY: as the caller says.
     unsafe {
         match op {

@@ -11,7 +11,7 @@ use crate::request;
 ///
 /// # Safety
 /// `r` is a live request whose header was not sent.
-pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: &Op) -> Option<()> {
+pub(super) unsafe fn apply(r: *mut ngx_http_request_t, op: Op<'_>) -> Option<()> {
     // SAFETY: as the caller says.
     unsafe {
         match op {

@@ -1,6 +1,6 @@
 //! What rules come to for one request, from when they are looked up to its end.
 
-use std::{ffi::c_void, ptr, sync::Arc};
+use std::{ffi::c_void, mem, ptr, sync::Arc};
 
 use dynomesh_proto::v1::Handling;
 use ngx::ffi::{ngx_http_request_t, ngx_pool_cleanup_add};
@@ -9,7 +9,7 @@ use router::{
     rulebook::Ruled,
     verdicts::{Key, Outcome},
 };
-use rules::{Edit, Op};
+use rules::{Edit, Op, Side};
 
 use crate::{guard::guard_or, request, worker};
 
@@ -26,15 +26,16 @@ pub(crate) struct Ruling {
     pub(super) waits_for: Option<Arc<str>>,
     /// What the rules say, when they were looked at.
     pub(super) ruled: Option<Arc<Ruled>>,
-    /// Headers for the dyno, until it is known whether there will be one.
+    /// Headers to be changed, by these rules: for the dyno, until it is known whether
+    /// there will be one, and in the response.
     pub(super) edits: Vec<Edit>,
+    /// Those of the request, and those of the response, were made.
+    edited: [bool; 2],
     /// What the sidecar was asked about who it is, and what it said.
     pub(super) asked: Option<Key>,
     pub(super) outcome: Option<Outcome>,
     /// Whose credentials they are.
     pub(super) user: Option<Box<str>>,
-    /// For the response.
-    pub(super) response: Vec<Op>,
     /// As another app is asked for.
     pub(super) app: Option<Arc<str>>,
     /// Of the rule that ended it.
@@ -85,10 +86,10 @@ impl Ruling {
                 waits_for: None,
                 ruled: None,
                 edits: Vec::new(),
+                edited: [false; 2],
                 asked: None,
                 outcome: None,
                 user: None,
-                response: Vec::new(),
                 app: None,
                 line: 0,
                 held: Held::default(),
@@ -123,6 +124,16 @@ impl Ruling {
             }
         }
         of_main
+    }
+}
+
+impl Ruling {
+    /// What is to be done to the headers of this side, once.
+    pub(super) fn ops(&mut self, side: Side) -> impl Iterator<Item = Op<'_>> {
+        let is_done = mem::replace(&mut self.edited[side as usize], true);
+        let ruled = self.ruled.as_ref().filter(|_| !is_done);
+        let of_side = self.edits.iter().filter(move |edit| edit.side == side);
+        of_side.filter_map(move |edit| ruled?.rules.op(edit))
     }
 }
 

@@ -68,6 +68,15 @@ impl Request for Seen<'_> {
         }
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) {
+        // SAFETY: see `new`; nothing changes the headers meanwhile.
+        unsafe {
+            for header in request::headers(&raw mut (*self.r).headers_in.headers) {
+                each(request::bytes(header.key));
+            }
+        }
+    }
+
     fn client(&self) -> Option<IpAddr> {
         // SAFETY: see `new`.
         unsafe { request::client(self.r) }

@@ -16,24 +16,20 @@ fn denied(condition: &str, sent: &Sent) -> bool {
 
 /// The headers that are changed, as text.
 fn edits(text: &str, sent: &Sent) -> Vec<String> {
+    let rules = rules(text);
     let shown = |edit: Edit| {
         let side = match edit.side {
             Side::Request => "request",
             Side::Response => "response",
         };
-        match edit.op {
-            Op::Set(name, value) => format!("{side} set {} {}", name.spelled, &*value),
-            Op::Add(name, value) => format!("{side} add {} {}", name.spelled, &*value),
+        match rules.op(&edit).expect("of these rules") {
+            Op::Set(name, value) => format!("{side} set {} {value}", name.spelled),
+            Op::Add(name, value) => format!("{side} add {} {value}", name.spelled),
             Op::Remove(name) => format!("{side} remove {}", name.spelled),
             Op::Rename(old, new) => format!("{side} rename {} {}", old.spelled, new.spelled),
         }
     };
-    rules(text)
-        .judge(sent)
-        .edits
-        .into_iter()
-        .map(shown)
-        .collect()
+    rules.judge(sent).edits.into_iter().map(shown).collect()
 }
 
 #[test]
