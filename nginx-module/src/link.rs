@@ -218,6 +218,13 @@ impl Future for Nap {
 
 impl Sleep for Nap {}
 
+/// Ends a link in a way that nobody takes for its proper end.
+pub(crate) fn break_off(fd: i32) {
+    // SAFETY: of a number that is no open socket the kernel says so, which is fine: then
+    // there is no link.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
 /// Waits until the last messages can leave, when the loop does not turn any more.
 pub(crate) fn wait_writable(fd: i32, span: Duration) -> io::Result<()> {
     let mut poll = libc::pollfd {

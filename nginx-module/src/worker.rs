@@ -397,8 +397,14 @@ impl Worker {
     ) -> Poll<Option<RouterMessage>> {
         fault::at("transmit");
         let mut session = self.session.borrow_mut();
-        if serial != self.serial.get() || session.is_stuck() {
+        if serial != self.serial.get() {
             return Poll::Ready(None);
+        }
+        if session.is_stuck() {
+            // An end of the stream would mean that this worker wants nothing any more, and
+            // all its leases would be free.
+            link::break_off(self.fd.get());
+            return Poll::Pending;
         }
         match session.poll_transmit() {
             Some(message) => Poll::Ready(Some(message)),
