@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    future::Future,
+    future::{Future, poll_fn},
     io, mem,
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -108,11 +108,22 @@ async fn serve(path: &std::path::Path, reported: &mut bool) -> Result<(), Failur
     if std::mem::take(reported) {
         log::notice("sidecar is in reach again");
     }
-    while let Some(message) = answers.message().await? {
+    loop {
+        let heard = poll_fn(|cx| match Pin::new(&mut answers).poll_next(cx) {
+            // To end what it says would mean that this worker wants nothing any more, and
+            // all its leases would be free: it breaks.
+            Poll::Pending => worker
+                .poll_stuck(cx)
+                .map(|()| Err("it takes nothing".into())),
+            Poll::Ready(next) => Poll::Ready(Ok(next)),
+        });
+        let heard: Result<_, Failure> = heard.await;
+        let Some(message) = heard?.transpose()? else {
+            return Ok(());
+        };
         fault::at("link");
         worker.receive(message);
     }
-    Ok(())
 }
 
 /// While this is awaited, requests that wait too long are answered.
@@ -217,13 +228,6 @@ impl Future for Nap {
 }
 
 impl Sleep for Nap {}
-
-/// Ends a link in a way that nobody takes for its proper end.
-pub(crate) fn break_off(fd: i32) {
-    // SAFETY: of a number that is no open socket the kernel says so, which is fine: then
-    // there is no link.
-    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
-}
 
 /// Waits until the last messages can leave, when the loop does not turn any more.
 pub(crate) fn wait_writable(fd: i32, span: Duration) -> io::Result<()> {

@@ -77,6 +77,8 @@ pub(crate) struct Worker {
     flushing: Cell<bool>,
     held_back: RefCell<VecDeque<Delivery<Token>>>,
     link: RefCell<Option<Task<()>>>,
+    /// Wakes that task when the link is to be given up.
+    link_waker: RefCell<Option<Waker>>,
     /// Whom `checkout::deliver` tells something, as long as it lives.
     pub(crate) telling: Cell<Token>,
     /// How long the rest of a response is waited for.
@@ -143,6 +145,7 @@ pub(crate) unsafe fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         flushing: Cell::new(false),
         held_back: RefCell::default(),
         link: RefCell::new(None),
+        link_waker: RefCell::new(None),
         telling: Cell::new(ptr::null_mut()),
         linger_timeout: conf.linger_timeout(),
         rulebook: RefCell::new(Rulebook::new(conf.outage_timeout(), now())),
@@ -262,6 +265,11 @@ impl Worker {
     /// what else there is, see `send_or_wait`.
     pub(crate) fn session<R>(&self, act: impl FnOnce(&mut Session<Token>) -> R) -> R {
         let result = act(&mut self.session.borrow_mut());
+        if self.session.borrow().is_stuck()
+            && let Some(link) = self.link_waker.borrow_mut().take()
+        {
+            link.wake();
+        }
         if self.session.borrow().is_pressing() {
             if !self.gathering.replace(true) {
                 self.gathered.set(FEW);
@@ -400,12 +408,6 @@ impl Worker {
         if serial != self.serial.get() {
             return Poll::Ready(None);
         }
-        if session.is_stuck() {
-            // An end of the stream would mean that this worker wants nothing any more, and
-            // all its leases would be free.
-            link::break_off(self.fd.get());
-            return Poll::Pending;
-        }
         match session.poll_transmit() {
             Some(message) => Poll::Ready(Some(message)),
             None if self.stopping.get() => Poll::Ready(None),
@@ -414,6 +416,18 @@ impl Worker {
                 Poll::Pending
             }
         }
+    }
+
+    /// Whether so much waits to be sent that the link has to be given up.
+    pub(crate) fn poll_stuck(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.session.borrow().is_stuck() {
+            return Poll::Ready(());
+        }
+        let mut known = self.link_waker.borrow_mut();
+        if !known.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+            *known = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     pub(crate) fn receive(&self, message: SidecarMessage) {

@@ -96,7 +96,8 @@ impl List {
             .collect()
     }
 
-    /// These were members before anybody had this list, and may hold something still.
+    /// These were members before anybody had this list, and may hold something still: as
+    /// many as there is room for.
     pub(crate) fn miss(&mut self, names: impl IntoIterator<Item = Arc<str>>) {
         for name in names {
             if !self.members.contains_key(&name) && self.gone.len() < MOST_GONE {

@@ -13,6 +13,10 @@ use crate::{
     session::Entry,
 };
 
+/// Reports of one peer of epochs that are not known here yet. With more the first is
+/// forgotten: what it says is held already, and the peer's shards open later.
+const MOST_EARLY: usize = 64;
+
 impl Mesh {
     /// A peer can be asked from now on. What it has to know first is told, as soon as
     /// it is known here.
@@ -150,10 +154,13 @@ impl Mesh {
                     }
                 }
             }
-            for (owner, (shards, mut leases)) in by_owner {
-                if of == owner || shards.iter().any(unknown) {
+            for (owner, (mut shards, mut leases)) in by_owner {
+                shards.retain(|shard| !unknown(shard));
+                if of == owner || shards.is_empty() {
                     continue;
                 }
+                // Whose these are is known to who has read further in the log of apps.
+                leases.extend(session.strange.iter().cloned());
                 leases.sort_unstable();
                 let epoch = next.epoch;
                 let held = Held {
@@ -243,7 +250,12 @@ impl Mesh {
             return self.accounted(peer, &held, now);
         }
         if let Some(session) = self.sessions.get_mut(session) {
-            session.early.push(held);
+            // What a later one says is more.
+            if session.early.len() >= MOST_EARLY {
+                session.early.remove(0);
+            }
+            let others = Vec::new();
+            session.early.push(Held { others, ..held });
         }
     }
 

@@ -61,7 +61,7 @@ async fn replay(routers: usize, dynos: usize, arrivals: &[Arrival]) -> Figures {
     let mut requests = Vec::new();
     for (number, arrival) in arrivals.iter().enumerate() {
         sleep_until(began + Duration::from_secs_f64(arrival.at)).await;
-        let target = format!("/sleep/{}", (arrival.service * 1e3) as u64);
+        let target = format!("/sleep/{}", (arrival.service * 1e3).round() as u64);
         let to = hosts[number % routers].nginx.address;
         let request = Request::new(to, "GET", &app.host(), &target);
         requests.push(tokio::spawn(async move {

@@ -76,9 +76,13 @@ fn has_it(rig: &Rig, session: &mut Session) -> bool {
 }
 
 async fn until_it_has(rig: &Rig, session: &mut Session) {
-    while !has_it(rig, session) {
-        tokio::task::yield_now().await;
-    }
+    let has = async {
+        while !has_it(rig, session) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let within = Duration::from_secs(10);
+    timeout(within, has).await.expect("the dyno is free");
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn come(
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
         // They stop when nobody waits for them, as the dynos of a router that is gone do.
-        let target = format!("/busy/{}", (arrival.service * 1e3) as u64);
+        let target = format!("/busy/{}", (arrival.service * 1e3).round() as u64);
         let to = routers[random.random_range(0..routers.len())];
         under_way.spawn(ask(
             Request::new(to, "GET", "shop.test", &target).id(&number.to_string()),
