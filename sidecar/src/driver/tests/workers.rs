@@ -110,6 +110,7 @@ async fn the_dynos_of_a_worker_that_lives_are_not_free_when_its_session_is_gone(
     drop(first);
     drop(process);
     until_it_has(&rig, &mut second).await;
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -121,6 +122,7 @@ async fn a_worker_is_not_waited_for_when_it_is_dead_or_can_t_be_seen() {
         until_it_has(&rig, &mut second).await;
         second.close();
     }
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -129,4 +131,5 @@ async fn there_is_an_end_to_waiting_for_a_worker_that_lives() {
     let process = Process::start();
     let mut second = break_one(&rig, process.known());
     until_it_has(&rig, &mut second).await;
+    rig.stop().await;
 }
