@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Reports of one peer of epochs that are not known here yet. With more the first is
-/// forgotten: what it says is held already, and the peer's shards open later.
+/// forgotten: a whole one that came later says all of it, and without one the shards that
+/// it is about are not opened.
 const MOST_EARLY: usize = 64;
 
 impl Mesh {
@@ -250,7 +251,6 @@ impl Mesh {
             return self.accounted(peer, &held, now);
         }
         if let Some(session) = self.sessions.get_mut(session) {
-            // What a later one says is more.
             if session.early.len() >= MOST_EARLY {
                 session.early.remove(0);
             }
