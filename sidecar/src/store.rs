@@ -1,8 +1,9 @@
 //! The disk copy: what must survive the process, in one file.
 //!
 //! **What.** Apps as configured, by name; with a log that makes them, how far they
-//! are along it, and the changes that it is to get; the workers that were connected; the node's identity. Who holds which lease is not here: the workers know it and
-//! say it when they come back.
+//! are along it, and the changes that it is to get; the workers that were connected; the
+//! other members; the node's identity. Who holds which lease is not here: the workers
+//! know it and say it when they come back.
 //!
 //! **How.** A redb file. Each commit is one transaction, durable when it
 //! returns. The file is never overwritten, repaired by force or deleted: what
@@ -14,6 +15,7 @@ mod error;
 mod frozen;
 mod load;
 mod lock;
+mod members;
 mod open;
 mod position;
 mod queue;
@@ -24,6 +26,7 @@ mod write;
 pub use error::{Problem, StoreError};
 pub use frozen::Frozen;
 pub use load::Loaded;
+pub use members::Members;
 pub use open::Store;
 pub use position::{Position, SEEN, Seen};
 pub use queue::Queued;

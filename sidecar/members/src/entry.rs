@@ -1,6 +1,6 @@
 //! What is in the log.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A place in the log. Places grow, with gaps.
 pub type Place = u64;
@@ -30,6 +30,8 @@ pub enum Kind {
     Join {
         /// Where the others reach it.
         address: Arc<str>,
+        /// Whom it knows from before.
+        known: Known,
     },
     /// The writer is there still.
     Tick {
@@ -71,6 +73,15 @@ pub enum Kind {
     },
 }
 
+/// Whom a sidecar knew when it was a member last: they may hold something still.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The place of the last change of the members that it knew.
+    pub epoch: Place,
+    /// Others who were members then, or had been.
+    pub names: BTreeSet<Arc<str>>,
+}
+
 /// A list of members, for who has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
@@ -78,6 +89,8 @@ pub struct Listing {
     pub read: Place,
     /// The place of the last change.
     pub epoch: Place,
+    /// The place of its first member: it knows nothing of who went before.
+    pub founded: Place,
     /// The members, by name.
     pub members: Vec<Listed>,
     /// Who was one and has not come again, and when it went.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Entry, Kind, Node, Place, Time,
+    Entry, Kind, Known, Node, Place, Time,
     entry::{Listed, Listing},
     list::List,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Learner {
 #[derive(Debug)]
 struct Joined {
     place: Place,
+    address: Arc<str>,
+    known: Known,
     /// Where a member wrote something last, or this place.
     last_word: Place,
     /// When that came.
@@ -62,19 +64,16 @@ impl Learner {
     }
 
     /// The next entry.
-    pub(crate) fn hear(
-        &mut self,
-        place: Place,
-        entry: &Entry,
-        me: &Node,
-        address: &Arc<str>,
-        now: Time,
-    ) -> Learned {
+    pub(crate) fn hear(&mut self, place: Place, entry: &Entry, me: &Node, now: Time) -> Learned {
         let own = entry.from == *me;
         let Some(join) = &mut self.join else {
-            if own && matches!(entry.kind, Kind::Join { .. }) {
+            if let Kind::Join { address, known } = &entry.kind
+                && own
+            {
                 self.join = Some(Joined {
                     place,
+                    address: address.clone(),
+                    known: known.clone(),
                     last_word: place,
                     quiet_since: now,
                     ticks: 0,
@@ -92,7 +91,7 @@ impl Learner {
                 ..
             } if !own && listing.read >= join.place => return self.learn(listing, me),
             Kind::Found { after } if own && join.last_word <= *after => {
-                return self.found(me, address);
+                return self.found(me);
             }
             Kind::Found { .. } if own => {}
             Kind::Tick { .. } if own => join.ticks += 1,
@@ -137,14 +136,17 @@ impl Learner {
     }
 
     /// Nobody else has a list that counts, so it is as it is seen from here.
-    fn found(&self, me: &Node, address: &Arc<str>) -> Learned {
-        let place = self.join.as_ref().map_or(0, |join| join.place);
-        let mut list = List::found(Listed {
+    fn found(&self, me: &Node) -> Learned {
+        let Some(join) = &self.join else {
+            return Learned::Nothing;
+        };
+        let founder = Listed {
             node: me.clone(),
-            address: address.clone(),
-            wrote: place,
+            address: join.address.clone(),
+            wrote: join.place,
             again: false,
-        });
+        };
+        let mut list = List::found(founder, &join.known);
         for (place, entry) in &self.entries {
             list.apply(*place, entry);
         }

@@ -29,6 +29,6 @@ mod membership;
 mod shard;
 mod tenure;
 
-pub use entry::{Entry, Kind, Listed, Listing, Node, Place};
+pub use entry::{Entry, Kind, Known, Listed, Listing, Node, Place};
 pub use membership::{Membership, Output, Standing, Timing};
 pub use mesh::{Ownership, PeerId, SHARDS, Shard, Term, Time};

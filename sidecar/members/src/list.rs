@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    Entry, Kind, Node, Place, Shard,
+    Entry, Kind, Known, Node, Place, Shard,
     entry::{Listed, Listing},
     shard::owner,
 };
@@ -19,6 +19,7 @@ const MOST: usize = 64;
 pub(crate) struct List {
     read: Place,
     epoch: Place,
+    founded: Place,
     /// By name.
     members: BTreeMap<Arc<str>, Listed>,
     /// Who was one and has not come again, with the place at which it went.
@@ -31,6 +32,7 @@ impl List {
         Self {
             read: listing.read,
             epoch: listing.epoch,
+            founded: listing.founded,
             members: members
                 .map(|member| (member.node.name.clone(), member.clone()))
                 .collect(),
@@ -38,20 +40,26 @@ impl List {
         }
     }
 
-    /// One that begins with a single member, which has just written at this place.
-    pub(crate) fn found(founder: Listed) -> Self {
-        Self {
-            read: founder.wrote,
-            epoch: founder.wrote,
+    /// One that begins with a single member, which has just written at this place, and
+    /// those that it knows from before.
+    pub(crate) fn found(founder: Listed, known: &Known) -> Self {
+        let founded = founder.wrote;
+        let mut list = Self {
+            read: founded,
+            epoch: founded,
+            founded,
             members: BTreeMap::from([(founder.node.name.clone(), founder)]),
             gone: BTreeMap::new(),
-        }
+        };
+        list.miss(known, founded);
+        list
     }
 
     pub(crate) fn listing(&self) -> Listing {
         Listing {
             read: self.read,
             epoch: self.epoch,
+            founded: self.founded,
             members: self.members.values().cloned().collect(),
             gone: self
                 .gone
@@ -98,10 +106,10 @@ impl List {
 
     /// These were members before anybody had this list, and may hold something still: as
     /// many as there is room for.
-    pub(crate) fn miss(&mut self, names: impl IntoIterator<Item = Arc<str>>) {
-        for name in names {
-            if !self.members.contains_key(&name) && self.gone.len() < MOST_GONE {
-                self.gone.insert(name, self.epoch);
+    fn miss(&mut self, known: &Known, at: Place) {
+        for name in &known.names {
+            if !self.members.contains_key(name) && self.gone.len() < MOST_GONE {
+                self.gone.entry(name.clone()).or_insert(at);
             }
         }
     }
@@ -120,7 +128,7 @@ impl List {
             member.wrote = place;
         }
         let changed = match &entry.kind {
-            Kind::Join { address } => self.join(place, &entry.from, address),
+            Kind::Join { address, known } => self.join(place, &entry.from, address, known),
             Kind::Suspect { whom, after } => {
                 let out = self.member(whom).is_some_and(|it| it.wrote <= *after);
                 out && self.remove(place, &whom.name)
@@ -143,7 +151,7 @@ impl List {
         changed
     }
 
-    fn join(&mut self, place: Place, node: &Node, address: &Arc<str>) -> bool {
+    fn join(&mut self, place: Place, node: &Node, address: &Arc<str>, known: &Known) -> bool {
         let again = self.members.contains_key(&node.name);
         if self.has(node) || !again && self.members.len() >= MOST {
             return false;
@@ -156,6 +164,11 @@ impl List {
         };
         self.gone.remove(&node.name);
         self.members.insert(node.name.clone(), member);
+        // Of who went since it was founded the list knows more than anybody; a place that
+        // has not come yet is that of another log.
+        if known.epoch < self.founded || known.epoch >= place {
+            self.miss(known, place);
+        }
         true
     }
 

@@ -3,14 +3,14 @@
 mod view;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     mem,
     sync::Arc,
     time::Duration,
 };
 
 use crate::{
-    Entry, Kind, Node, Ownership, PeerId, Place, Shard, Term, Time,
+    Entry, Kind, Known, Node, Ownership, PeerId, Place, Shard, Term, Time,
     entry::Listed,
     learner::{Learned, Learner},
     list::List,
@@ -107,18 +107,14 @@ pub struct Membership {
     written: VecDeque<(u64, Time)>,
     lease: Option<Time>,
     next_tick: Time,
-    /// Others who were members or had been, when this one was one.
-    known: BTreeSet<Arc<str>>,
+    /// As of when it was a member last.
+    known: Known,
     outputs: VecDeque<Output>,
 }
 
 impl Membership {
-    /// Begins to join. `life`: random.
-    pub fn new(name: &str, life: u64, address: &str, timing: Timing, now: Time) -> Self {
-        let me = Node {
-            name: name.into(),
-            life,
-        };
+    /// Begins to join. `known`: what [`Membership::known`] of an earlier life said last.
+    pub fn new(me: Node, address: &str, timing: Timing, known: Known, now: Time) -> Self {
         Self {
             me,
             address: address.into(),
@@ -128,7 +124,7 @@ impl Membership {
             written: VecDeque::new(),
             lease: None,
             next_tick: now,
-            known: BTreeSet::new(),
+            known,
             outputs: VecDeque::new(),
         }
     }
@@ -167,8 +163,8 @@ impl Membership {
                 if let Some(after) = learner.founds(now, self.timing.wait()) {
                     self.write(Kind::Found { after });
                 } else if !learner.has_joined() || self.ticks.is_multiple_of(4) {
-                    let address = self.address.clone();
-                    self.write(Kind::Join { address });
+                    let (address, known) = (self.address.clone(), self.known.clone());
+                    self.write(Kind::Join { address, known });
                 }
             }
             Phase::Member(it) => {
@@ -211,7 +207,7 @@ impl Membership {
                 return;
             }
             Phase::Joining(learner) => {
-                let learned = learner.hear(place, entry, &self.me, &self.address, now);
+                let learned = learner.hear(place, entry, &self.me, now);
                 self.learned(learned, now);
                 if let Phase::Member(member) = &mut self.phase {
                     member.heard.insert(entry.from.clone(), now);
@@ -256,8 +252,7 @@ impl Membership {
         let (list, tenure) = match learned {
             Learned::Nothing => return,
             Learned::Out => return self.join_anew(),
-            Learned::Founded(mut list) => {
-                list.miss(mem::take(&mut self.known));
+            Learned::Founded(list) => {
                 let tenure = Tenure::unknown(list.epoch(), until);
                 (list, tenure)
             }
@@ -342,12 +337,7 @@ impl Membership {
 
     /// It is out: as another life it may come back.
     fn join_anew(&mut self) {
-        if let Some(member) = self.member() {
-            let members = member.list.members().map(|it| &it.node.name);
-            let known = members.chain(member.list.gone());
-            let others = known.filter(|name| **name != self.me.name);
-            self.known = others.cloned().collect();
-        }
+        self.known = self.known();
         self.me.life = self
             .me
             .life

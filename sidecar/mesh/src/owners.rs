@@ -226,6 +226,7 @@ impl Mesh {
         };
         let (lost, got) = (mine(&before), mine(&ownership));
         let dead: Vec<_> = before.peers.difference(&ownership.peers).copied().collect();
+        let new: Vec<_> = ownership.peers.difference(&before.peers).copied().collect();
         let vouched = self.vouch(&lost, &ownership);
         let epoch = ownership.epoch;
         self.owners.known = Some(ownership);
@@ -233,6 +234,10 @@ impl Mesh {
         self.owners.vouched.clear();
         for (owner, of, held) in vouched {
             self.tell_or_keep(owner, of, held);
+        }
+        // It may have been there before whoever opened these.
+        for opening in self.owners.openings.values_mut() {
+            opening.missing.extend(&new);
         }
         self.shrink_openings(&lost);
         for peer in dead {

@@ -237,6 +237,12 @@ impl Mesh {
         Ok(())
     }
 
+    /// Whether this peer can ask here at the moment.
+    pub fn hears(&self, peer: PeerId) -> bool {
+        let session = self.sessions.of_peer(peer);
+        session.is_some_and(|session| self.is_live(session))
+    }
+
     fn is_live(&self, session: SessionKey) -> bool {
         let session = self.sessions.get(session);
         session.is_some_and(|session| session.lost_until.is_none())

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use dynomesh_proto::v1::{self, members_entry};
-use members::{Entry, Kind, Listed, Listing, Node};
+use members::{Entry, Kind, Known, Listed, Listing, Node};
 use prost::Message as _;
 
 use super::Malformed;
 
 /// Most members of a list, and most of those that are gone.
 const MAX_MEMBERS: usize = 64;
+/// Most of both together.
+const MAX_KNOWN: usize = 2 * MAX_MEMBERS;
 /// Longest name of a node, in bytes, as in the configuration.
 const MAX_NAME: usize = 255;
 /// Longest address, in bytes, as in the configuration.
@@ -43,6 +45,7 @@ fn kind_from_proto(kind: members_entry::Kind) -> Result<Kind, Malformed> {
     Ok(match kind {
         members_entry::Kind::Join(join) => Kind::Join {
             address: text("join.address", join.address, MAX_ADDRESS)?,
+            known: known(join.known, join.epoch)?,
         },
         members_entry::Kind::Tick(tick) => Kind::Tick {
             number: tick.number,
@@ -64,8 +67,10 @@ fn kind_from_proto(kind: members_entry::Kind) -> Result<Kind, Malformed> {
 
 fn kind_to_proto(kind: &Kind) -> members_entry::Kind {
     match kind {
-        Kind::Join { address } => members_entry::Kind::Join(v1::MemberJoin {
+        Kind::Join { address, known } => members_entry::Kind::Join(v1::MemberJoin {
             address: (**address).into(),
+            known: known.names.iter().map(|name| (**name).into()).collect(),
+            epoch: known.epoch,
         }),
         Kind::Tick {
             number,
@@ -111,19 +116,29 @@ fn text(field: &str, text: String, most: usize) -> Result<Arc<str>, Malformed> {
     }
 }
 
-fn few(field: &str, count: usize) -> Result<(), Malformed> {
-    match count <= MAX_MEMBERS {
+fn few(field: &str, count: usize, most: usize) -> Result<(), Malformed> {
+    match count <= most {
         true => Ok(()),
         false => {
-            let problem = format!("{count} members, {MAX_MEMBERS} are allowed");
+            let problem = format!("{count} members, {most} are allowed");
             Err(Malformed::new(field, problem))
         }
     }
 }
 
+fn known(names: Vec<String>, epoch: u64) -> Result<Known, Malformed> {
+    few("join.known", names.len(), MAX_KNOWN)?;
+    let names = names.into_iter();
+    let names = names.map(|name| text("join.known", name, MAX_NAME));
+    Ok(Known {
+        epoch,
+        names: names.collect::<Result<_, _>>()?,
+    })
+}
+
 fn listing(list: v1::MemberList) -> Result<Listing, Malformed> {
-    few("list.members", list.members.len())?;
-    few("list.gone", list.gone.len())?;
+    few("list.members", list.members.len(), MAX_MEMBERS)?;
+    few("list.gone", list.gone.len(), MAX_MEMBERS)?;
     let members = list.members.into_iter().map(|member| {
         Ok(Listed {
             node: node("list.members.node", member.node)?,
@@ -137,6 +152,7 @@ fn listing(list: v1::MemberList) -> Result<Listing, Malformed> {
     Ok(Listing {
         read: list.read,
         epoch: list.epoch,
+        founded: list.founded,
         members: members.collect::<Result<_, _>>()?,
         gone: gone.collect::<Result<_, _>>()?,
     })
@@ -158,6 +174,7 @@ fn listing_to_proto(listing: &Listing) -> v1::MemberList {
         epoch: listing.epoch,
         members: members.collect(),
         gone: gone.collect(),
+        founded: listing.founded,
     }
 }
 

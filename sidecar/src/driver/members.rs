@@ -1,6 +1,7 @@
 //! Which sidecars there are: this one's part. Who carries what is written and read is
 //! the module `amqp`.
 
+mod known;
 mod lives;
 mod view;
 
@@ -11,14 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use members::{Entry, Kind, Listed, Membership, Output, Place, Standing, Time, Timing};
+use members::{
+    Entry, Kind, Listed, Membership, Node, Output, PeerId, Place, Standing, Time, Timing,
+};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 
 pub use view::{MemberView, MembersView, Part};
 
 use super::{Driver, Peer};
-use crate::panics;
+use crate::{panics, store::Members};
 use lives::Lives;
 
 /// Entries that wait to be written. With more the oldest are left out: any may be lost.
@@ -52,6 +55,10 @@ struct State {
     lives: Lives,
     /// The other members, as they were known last.
     others: Vec<Peer>,
+    /// The same, with those that are gone, for the disk ...
+    known: Members,
+    /// ... which does not have it yet.
+    is_known_new: bool,
     is_leaving: bool,
     /// Another one has its name, and that was said.
     is_twin_told: bool,
@@ -67,13 +74,15 @@ struct Post {
 }
 
 impl Driver {
-    /// This sidecar shall be a member: of this name, reached at this address.
-    pub fn take_part(&self, name: &str, address: &str) {
+    /// This sidecar shall be a member: of this name, reached at this address. `known`: who
+    /// the others were when it was one last.
+    pub fn take_part(&self, name: &str, address: &str, known: Members) {
         let mut state = self.members.state.lock();
         state.post = Some(Post {
             name: name.into(),
             address: address.into(),
         });
+        state.known = known;
         state.problem = Some("not connected yet".into());
     }
 
@@ -97,11 +106,16 @@ impl Driver {
                 membership
             }
             None => {
-                let (life, timing) = (rand::random(), Timing::default());
-                let new = Membership::new(&post.name, life, &post.address, timing, now);
+                let me = Node {
+                    name: (*post.name).into(),
+                    life: rand::random(),
+                };
+                let (timing, known) = (Timing::default(), known::from_disk(&state.known));
+                let new = Membership::new(me, &post.address, timing, known, now);
                 state.membership.insert(new)
             }
         };
+        self.drop_stale(membership, &state.known);
         state.lives.add(membership.me());
         state.outbox.clear();
         self.seat(membership);
@@ -239,10 +253,27 @@ impl Driver {
         state.lives.add(membership.me());
         if has_changed && membership.epoch().is_some() {
             state.others = others(membership);
+            state.is_known_new |= known::update(&mut state.known, membership, known::now());
             self.members.changed.notify_one();
+        } else if has_changed {
+            self.drop_stale(membership, &state.known);
+        }
+        if state.is_known_new {
+            state.is_known_new = !self.changes.keep_members(&state.known);
         }
         if is_moving || has_changed {
             self.seat(membership);
+        }
+    }
+
+    /// Of those whom it knows from before, who was gone for so long that nothing can be held
+    /// any more, and has not come to ask, is not waited for.
+    fn drop_stale(&self, membership: &mut Membership, known: &Members) {
+        let long = self.limits.longest_request;
+        for name in known::stale(known, long, known::now()) {
+            if !self.act(None, |mesh, _| mesh.hears(PeerId::of(name))) {
+                membership.drop_known(name);
+            }
         }
     }
 }

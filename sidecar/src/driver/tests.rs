@@ -349,7 +349,7 @@ fn replay(commits: Vec<Vec<Write>>) -> HashMap<String, AppSpec> {
             Write::App(mesh::Update::Remove(name)) => {
                 apps.remove(&*name);
             }
-            Write::Queue(_) | Write::Unqueue(_) => {}
+            Write::Queue(_) | Write::Unqueue(_) | Write::Members(_) => {}
             Write::Worker(..) | Write::Log(_) | Write::ForgetSeen | Write::Seen { .. } => {}
         }
     }

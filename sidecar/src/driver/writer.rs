@@ -4,7 +4,7 @@
 //! and applied in memory at once, so that the next one builds on it, then the
 //! whole batch becomes one transaction on disk, then everybody hears about it.
 //! If the disk fails, the batch is undone in memory and nobody's change was made.
-//! Workers that come and go have a channel of their own, which goes first.
+//! Who is there, workers and other members, has a channel of its own, which goes first.
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
@@ -23,7 +23,7 @@ use crate::{
 };
 use batch::Batch;
 pub use history::History;
-use inbox::{ChangeJob, Jobs, WorkerJob};
+use inbox::{ChangeJob, Jobs, PresenceJob};
 pub use inbox::{Changes, Inbox, Pending};
 
 mod batch;
@@ -160,7 +160,7 @@ impl<J: Journal> Writer<J> {
         let mut jobs = Jobs::default();
         while self.inbox.take(&mut jobs) {
             // A transaction each: a hello is answered without the changes.
-            self.do_workers(&mut jobs.workers);
+            self.do_presence(&mut jobs.presence);
             if self.do_changes(&mut jobs.changes) {
                 break;
             }
@@ -175,17 +175,18 @@ impl<J: Journal> Writer<J> {
         self.journal
     }
 
-    fn do_workers(&mut self, jobs: &mut Vec<WorkerJob>) {
+    fn do_presence(&mut self, jobs: &mut Vec<PresenceJob>) {
         if jobs.is_empty() {
             return;
         }
         let mut batch = Batch::new(self.driver.clone());
         for job in jobs.drain(..) {
             match job {
-                WorkerJob::Remember(worker, process, reply) => {
+                PresenceJob::Remember(worker, process, reply) => {
                     batch.remember(worker, process, reply, &self.known);
                 }
-                WorkerJob::Forget(worker) => batch.forget(worker),
+                PresenceJob::Forget(worker) => batch.forget(worker),
+                PresenceJob::Members(members) => batch.members = Some(members),
             }
         }
         self.write(batch);

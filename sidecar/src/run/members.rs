@@ -9,13 +9,15 @@ use super::{
     log::{StopAtEnd, options},
     spawn,
 };
-use crate::{amqp, config::Config, driver::Driver};
+use crate::{amqp, config::Config, driver::Driver, store::Members};
 
-/// Starts it, if this sidecar takes part. `port`: the one that peers come to.
+/// Starts it, if this sidecar takes part. `port`: the one that peers come to; `known`: who
+/// the others were.
 pub(super) fn start(
     config: &Config,
     driver: &Arc<Driver>,
     port: Option<u16>,
+    known: Members,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     let (broker, address) = match (&config.broker, &config.peer_address, port) {
         (Some(broker), Some(address), Some(port)) => (broker, address.with(port)),
@@ -28,7 +30,7 @@ pub(super) fn start(
             return Ok(None);
         }
     };
-    driver.take_part(&config.node, &address);
+    driver.take_part(&config.node, &address, known);
     let options = options(broker, &config.node)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start a runtime")?;

@@ -12,7 +12,7 @@ use crate::{
     driver::{Changes, Clock, Driver, History, Inbox, Proposals, Workers},
     grpc::Identity,
     panics,
-    store::{Store, WorkerProcess, Write},
+    store::{Members, Store, WorkerProcess, Write},
 };
 
 /// What there is after loading.
@@ -30,6 +30,8 @@ pub(super) struct Started {
     /// What callers want in the log, if there is one.
     pub(super) proposals: Option<Proposals>,
     pub(super) node_id: u64,
+    /// The other members, as they were known last.
+    pub(super) members: Members,
 }
 
 /// Each worker is an open file; the usual soft limit of 1,024 is for programs
@@ -107,6 +109,7 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
         history,
         proposals,
         node_id: loaded.node,
+        members: loaded.members,
     })
 }
 

@@ -6,7 +6,7 @@ use mesh::{AppSpec, WorkerId};
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 
 use super::{
-    Position, Queued, Seen, Store, StoreError, WorkerProcess, app,
+    Members, Position, Queued, Seen, Store, StoreError, WorkerProcess, app,
     schema::{APPS, KEY_LOG, KEY_NODE, LOG, META, QUEUE, SEEN, WORKERS},
 };
 use crate::{convert::queued_from_bytes, panics};
@@ -26,6 +26,8 @@ pub struct Loaded {
     pub seen: Seen,
     /// Changes that it is to get, in their order.
     pub queued: Vec<Queued>,
+    /// The other members.
+    pub members: Members,
 }
 
 pub(super) enum Unreadable {
@@ -89,6 +91,7 @@ fn read(database: &Database, each: impl FnMut(AppSpec)) -> Result<Loaded, Unread
         position,
         seen,
         queued,
+        members: Members::read(&transaction)?,
     })
 }
 

@@ -4,7 +4,7 @@ use mesh::{Update, WorkerId};
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    Position, Queued, Store, StoreError, WorkerProcess, app,
+    Members, Position, Queued, Store, StoreError, WorkerProcess, app,
     schema::{ALONE, APPS, KEY_LOG, KEY_VERSION, LOG, META, QUEUE, SEEN, VERSION, WORKERS},
 };
 use crate::convert::queued_to_bytes;
@@ -34,6 +34,8 @@ pub enum Write {
     Queue(Queued),
     /// The one of this number is not, any more.
     Unqueue(u64),
+    /// These are the other members.
+    Members(Members),
 }
 
 /// Where something is written.
@@ -51,6 +53,8 @@ pub enum Place {
     AllSeen,
     /// That place in the queue.
     Queue(u64),
+    /// The members.
+    Members,
 }
 
 impl Write {
@@ -63,6 +67,7 @@ impl Write {
             Self::ForgetSeen => Place::AllSeen,
             Self::Seen { slot, .. } => Place::Seen(*slot),
             Self::Queue(Queued { number, .. }) | Self::Unqueue(number) => Place::Queue(*number),
+            Self::Members(_) => Place::Members,
         }
     }
 }
@@ -92,6 +97,7 @@ impl Store {
         fill(&transaction, writes).map_err(failed)?;
         fill_log(&transaction, writes).map_err(failed)?;
         fill_queue(&transaction, writes).map_err(failed)?;
+        fill_members(&transaction, writes).map_err(failed)?;
         transaction.commit().map_err(|error| failed(error.into()))
     }
 }
@@ -117,7 +123,8 @@ fn fill(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Er
             | Write::Unqueue(_)
             | Write::Log(_)
             | Write::ForgetSeen
-            | Write::Seen { .. } => {}
+            | Write::Seen { .. }
+            | Write::Members(_) => {}
         }
     }
     Ok(())
@@ -141,6 +148,14 @@ fn fill_queue(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), re
         }
     }
     Ok(())
+}
+
+fn fill_members(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
+    let members = writes.iter().filter_map(|write| match write {
+        Write::Members(members) => Some(members),
+        _ => None,
+    });
+    members.last().map_or(Ok(()), |it| it.write(transaction))
 }
 
 fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
@@ -167,7 +182,11 @@ fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb
                 seen.insert(*slot, *id)?;
                 next = Some(*after);
             }
-            Write::App(_) | Write::Worker(..) | Write::Queue(_) | Write::Unqueue(_) => {}
+            Write::App(_)
+            | Write::Worker(..)
+            | Write::Queue(_)
+            | Write::Unqueue(_)
+            | Write::Members(_) => {}
         }
     }
     drop(seen);

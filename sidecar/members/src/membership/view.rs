@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Membership, Phase};
-use crate::{Kind, Node, Time};
+use crate::{Kind, Known, Node, Time};
 
 impl Membership {
     /// Until when it may grant, if it writes nothing more that comes back.
@@ -16,6 +16,25 @@ impl Membership {
         self.member()
             .into_iter()
             .flat_map(|member| member.list.gone())
+    }
+
+    /// Whom it knows, for its next life.
+    pub fn known(&self) -> Known {
+        let Some(member) = self.member() else {
+            return self.known.clone();
+        };
+        let members = member.list.members().map(|it| &it.node.name);
+        let known = members.chain(member.list.gone());
+        let others = known.filter(|name| **name != self.me.name);
+        Known {
+            epoch: member.list.epoch(),
+            names: others.cloned().collect(),
+        }
+    }
+
+    /// This one, which it knows from before, holds nothing any more.
+    pub fn drop_known(&mut self, name: &str) {
+        self.known.names.remove(name);
     }
 
     /// Whatever the one of this name holds is over: its host is known to be dead. Says
@@ -43,13 +62,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Output, Shard, Standing, Timing};
+    use crate::{Entry, Output, Shard, Standing, Timing};
+
+    fn new(name: &str, known: Known, now: Time) -> Membership {
+        let name = name.into();
+        let me = Node { name, life: 1 };
+        Membership::new(me, "here:1", Timing::default(), known, now)
+    }
 
     /// Lets both write and read, step by step, until they have heard of each other.
     fn pair() -> (Membership, Membership, Time) {
         let mut now = Time::from_micros(10_000_000);
-        let make = |name| Membership::new(name, 1, "here:1", Timing::default(), now);
-        let mut both = [make("a"), make("b")];
+        let mut both = ["a", "b"].map(|name| new(name, Known::default(), now));
         let mut place = 0;
         let know = |one: &Membership, other: &Membership| one.heard(other.me()).is_some();
         while !know(&both[0], &both[1]) || !know(&both[1], &both[0]) {
@@ -102,6 +126,54 @@ mod tests {
         assert_eq!(a.gone().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
         let ownership = a.ownership().expect("it is a member");
         assert!(ownership.peers.contains(&mesh::PeerId::of("b")));
+    }
+
+    #[test]
+    fn whom_the_founder_did_not_know_is_known_when_somebody_comes_who_does() {
+        let join = |epoch, life| Entry {
+            from: Node {
+                name: "b".into(),
+                life,
+            },
+            kind: Kind::Join {
+                address: "there:1".into(),
+                known: Known {
+                    epoch,
+                    names: ["a", "c"].map(Into::into).into(),
+                },
+            },
+        };
+        let mut now = Time::from_micros(10_000_000);
+        let mut a = new("a", Known::default(), now);
+        let mut place = 100;
+        while a.standing() == Standing::Joining {
+            now = now + Duration::from_millis(10);
+            a.handle_timeout(now);
+            while let Some(output) = a.poll_output() {
+                if let Output::Write(entry) = output {
+                    place += 1;
+                    a.entry(place, &entry, now);
+                }
+            }
+            assert!(place < 1_000, "it never founds");
+        }
+        let gone = |a: &Membership| a.gone().map(|it| it.to_string()).collect::<Vec<_>>();
+        // What happened since it was founded is known.
+        a.entry(place + 1, &join(place, 1), now);
+        assert_eq!(gone(&a), [""; 0]);
+        // Before, and in another log.
+        a.entry(place + 2, &join(99, 2), now);
+        assert_eq!(gone(&a), ["c"]);
+        a.forget("c");
+        while let Some(output) = a.poll_output() {
+            if let Output::Write(entry) = output {
+                a.entry(place + 3, &entry, now);
+            }
+        }
+        assert_eq!(gone(&a), [""; 0]);
+        a.entry(place + 5, &join(1_000_000, 3), now);
+        assert_eq!(gone(&a), ["c"]);
+        assert_eq!(a.known().names, ["b", "c"].map(Into::into).into());
     }
 
     #[test]

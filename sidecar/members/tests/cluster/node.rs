@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use members::{Entry, Membership, Place};
+use members::{Entry, Known, Membership, Place};
 use mesh::{AskId, Mesh, Outcome};
 
 use crate::router::Router;
@@ -57,6 +57,8 @@ pub(crate) struct Node {
     /// `None` while it is down.
     pub(crate) core: Option<Mesh>,
     pub(crate) membership: Option<Membership>,
+    /// On its disk.
+    pub(crate) known: Known,
     /// Its clock runs so much faster than the world's, in thousandths of a thousandth.
     pub(crate) drift: i64,
     pub(crate) epoch: Option<Place>,

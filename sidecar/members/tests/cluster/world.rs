@@ -7,7 +7,7 @@ mod routers;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use members::{Entry, Membership, PeerId, Time, Timing};
+use members::{Entry, Membership, Node as Me, PeerId, Time, Timing};
 use mesh::{AppSpec, DynoSpec, DynoState, Exact, Limits, Mesh, Settings, Update, WorkerId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -178,6 +178,8 @@ impl World {
         Router {
             worker: self.workers,
             connects_at: self.now + 2_000,
+            // What was on its way to the one before it is nothing to this one.
+            last: self.workers << 32,
             ..Router::default()
         }
     }
@@ -306,8 +308,12 @@ impl World {
         }
         let next = self.log.len();
         let node = &mut self.nodes[at];
-        let timing = Timing::default();
-        node.membership = Some(Membership::new(&name, life, "here", timing, time));
+        let me = Me {
+            name: name.into(),
+            life,
+        };
+        let (timing, known) = (Timing::default(), node.known.clone());
+        node.membership = Some(Membership::new(me, "here", timing, known, time));
         node.core = Some(core);
         (node.next, node.back_at, node.epoch) = (next, None, None);
         node.others.clear();

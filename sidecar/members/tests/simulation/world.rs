@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use members::{Entry, Kind, Membership, Output, Place, Shard, Standing, Time, Timing};
+use members::{Entry, Kind, Known, Membership, Node, Output, Place, Shard, Standing, Time, Timing};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 /// What goes wrong meanwhile.
@@ -230,8 +230,9 @@ impl World {
 
     fn start(&mut self, at: usize) {
         let (life, time) = (self.rng.random(), self.time(at));
-        let name = format!("host-{at}");
-        let membership = Membership::new(&name, life, "here", Timing::default(), time);
+        let name = format!("host-{at}").into();
+        let (me, known) = (Node { name, life }, Known::default());
+        let membership = Membership::new(me, "here", Timing::default(), known, time);
         self.say(|| format!("{at} starts as {life:x}"));
         let next = self.log.len();
         let sidecar = &mut self.sidecars[at];

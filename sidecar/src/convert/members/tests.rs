@@ -24,6 +24,7 @@ fn tick(count: usize, name: &str, address: &str) -> Kind {
         listing: Some(Listing {
             read: 9,
             epoch: 8,
+            founded: 6,
             members: vec![member; count],
             gone: vec![(name.into(), 5); count],
         }),
@@ -37,10 +38,26 @@ fn gone(count: usize, name: &str) -> Kind {
         listing: Some(Listing {
             read: 9,
             epoch: 8,
+            founded: 6,
             members: Vec::new(),
             gone: vec![(name.into(), 5); count],
         }),
     }
+}
+
+fn join(address: &str, known: &[String]) -> Kind {
+    Kind::Join {
+        address: address.into(),
+        known: Known {
+            epoch: 5,
+            names: known.iter().map(|name| name.as_str().into()).collect(),
+        },
+    }
+}
+
+/// So many of this length.
+fn names(count: usize, length: usize) -> Vec<String> {
+    (0..count).map(|at| format!("{at:0length$}")).collect()
 }
 
 fn there_and_back(kind: Kind) -> Result<(), Malformed> {
@@ -57,9 +74,8 @@ fn there_and_back(kind: Kind) -> Result<(), Malformed> {
 fn every_kind_comes_back_as_it_was() {
     let longest = ("n".repeat(MAX_NAME), "h".repeat(MAX_ADDRESS));
     for kind in [
-        Kind::Join {
-            address: longest.1.as_str().into(),
-        },
+        join(&longest.1, &[]),
+        join("h", &names(MAX_KNOWN, MAX_NAME)),
         Kind::Tick {
             number: 0,
             member: false,
@@ -86,9 +102,6 @@ fn what_is_over_a_limit_names_its_field() {
         whom: node_of(name),
         after: 1,
     };
-    let join = |address: String| Kind::Join {
-        address: address.into(),
-    };
     for (kind, field) in [
         (tick(MAX_MEMBERS + 1, "n", "h"), "list.members"),
         (tick(1, "", "h"), "list.members.node.name"),
@@ -96,8 +109,10 @@ fn what_is_over_a_limit_names_its_field() {
         (gone(1, ""), "list.gone.name"),
         (tick(1, "n", ""), "list.members.address"),
         (suspect(&"n".repeat(MAX_NAME + 1)), "suspect.whom.name"),
-        (join(String::new()), "join.address"),
-        (join("h".repeat(MAX_ADDRESS + 1)), "join.address"),
+        (join("", &[]), "join.address"),
+        (join(&"h".repeat(MAX_ADDRESS + 1), &[]), "join.address"),
+        (join("h", &names(MAX_KNOWN + 1, 3)), "join.known"),
+        (join("h", &names(1, MAX_NAME + 1)), "join.known"),
     ] {
         let error = there_and_back(kind).expect_err("over a limit");
         assert_eq!(error.field, field);

@@ -1,12 +1,18 @@
 //! This sidecar among the members, with a log that is its own echo.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant, SystemTime},
+};
 
-use members::{Entry, Kind, Node, SHARDS};
+use members::{Entry, Kind, Known, Node, SHARDS};
 use tokio::time::{sleep_until, timeout};
 
-use super::Rig;
-use crate::driver::{Driver, Part};
+use super::{Rig, create};
+use crate::{
+    driver::{Driver, Part},
+    store::{Members, Write},
+};
 
 /// Writes and reads, as the module `amqp` does, until it is dropped.
 async fn echo(driver: &Driver) {
@@ -40,9 +46,14 @@ async fn until_it_grants(driver: &Driver) {
 
 /// One that takes part.
 fn begun() -> Rig {
+    begun_with(Members::default())
+}
+
+/// The same, with these on its disk.
+fn begun_with(known: Members) -> Rig {
     let rig = Rig::new();
     assert_eq!(rig.driver.members_view().part, Part::None);
-    rig.driver.take_part("a", "here:1");
+    rig.driver.take_part("a", "here:1", known);
     assert_eq!(rig.driver.members_view().part, Part::Joining);
     rig.driver.begin_membership();
     rig.driver.set_members_problem(None);
@@ -91,6 +102,58 @@ async fn who_is_cut_off_leaves_without_a_wait() {
 }
 
 #[tokio::test]
+async fn whom_it_knew_before_it_was_started_again_may_hold_something_still() {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+    let others = [("b", None), ("c", Some(now - 60)), ("d", Some(now - 700))];
+    let rig = begun_with(Members {
+        epoch: 7,
+        others: others.map(|(name, gone)| (name.into(), gone)).into(),
+    });
+    let driver = &*rig.driver;
+    tokio::select! {
+        () = echo(driver) => {}
+        part = timeout(Duration::from_secs(20), until_it_grants(driver)) => {
+            part.expect("in time");
+        }
+    }
+    let gone = driver.members_view().gone;
+    assert_eq!(
+        gone,
+        ["b", "c"].map(Into::into),
+        "d is gone for long enough"
+    );
+    let kept = |write: Write| match write {
+        Write::Members(members) => Some(members),
+        _ => None,
+    };
+    let written = rig.stop().await.into_iter().flatten();
+    let last = written.filter_map(kept).last().expect("it is written");
+    let names: Vec<_> = last.others.keys().map(|name| &**name).collect();
+    assert_eq!(names, ["b", "c"]);
+    assert_eq!(last.others["c"], Some(now - 60), "since then");
+    assert!(last.others["b"].is_some_and(|since| since >= now));
+}
+
+#[tokio::test]
+async fn who_the_members_are_reaches_a_disk_that_failed() {
+    let rig = begun();
+    rig.fails.store(true, Ordering::SeqCst);
+    let driver = &*rig.driver;
+    tokio::select! {
+        () = echo(driver) => {}
+        part = timeout(Duration::from_secs(20), until_it_grants(driver)) => {
+            part.expect("in time");
+        }
+    }
+    rig.change("a", create("a.test"))
+        .await
+        .expect_err("the disk is full");
+    rig.fails.store(false, Ordering::SeqCst);
+    let mut written = rig.stop().await.into_iter().flatten();
+    assert!(written.any(|write| matches!(write, Write::Members(_))));
+}
+
+#[tokio::test]
 async fn another_one_of_its_name_puts_it_out() {
     let rig = begun();
     let driver = &*rig.driver;
@@ -107,6 +170,7 @@ async fn another_one_of_its_name_puts_it_out() {
         },
         kind: Kind::Join {
             address: "there:1".into(),
+            known: Known::default(),
         },
     };
     driver.members_entry(1_000_000, &twin);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
 use crate::{
     driver::{Driver, Notice},
-    store::{Position, WorkerProcess, Write},
+    store::{Members, Position, WorkerProcess, Write},
 };
 
 /// See the module's documentation.
@@ -20,6 +20,7 @@ pub(super) struct Batch {
     /// What each app shall be, the last word on it.
     updates: HashMap<Box<str>, Update>,
     workers: HashMap<WorkerId, Option<WorkerProcess>>,
+    pub(super) members: Option<Members>,
     /// What each app was before the batch, in the order in which they were
     /// changed first.
     undo: Vec<Update>,
@@ -58,6 +59,7 @@ impl Batch {
             driver,
             updates: HashMap::new(),
             workers: HashMap::new(),
+            members: None,
             undo: Vec::new(),
             replies: Vec::new(),
             remembered: Vec::new(),
@@ -191,6 +193,7 @@ impl Batch {
                 .iter()
                 .map(|(worker, process)| Write::Worker(*worker, *process)),
         )
+        .chain(self.members.iter().cloned().map(Write::Members))
         .chain(self.seen.iter().cloned())
         .chain(self.position.map(|position| Write::Log(Some(position))))
     }
@@ -241,7 +244,11 @@ impl Batch {
         for to in self.remembered {
             let _ = to.send(Err(why.clone()));
         }
-        self.undo.into_iter().map(Write::App).collect()
+        // Who the members are is as it is.
+        let members = self.members.into_iter().map(Write::Members);
+        members
+            .chain(self.undo.into_iter().map(Write::App))
+            .collect()
     }
 }
 

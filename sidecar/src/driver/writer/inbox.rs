@@ -1,5 +1,5 @@
-//! The way to the writer: one queue for changes, one for what is to be known of
-//! workers. A hello waits until its worker is on disk, so it must not wait
+//! The way to the writer: one queue for changes, one for who is there: workers and
+//! other members. A hello waits until its worker is on disk, so it must not wait
 //! behind everybody's changes, too.
 
 use std::{
@@ -22,7 +22,7 @@ use crate::{
     driver::log::{
         Entry, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Stand, Way,
     },
-    store::{Queued, WorkerProcess},
+    store::{Members, Queued, WorkerProcess},
 };
 
 /// Jobs of a kind that wait for the writer; whoever comes then waits to be let in.
@@ -42,9 +42,10 @@ pub(super) enum ChangeJob {
     Stop,
 }
 
-pub(super) enum WorkerJob {
+pub(super) enum PresenceJob {
     Remember(WorkerId, WorkerProcess, oneshot::Sender<Remembered>),
     Forget(WorkerId),
+    Members(Members),
 }
 
 /// The way to the writer.
@@ -53,7 +54,7 @@ pub struct Changes {
     changes: Sender<ChangeJob>,
     /// To the log, if there is one.
     way: Option<Way>,
-    workers: Sender<WorkerJob>,
+    presence: Sender<PresenceJob>,
 }
 
 /// A change that was handed in.
@@ -76,13 +77,13 @@ impl Changes {
     /// [`Writer::new`]: super::Writer::new
     pub fn new() -> (Self, Inbox) {
         let (to_changes, changes) = mpsc::channel(BACKLOG);
-        let (to_workers, workers) = mpsc::channel(BACKLOG);
+        let (to_presence, presence) = mpsc::channel(BACKLOG);
         let way = Self {
             changes: to_changes,
             way: None,
-            workers: to_workers,
+            presence: to_presence,
         };
-        (way, Inbox { changes, workers })
+        (way, Inbox { changes, presence })
     }
 
     /// The same where a log makes the changes, which begins for this sidecar
@@ -205,17 +206,23 @@ impl Changes {
     pub async fn remember(&self, worker: WorkerId, process: WorkerProcess) -> Result<(), Arc<str>> {
         let (reply, done) = oneshot::channel();
         let stopping = || "meshd is stopping".into();
-        let job = WorkerJob::Remember(worker, process, reply);
-        self.workers.send(job).await.map_err(|_| stopping())?;
+        let job = PresenceJob::Remember(worker, process, reply);
+        self.presence.send(job).await.map_err(|_| stopping())?;
         done.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// A worker is gone. Nobody waits for this, and nobody depends on it: its
     /// process is looked for at the next start anyway.
     pub fn forget(&self, worker: WorkerId) {
-        if let Err(TrySendError::Full(_)) = self.workers.try_send(WorkerJob::Forget(worker)) {
+        if let Err(TrySendError::Full(_)) = self.presence.try_send(PresenceJob::Forget(worker)) {
             tracing::debug!("busy with workers: one that is gone stays on disk");
         }
+    }
+
+    /// Writes down who the other members are. `false`: not now, it is to be tried again.
+    pub(in crate::driver) fn keep_members(&self, members: &Members) -> bool {
+        let job = PresenceJob::Members(members.clone());
+        !matches!(self.presence.try_send(job), Err(TrySendError::Full(_)))
     }
 
     /// The writer ends after the changes that were handed in before.
@@ -229,14 +236,14 @@ impl Changes {
 #[derive(Debug)]
 pub struct Inbox {
     changes: Receiver<ChangeJob>,
-    workers: Receiver<WorkerJob>,
+    presence: Receiver<PresenceJob>,
 }
 
 /// What was taken at once.
 #[derive(Default)]
 pub(super) struct Jobs {
     pub(super) changes: Vec<ChangeJob>,
-    pub(super) workers: Vec<WorkerJob>,
+    pub(super) presence: Vec<PresenceJob>,
 }
 
 impl Inbox {
@@ -246,14 +253,14 @@ impl Inbox {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
-            // Workers after changes: those handed in before a stop come with it.
+            // Presence after changes: what was handed in before a stop come with it.
             let changes = self
                 .changes
                 .poll_recv_many(&mut cx, &mut jobs.changes, BATCH);
-            let workers = self
-                .workers
-                .poll_recv_many(&mut cx, &mut jobs.workers, BATCH);
-            match (changes, workers) {
+            let presence = self
+                .presence
+                .poll_recv_many(&mut cx, &mut jobs.presence, BATCH);
+            match (changes, presence) {
                 (Poll::Pending, Poll::Pending) => thread::park(),
                 // Nobody is left who could hand something in.
                 (Poll::Ready(0), Poll::Ready(0)) => return false,

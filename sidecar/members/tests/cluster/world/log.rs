@@ -99,6 +99,7 @@ impl World {
         if epoch.is_some() {
             let members = membership.members().map(|it| it.node.name.clone());
             node.others = members.collect();
+            node.known = membership.known();
         }
         if begin_anew {
             for other in (0..self.nodes.len()).filter(|other| *other != at) {
