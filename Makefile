@@ -81,7 +81,7 @@ deps:
 # What only tests, checks and measurements need: a broker, a manager's language, a
 # browser.
 test-deps: deps
-	@scripts/deps rabbitmq-server python3 chromium
+	@scripts/deps rabbitmq-server python3 chromium openssl
 
 fmt:
 	$(CARGO) fmt --all

@@ -9,7 +9,9 @@ pub const MAX_BYTES: usize = 65_536;
 pub const MAX_LINE: usize = 32_768;
 /// Users of one app.
 pub const MAX_USERS: usize = 200;
-/// Keys of one app.
+/// Programs that have a key of one app.
+pub const MAX_HOLDERS: usize = 200;
+/// Keys that tokens of one app are signed with.
 pub const MAX_KEYS: usize = 32;
 /// Bytes of what a client sends to say who it is; more is refused.
 pub const MAX_CREDENTIAL: usize = 8_192;
@@ -22,6 +24,8 @@ pub const MAX_HEADER: usize = 4_096;
 pub(crate) const MAX_AUDIENCES: usize = 8;
 /// Claims that become headers, and headers that an authorizer may set.
 pub(crate) const MAX_CLAIMS: usize = 16;
+/// Networks that clients of one app may be in.
+pub(crate) const MAX_NETWORKS: usize = 1_024;
 /// Exceptions.
 pub(crate) const MAX_EXCEPTIONS: usize = 16;
 /// Bytes of a name, a realm, an issuer, an audience.

@@ -1,6 +1,6 @@
 //! A request, as far as it can be judged without its secrets.
 
-use rules::Request;
+use rules::{Name, Request};
 
 use crate::{limits::MAX_CREDENTIAL, policy::Policy};
 
@@ -11,6 +11,8 @@ pub enum Scheme {
     Basic,
     /// A token.
     Bearer,
+    /// A key, which is in no `Authorization`; see [`Look::Ask`].
+    Key,
 }
 
 /// What has to be known of a request before it goes on.
@@ -22,7 +24,10 @@ pub enum Look {
     Missing,
     /// What it says can't be right.
     Malformed,
-    /// Whether this is right; empty: it need not say anything.
+    /// It is from where nobody may come from.
+    Elsewhere,
+    /// Whether this is right: an `Authorization`, or as if a key were in one, of the scheme
+    /// `Key`. Empty: it need not say anything.
     Ask(Box<[u8]>),
 }
 
@@ -33,11 +38,15 @@ impl Scheme {
         if scheme.eq_ignore_ascii_case(b"basic") {
             return Some(Self::Basic);
         }
-        scheme
-            .eq_ignore_ascii_case(b"bearer")
-            .then_some(Self::Bearer)
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            return Some(Self::Bearer);
+        }
+        (scheme == KEY).then_some(Self::Key)
     }
 }
+
+/// Before a key, and a blank.
+const KEY: &[u8] = b"Key";
 
 impl Policy {
     /// Looks at a request, as its client sent it.
@@ -45,19 +54,32 @@ impl Policy {
         if self.exceptions.iter().any(|when| when.holds(request)) {
             return Look::Exempt;
         }
-        if self.basic.is_none() && self.jwt.is_none() {
-            return Look::Ask(Box::default());
+        let from = self.clients.as_ref();
+        if from.is_some_and(|networks| !networks.have(request.client())) {
+            return Look::Elsewhere;
         }
-        let mut given: Option<Box<[u8]>> = None;
-        let twice = request.has_header("authorization", &mut |value| {
-            let value = &value[..value.len().min(MAX_CREDENTIAL + 1)];
-            given.replace(value.trim_ascii().into()).is_some()
-        });
-        match given {
-            _ if twice => Look::Malformed,
-            Some(given) if given.len() > MAX_CREDENTIAL => Look::Malformed,
-            Some(given) if self.wants(Scheme::of(&given)) => Look::Ask(given),
-            _ => Look::Missing,
+        if !self.wants_credentials() {
+            return match self.authorizer {
+                Some(_) => Look::Ask(Box::default()),
+                None => Look::Exempt,
+            };
+        }
+        match self.given_key(request) {
+            Given::Nothing => {}
+            Given::Malformed => return Look::Malformed,
+            Given::This(key) => return Look::Ask([KEY, b" ", &key].concat().into()),
+        }
+        match given(request, "authorization") {
+            Given::Malformed => Look::Malformed,
+            Given::This(given) if self.wants(Scheme::of(&given)) => Look::Ask(given),
+            Given::This(_) | Given::Nothing => Look::Missing,
+        }
+    }
+
+    fn given_key(&self, request: &impl Request) -> Given {
+        match &self.key {
+            Some(key) => given(request, &key.header.lower),
+            None => Given::Nothing,
         }
     }
 
@@ -65,7 +87,7 @@ impl Policy {
         match scheme {
             Some(Scheme::Basic) => self.basic.is_some(),
             Some(Scheme::Bearer) => self.jwt.is_some(),
-            None => false,
+            Some(Scheme::Key) | None => false,
         }
     }
 
@@ -73,6 +95,12 @@ impl Policy {
     pub fn hides(&self, credential: &[u8]) -> bool {
         let hidden = self.basic.as_ref().is_some_and(|basic| !basic.pass);
         hidden && Scheme::of(credential.trim_ascii()) == Some(Scheme::Basic)
+    }
+
+    /// Nor this header.
+    pub fn hidden_header(&self) -> Option<&Name> {
+        let key = self.key.as_ref().filter(|key| !key.pass)?;
+        Some(&key.header)
     }
 
     /// What a client is told to say who it is, each a `WWW-Authenticate`. `wrong`: what
@@ -92,6 +120,32 @@ impl Policy {
             };
             all.push(format!("Bearer realm=\"{realm}\"{error}"));
         }
+        if let Some(key) = &self.key {
+            let header = &key.header.spelled;
+            all.push(format!("Key realm=\"{realm}\", header=\"{header}\""));
+        }
         all
+    }
+}
+
+/// What a header says of who it is.
+enum Given {
+    Nothing,
+    Malformed,
+    This(Box<[u8]>),
+}
+
+/// Of a header that may be there once.
+fn given(request: &impl Request, header: &str) -> Given {
+    let mut given: Option<Box<[u8]>> = None;
+    let twice = request.has_header(header, &mut |value| {
+        let value = &value[..value.len().min(MAX_CREDENTIAL + 1)];
+        given.replace(value.trim_ascii().into()).is_some()
+    });
+    match given {
+        None => Given::Nothing,
+        Some(given) if given.is_empty() && !twice => Given::Nothing,
+        Some(given) if twice || given.len() > MAX_CREDENTIAL => Given::Malformed,
+        Some(given) => Given::This(given),
     }
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use rules::{Name, Problem, When, Word, Words, shown};
+use rules::{Name, Networks, Problem, When, Word, Words, shown};
 
 use crate::{
     limits::{MAX_AUDIENCES, MAX_CLAIMS, MAX_TEXT},
-    policy::{Authorizer, Basic, Grant, Jwt},
+    policy::{ApiKey, Authorizer, Basic, Grant, Jwt},
 };
 
 /// What a line says, if that is no secret.
 pub(crate) enum Statement {
     Basic(Basic),
     Jwt(Jwt),
+    Key(ApiKey),
+    Client(Networks),
     Authorizer(Authorizer),
     Claim(Grant),
     Except(When),
@@ -27,7 +29,7 @@ pub(crate) fn is_silent(line: &str) -> bool {
 /// A line that routers need not know.
 pub(crate) fn is_secret(line: &str) -> bool {
     let first = line.split_ascii_whitespace().next();
-    matches!(first, Some("user" | "keys"))
+    matches!(first, Some("user" | "keys" | "holder"))
 }
 
 pub(crate) fn statement(words: &mut Words) -> Result<Statement, Problem> {
@@ -36,6 +38,9 @@ pub(crate) fn statement(words: &mut Words) -> Result<Statement, Problem> {
         "user",
         "jwt",
         "keys",
+        "key",
+        "holder",
+        "client",
         "claim",
         "authorizer",
         "except",
@@ -43,6 +48,8 @@ pub(crate) fn statement(words: &mut Words) -> Result<Statement, Problem> {
     let statement = match words.keyword(&all)? {
         "basic" => Statement::Basic(basic(words)?),
         "jwt" => Statement::Jwt(jwt(words)?),
+        "key" => Statement::Key(key(words)?),
+        "client" => Statement::Client(Networks::parse(words)?),
         "claim" => Statement::Claim(claim(words)?),
         "authorizer" => Statement::Authorizer(authorizer(words)?),
         // What begins like a secret is none of these.
@@ -90,6 +97,14 @@ fn jwt(words: &mut Words) -> Result<Jwt, Problem> {
         audiences.push(word.text.into());
     }
     Ok(Jwt { issuer, audiences })
+}
+
+/// `header NAME [pass]`
+fn key(words: &mut Words) -> Result<ApiKey, Problem> {
+    words.keyword(&["header"])?;
+    let header = header(words)?;
+    let pass = words.take("pass");
+    Ok(ApiKey { header, pass })
 }
 
 /// `NAME to HEADER`

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rules::{Name, Problem, When, Words};
+use rules::{Name, Networks, Problem, When, Words};
 
 use crate::{
-    limits::{MAX_BYTES, MAX_CLAIMS, MAX_EXCEPTIONS, MAX_LINE, MAX_LINES},
+    limits::{MAX_BYTES, MAX_CLAIMS, MAX_EXCEPTIONS, MAX_LINE, MAX_LINES, MAX_NETWORKS},
     parse::{self, Statement},
 };
 
@@ -27,6 +27,15 @@ pub struct Jwt {
     pub audiences: Vec<Box<str>>,
 }
 
+/// Keys that programs have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Where they are.
+    pub header: Name,
+    /// The dyno gets to see them.
+    pub pass: bool,
+}
+
 /// Somebody whom the operator named decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
@@ -43,7 +52,8 @@ pub struct Authorizer {
 /// A claim that becomes a header for the dyno.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The member of the token, or a JSON pointer to it. Of a password there is `sub`.
+    /// The member of the token, or a JSON pointer to it. Of a password or a key there is
+    /// `sub`.
     pub claim: Box<str>,
     /// The header.
     pub header: Name,
@@ -54,8 +64,12 @@ pub struct Grant {
 pub struct Policy {
     /// By passwords.
     pub basic: Option<Basic>,
-    /// By tokens; who has either is in.
+    /// By tokens, ...
     pub jwt: Option<Jwt>,
+    /// ... or by keys; who has one of the three is in.
+    pub key: Option<ApiKey>,
+    /// And only from there.
+    pub clients: Option<Networks>,
     /// And by whom the operator named.
     pub authorizer: Option<Authorizer>,
     /// What the dyno is told of it.
@@ -103,6 +117,11 @@ impl Policy {
         Self { exceptions, ..self }
     }
 
+    /// A client has to say who it is.
+    pub fn wants_credentials(&self) -> bool {
+        self.basic.is_some() || self.jwt.is_some() || self.key.is_some()
+    }
+
     /// Headers for the dyno that nobody but this may set.
     pub fn own_headers(&self) -> impl Iterator<Item = &Name> {
         let claimed = self.grants.iter().map(|grant| &grant.header);
@@ -130,6 +149,15 @@ impl Policy {
                 once(self.jwt.is_some(), "jwt")?;
                 self.jwt = Some(jwt);
             }
+            Statement::Key(key) => {
+                once(self.key.is_some(), "key")?;
+                self.key = Some(key);
+            }
+            Statement::Client(networks) => {
+                let clients = self.clients.get_or_insert_default();
+                clients.add(networks);
+                full(clients.count() - 1, MAX_NETWORKS, "networks of clients")?;
+            }
             Statement::Authorizer(authorizer) => {
                 once(self.authorizer.is_some(), "authorizer")?;
                 self.authorizer = Some(authorizer);
@@ -152,11 +180,21 @@ impl Policy {
 
     fn check(&self) -> Result<(), Problem> {
         let problem = |what: &str| Err(Problem::at(1, what).on(1));
-        if self.basic.is_none() && self.jwt.is_none() && self.authorizer.is_none() {
-            return problem("nothing says who may come: a line with basic, jwt or authorizer");
+        if !self.wants_credentials() && self.authorizer.is_none() && self.clients.is_none() {
+            return problem(
+                "nothing says who may come: a line with basic, jwt, key, client or authorizer",
+            );
+        }
+        if let Some(key) = &self.key
+            && self.own_headers().any(|own| own.lower == key.header.lower)
+        {
+            let header = &key.header.spelled;
+            return problem(&format!(
+                "{header} is where the key is: it can't be something else for the dyno"
+            ));
         }
         match self.jwt.is_none() && self.grants.iter().any(|grant| &*grant.claim != "sub") {
-            true => problem("a password has no claim but sub: jwt is needed for others"),
+            true => problem("passwords and keys have no claim but sub: jwt is needed for others"),
             false => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{digest::Digest, network::Network, pattern::Pattern, request::Request, share::Share};
+use crate::{digest::Digest, network::Networks, pattern::Pattern, request::Request, share::Share};
 
 /// One thing that a request has to be like, or must not.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum What {
     Header(Box<str>, Test),
     Cookie(Box<str>, Test),
     Query(Box<str>, Test),
-    Client(Vec<Network>),
+    Client(Networks),
     Share(Share),
 }
 
@@ -71,9 +71,7 @@ impl Condition {
                 cookie(line, name.as_bytes(), &mut |value| test.holds(value))
             }),
             What::Query(name, test) => query(request.query(), name.as_bytes(), test),
-            What::Client(networks) => request
-                .client()
-                .is_some_and(|client| networks.iter().any(|network| network.has(client))),
+            What::Client(networks) => networks.have(request.client()),
             What::Share(share) => share.has(request),
         };
         holds != self.not

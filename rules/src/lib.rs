@@ -41,6 +41,7 @@ pub use limits::{
     MAX_RULES,
 };
 pub use name::Name;
+pub use network::Networks;
 pub use problem::{Problem, shown};
 pub use request::Request;
 pub use set::{RuleSet, Verdict};

@@ -2,11 +2,45 @@
 
 use std::net::IpAddr;
 
-use crate::problem::shown;
+use crate::{
+    parse::list,
+    problem::{Problem, shown},
+    words::Words,
+};
+
+/// Some of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<Network>);
+
+impl Networks {
+    /// From the words up to an `and`, a `then` or the end.
+    ///
+    /// # Errors
+    /// What is none, and where; or there are more than [`MAX_LIST`](crate::MAX_LIST).
+    pub fn parse(words: &mut Words) -> Result<Self, Problem> {
+        list(words, "an address or a network", Network::parse).map(Self)
+    }
+
+    /// With these as well.
+    pub fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a client is in one of them. One without an address is in none.
+    pub fn have(&self, client: Option<IpAddr>) -> bool {
+        let is_in = |client| self.0.iter().any(|network| network.has(client));
+        client.is_some_and(is_in)
+    }
+}
 
 /// An address, and how many of its bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Network {
+struct Network {
     address: u128,
     mask: u128,
     four: bool,
@@ -14,7 +48,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// `10.0.0.0/8`, `2001:db8::/32`, or one address.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
                 "{} is neither an address nor a network like 10.0.0.0/8 or 2001:db8::/32",
@@ -56,7 +90,7 @@ impl Network {
         })
     }
 
-    pub(crate) fn has(&self, client: IpAddr) -> bool {
+    fn has(&self, client: IpAddr) -> bool {
         let (number, four) = number(client.to_canonical());
         four == self.four && number & self.mask == self.address
     }

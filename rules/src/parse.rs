@@ -6,7 +6,7 @@ use crate::{
     digest::Digest,
     limits::{MAX_ACTIONS, MAX_CONDITIONS, MAX_LIST, MAX_NAME},
     name::Name,
-    network::Network,
+    network::Networks,
     pattern::Pattern,
     problem::{Problem, shown},
     set::{Rule, path_pattern},
@@ -70,7 +70,7 @@ pub(crate) fn condition(words: &mut Words) -> Result<Condition, Problem> {
     let kind = words.keyword(&kinds)?;
     let what = match kind {
         "method" => What::Method(list(words, "a method", method)?),
-        "client" => What::Client(list(words, "an address or a network", Network::parse)?),
+        "client" => What::Client(Networks::parse(words)?),
         "share" => What::Share(share(words)?),
         "path" => What::Path(comparison(words, &["=", "^=", "~", "~*"])?),
         _ => {
@@ -95,7 +95,7 @@ fn header_name(word: &Word) -> Result<Box<str>, Problem> {
 }
 
 /// One or more, up to the next `and` or `then`.
-fn list<T>(
+pub(crate) fn list<T>(
     words: &mut Words,
     wanted: &str,
     parse: impl Fn(&str) -> Result<T, String>,

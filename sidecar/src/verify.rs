@@ -70,12 +70,14 @@ enum Judged {
 }
 
 /// What is counted: of what kind credentials were, and what came of them.
-const KINDS: [(&str, &str); 10] = [
+const KINDS: [(&str, &str); 12] = [
     ("password", "right"),
     ("password", "wrong"),
     ("password", "remembered"),
     ("token", "right"),
     ("token", "wrong"),
+    ("key", "right"),
+    ("key", "wrong"),
     ("authorizer", "allowed"),
     ("authorizer", "denied"),
     ("authorizer", "away"),
@@ -225,12 +227,13 @@ impl Desk {
             self.count("any", "limited");
             return Judged::Done(Verdict::Limited(after));
         }
-        if document.policy.basic.is_none() && document.policy.jwt.is_none() {
+        if !document.policy.wants_credentials() {
             return judged(&document, Pass::default());
         }
         let kind = match Scheme::of(&asked.credential) {
             Some(Scheme::Basic) => "password",
-            _ => "token",
+            Some(Scheme::Key) => "key",
+            Some(Scheme::Bearer) | None => "token",
         };
         match self.look(&document, &asked.credential) {
             Ok(pass) => {
@@ -249,10 +252,17 @@ impl Desk {
     }
 
     fn look(&self, document: &Document, credential: &[u8]) -> Result<Pass, Wrong> {
-        if Scheme::of(credential) != Some(Scheme::Basic) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            return document.token(credential, now.unwrap_or_default().as_secs());
+        match Scheme::of(credential) {
+            Some(Scheme::Basic) => self.look_at_password(document, credential),
+            Some(Scheme::Key) => document.key(credential),
+            Some(Scheme::Bearer) | None => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                document.token(credential, now.unwrap_or_default().as_secs())
+            }
         }
+    }
+
+    fn look_at_password(&self, document: &Document, credential: &[u8]) -> Result<Pass, Wrong> {
         let login = document.login(credential)?;
         if !login.is_right() {
             return Err(Wrong::Password);

@@ -6,6 +6,8 @@ use e2e::{Mesh, client::Response};
 mod authorizer;
 mod basic;
 mod browser;
+mod clients;
+mod keys;
 mod live;
 mod places;
 mod tokens;

@@ -1,20 +1,18 @@
 //! A whole document, and whether credentials are right by it.
 
-use std::collections::HashMap;
-
-use auth::{MAX_CREDENTIAL, MAX_HEADER, MAX_TEXT, MAX_USERS, Policy, Scheme};
+use auth::{MAX_CREDENTIAL, MAX_HEADER, Policy, Scheme};
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use rules::{Name, Problem, Words};
+use rules::{Name, Problem};
 use serde_json::Value;
 
 use crate::{
     claims::{self, header_value},
-    jwks::{self, Key},
     jwt,
     password::Hash,
+    secrets::Secrets,
 };
 
 /// As most write it, and as some do.
@@ -28,20 +26,19 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub struct Document {
     /// All of it that is no secret.
     pub policy: Policy,
-    users: HashMap<Box<str>, Hash>,
-    keys: Vec<Key>,
+    secrets: Secrets,
 }
 
 /// Who it is, and what the dyno is told of that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
-    /// As in logs: the user, or a token's `sub`.
+    /// As in logs: the user, a token's `sub`, or who has the key.
     pub user: String,
     /// What the dyno is told.
     pub headers: Vec<(Name, String)>,
     /// A token is good until then, in seconds since 1970.
     pub until: Option<u64>,
-    /// What the token says, or who the user is.
+    /// What the token says, or who it is.
     pub claims: Value,
 }
 
@@ -49,10 +46,12 @@ pub struct Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum Wrong {
-    #[error("it is neither a user with a password nor a token")]
+    #[error("it is neither a user with a password nor a token, nor a key")]
     Malformed,
     #[error("the user or the password is wrong")]
     Password,
+    #[error("nobody has this key")]
+    Nobody,
     #[error("the token's algorithm is not one for its key")]
     Algorithm,
     #[error("the token names no key that is known")]
@@ -116,44 +115,10 @@ impl Document {
     /// # Errors
     /// The first thing that is wrong, and where.
     pub fn parse<L: AsRef<str>>(lines: &[L]) -> Result<Self, Problem> {
-        let mut users = HashMap::new();
-        let mut keys = None;
-        let policy = Policy::read(lines, |line| {
-            if let Some(text) = after_keys(line) {
-                let (json, column) = text;
-                let read = jwks::parse(json).map_err(|what| Problem::at(column, what))?;
-                return match keys.replace(read) {
-                    None => Ok(()),
-                    Some(_) => Err(Problem::at(1, "keys are said twice")),
-                };
-            }
-            let (name, hash) = user(line)?;
-            if users.len() == MAX_USERS {
-                let what = format!("an app has at most {MAX_USERS} users");
-                return Err(Problem::at(1, what));
-            }
-            match users.insert(name, hash) {
-                None => Ok(()),
-                Some(_) => Err(Problem::at(1, "this user is said twice")),
-            }
-        })?;
-        let problem = |what: &str| Err(Problem::at(1, what).on(1));
-        match (&policy.basic, users.is_empty()) {
-            (Some(_), true) => return problem("basic needs users: lines like user NAME HASH"),
-            (None, false) => return problem("users need a line with basic"),
-            _ => {}
-        }
-        match (&policy.jwt, &keys) {
-            (Some(_), None) => return problem("jwt needs a line with keys"),
-            (None, Some(_)) => return problem("keys need a line with jwt"),
-            _ => {}
-        }
-        let keys = keys.unwrap_or_default();
-        Ok(Self {
-            policy,
-            users,
-            keys,
-        })
+        let mut secrets = Secrets::default();
+        let policy = Policy::read(lines, |line| secrets.read(line))?;
+        secrets.check(&policy)?;
+        Ok(Self { policy, secrets })
     }
 
     /// Without its exceptions, for whoever only looks at what is none.
@@ -177,12 +142,12 @@ impl Document {
         let password = user.split_off(colon.ok_or(Wrong::Malformed)? + 1);
         user.pop();
         let user = String::from_utf8(user).map_err(|_| Wrong::Malformed)?;
-        let found = self.users.get(&*user);
+        let found = self.secrets.users.get(&*user);
         let hash = match found {
             Some(hash) => hash,
             // Whoever takes the longest.
             None => {
-                let all = self.users.values();
+                let all = self.secrets.users.values();
                 all.max_by_key(|hash| hash.cost()).ok_or(Wrong::Password)?
             }
         };
@@ -194,10 +159,10 @@ impl Document {
         })
     }
 
-    /// What it means that a login is right.
+    /// What it means that a login is right, or a key.
     ///
     /// # Errors
-    /// The user's name is too long for a header.
+    /// The name is too long for a header.
     pub fn admit(&self, user: String) -> Result<Pass, Wrong> {
         let claims = serde_json::json!({ "sub": user });
         self.pass(claims, None)
@@ -213,9 +178,24 @@ impl Document {
             return Err(Wrong::Malformed);
         }
         let token = argument(credential).ok_or(Wrong::Malformed)?;
-        let claims = jwt::open(token, &self.keys)?;
+        let keys = self.secrets.keys.as_deref().unwrap_or_default();
+        let claims = jwt::open(token, keys)?;
         let until = claims::check(&claims, jwt, now)?;
         self.pass(claims, Some(until))
+    }
+
+    /// Whether somebody has this key, which is written as [`auth::Look::Ask`] has it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn key(&self, credential: &[u8]) -> Result<Pass, Wrong> {
+        let is_key = Scheme::of(credential) == Some(Scheme::Key);
+        if self.policy.key.is_none() || !is_key || credential.len() > 2 * MAX_CREDENTIAL {
+            return Err(Wrong::Malformed);
+        }
+        let key = argument(credential).ok_or(Wrong::Malformed)?;
+        let holder = self.secrets.holder_of(key).ok_or(Wrong::Nobody)?;
+        self.admit(holder.to_owned())
     }
 
     fn pass(&self, claims: Value, until: Option<u64>) -> Result<Pass, Wrong> {
@@ -244,39 +224,6 @@ impl Document {
 fn argument(credential: &[u8]) -> Option<&[u8]> {
     let at = credential.iter().position(|b| *b == b' ')?;
     Some(credential[at..].trim_ascii())
-}
-
-/// The keys of a line, and where they begin.
-fn after_keys(line: &str) -> Option<(&str, usize)> {
-    let rest = line.trim_ascii_start().strip_prefix("keys")?;
-    let json = rest.trim_ascii();
-    let before = line.len() - rest.trim_ascii_start().len();
-    Some((json, before + 1))
-}
-
-/// `user NAME HASH`, or as `htpasswd` writes it: `user NAME:HASH`.
-fn user(line: &str) -> Result<(Box<str>, Hash), Problem> {
-    let words = &mut Words::of(line)?;
-    words.keyword(&["user"])?;
-    let first = words.next("a user's name")?;
-    let (name, hash, column) = match first.text.split_once(':') {
-        Some((name, hash)) => (name.to_owned(), hash.to_owned(), first.column),
-        None => {
-            let hash = words.next("the hash of a password")?;
-            (first.text.clone(), hash.text, hash.column)
-        }
-    };
-    if let Some(word) = words.peek() {
-        // It may be a password, so it is not shown.
-        let what = "expected the end of the line behind the hash";
-        return Err(Problem::at(word.column, what));
-    }
-    if !(1..=MAX_TEXT).contains(&name.len()) {
-        let what = format!("a user's name has 1 to {MAX_TEXT} bytes");
-        return Err(Problem::at(first.column, what));
-    }
-    let hash = Hash::parse(&hash).map_err(|what| Problem::at(column, what))?;
-    Ok((name.into(), hash))
 }
 
 #[cfg(test)]

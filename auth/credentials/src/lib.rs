@@ -1,8 +1,8 @@
 //! Whether credentials are right.
 //!
 //! **What.** [`Document::parse`] reads all that an app says of who may use it, secrets
-//! too: hashes of passwords, keys of tokens. It says whether a password or a token is
-//! right, who that is then, and what the dyno is told of it.
+//! too: hashes of passwords and keys, what tokens are signed with. It says whether one of
+//! these is right, who that is then, and what the dyno is told of it.
 //!
 //! **How.** A token is looked at with the key that it names, and the key says how. A
 //! password is looked at by whoever has the time: [`Login::is_right`]. What it may cost
@@ -18,6 +18,7 @@ mod document;
 mod jwks;
 mod jwt;
 mod password;
+mod secrets;
 #[cfg(test)]
 mod testing;
 

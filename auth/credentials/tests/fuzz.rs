@@ -16,11 +16,14 @@ use rules::Request;
 use serde_json::{Value, json};
 
 const BCRYPT: &str = "$2b$04$zfWSRFB9AYeTB0qC9VCFH.jYKS.Yx4AtRUtfRLvanISsoUfwHMtU6";
+/// Of "open sesame".
+const KEY_HASH: &str = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
 const SECRET: [u8; 32] = [7; 32];
 const NOW: u64 = 1_800_000_000;
 
 #[derive(Debug)]
 struct Sent {
+    client: Option<IpAddr>,
     path: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
 }
@@ -45,7 +48,7 @@ impl Request for Sent {
             .for_each(|(key, _)| each(key.as_bytes()));
     }
     fn client(&self) -> Option<IpAddr> {
-        None
+        self.client
     }
     fn client_text(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(b"unix:")
@@ -84,6 +87,12 @@ fn words() -> impl Strategy<Value = String> {
             "{\"keys\":[",
             "]}",
             "{}",
+            "key",
+            "header",
+            "holder",
+            KEY_HASH,
+            "client",
+            "10.0.0.0/8",
             "claim",
             "sub",
             "to",
@@ -141,6 +150,8 @@ fn document() -> Document {
         format!("user ann {BCRYPT}"),
         "jwt issuer i audience shop".into(),
         format!("keys {}", json!({ "keys": [key] })),
+        "key header X-Key".into(),
+        format!("holder ci {KEY_HASH}"),
         "claim sub to X-User".into(),
         "claim /a/0 to X-A".into(),
         "except path ^= /open".into(),
@@ -161,6 +172,63 @@ fn plain(text: &str) -> bool {
     text.bytes().all(visible) && text.trim() == text && text.len() <= MAX_HEADER
 }
 
+/// What a router makes of a request with these headers, from there.
+fn look(lines: &[&str], client: &str, headers: &[(&str, &str)]) -> Look {
+    let headers = headers.iter().map(|(name, value)| {
+        let (name, value) = (*name, *value);
+        (name.to_owned(), value.as_bytes().to_vec())
+    });
+    let sent = Sent {
+        client: client.parse().ok(),
+        path: b"/".to_vec(),
+        headers: headers.collect(),
+    };
+    Policy::parse(lines).unwrap().look(&sent)
+}
+
+#[test]
+fn a_key_is_in_its_header_alone() {
+    let lines = ["basic", "key header X-Key"];
+    let look = |headers: &[_]| look(&lines, "10.0.0.1", headers);
+    let ask = |credential: &str| Look::Ask(credential.as_bytes().into());
+    let key = ("x-key", "open sesame");
+    assert_eq!(look(&[key]), ask("Key open sesame"));
+    // What a browser says on its own does not count then.
+    let login = ("authorization", "Basic YTpi");
+    assert_eq!(look(&[login, key]), ask("Key open sesame"));
+    assert_eq!(look(&[login, ("x-key", " ")]), ask("Basic YTpi"));
+    assert_eq!(look(&[key, key]), Look::Malformed);
+    let in_vain = ("authorization", "Key open sesame");
+    assert_eq!(look(&[in_vain]), Look::Missing);
+    let long = "x".repeat(MAX_CREDENTIAL + 1);
+    assert_eq!(look(&[("x-key", &long)]), Look::Malformed);
+}
+
+#[test]
+fn where_clients_may_come_from() {
+    let alone = ["client 10.0.0.0/8 ::1", "client 192.0.2.7"];
+    for (client, wanted) in [
+        ("10.9.9.9", Look::Exempt),
+        ("::ffff:10.9.9.9", Look::Exempt),
+        ("192.0.2.7", Look::Exempt),
+        ("::1", Look::Exempt),
+        ("192.0.2.8", Look::Elsewhere),
+        ("unix:", Look::Elsewhere),
+    ] {
+        assert_eq!(look(&alone, client, &[]), wanted, "{client}");
+    }
+    let login = ("authorization", "Basic YTpi");
+    let both = ["client 10.0.0.0/8", "basic", "except path = /"];
+    assert_eq!(look(&both, "11.0.0.1", &[]), Look::Exempt);
+    let both = &both[..2];
+    assert_eq!(look(both, "11.0.0.1", &[login]), Look::Elsewhere);
+    assert_eq!(look(both, "10.0.0.1", &[]), Look::Missing);
+    assert!(matches!(look(both, "10.0.0.1", &[login]), Look::Ask(_)));
+    let asked = ["client 10.0.0.0/8", "authorizer corp"];
+    assert_eq!(look(&asked, "10.0.0.1", &[]), Look::Ask(Box::default()));
+    assert_eq!(look(&asked, "11.0.0.1", &[]), Look::Elsewhere);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
@@ -173,8 +241,11 @@ proptest! {
                 let policy = Policy::parse(&public).unwrap();
                 prop_assert_eq!(policy.basic, document.policy.basic);
                 prop_assert_eq!(policy.jwt, document.policy.jwt);
+                prop_assert_eq!(policy.key, document.policy.key);
+                prop_assert_eq!(policy.clients, document.policy.clients);
                 prop_assert_eq!(policy.grants, document.policy.grants);
                 prop_assert!(public.iter().all(|line| !line.contains(BCRYPT)));
+                prop_assert!(public.iter().all(|line| !line.contains(KEY_HASH)));
             }
             Err(problem) => {
                 let line = lines.get(problem.line - 1).map_or("", |line| line);
@@ -194,22 +265,25 @@ proptest! {
     #[test]
     fn any_request(
         path in any::<Vec<u8>>(),
-        headers in prop::collection::vec(("(authorization|a)", prop_oneof![
+        headers in prop::collection::vec(("(authorization|x-key|a)", prop_oneof![
             any::<Vec<u8>>(),
             any::<Vec<u8>>().prop_map(|rest| [b"Basic ".to_vec(), rest].concat()),
             any::<Vec<u8>>().prop_map(|rest| [b"Bearer ".to_vec(), rest].concat()),
         ]), 0..4),
     ) {
-        let sent = Sent { path, headers };
+        let sent = Sent { client: None, path, headers };
         let document = document();
-        let credentials = sent.headers.iter().filter(|(name, _)| name == "authorization");
+        let count = |wanted| sent.headers.iter().filter(|(name, _)| name == wanted).count();
+        let (credentials, keys) = (count("authorization"), count("x-key"));
         match document.policy.look(&sent) {
+            Look::Elsewhere => prop_assert!(false, "clients may be anywhere"),
             Look::Exempt => prop_assert!(sent.path.starts_with(b"/open")),
-            Look::Missing => prop_assert!(credentials.count() < 2),
-            Look::Malformed => prop_assert!(credentials.count() > 1),
+            Look::Missing => prop_assert!(credentials < 2 && keys < 2),
+            Look::Malformed => prop_assert!(credentials > 1 || keys > 1),
             Look::Ask(credential) => {
-                prop_assert!(credential.len() <= MAX_CREDENTIAL);
+                prop_assert!(credential.len() <= MAX_CREDENTIAL + 4);
                 prop_assert!(document.token(&credential, NOW).is_err());
+                prop_assert!(document.key(&credential).is_err());
             }
         }
     }

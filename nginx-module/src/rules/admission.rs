@@ -53,6 +53,7 @@ pub(super) unsafe fn admit(
         let credential = match gate.policy.look(&seen) {
             Look::Exempt => return pass(r, ruling, gate, None),
             Look::Missing => return turn_away(r, ruling, &ruled, (Code::AuthMissing, 0)),
+            Look::Elsewhere => return turn_away(r, ruling, &ruled, (Code::AuthDenied, 0)),
             Look::Malformed => return turn_away(r, ruling, &ruled, (Code::AuthWrong, 0)),
             Look::Ask(credential) => credential,
         };
@@ -184,7 +185,7 @@ unsafe fn pass(
         }
         edit(r, ruling)?;
         if r == (*r).main {
-            for name in policy.own_headers() {
+            for name in policy.own_headers().chain(policy.hidden_header()) {
                 edit_in::strip(r, name)?;
             }
             edit_in::remove_credentials(r, |value| policy.hides(value))?;
@@ -205,8 +206,11 @@ unsafe fn pass(
 
 unsafe fn changes_headers(r: *mut ngx_http_request_t, policy: &Policy) -> bool {
     // SAFETY: see `admit`.
-    let credential = unsafe { request::header_in(r, b"authorization") };
-    policy.own_headers().next().is_some() || credential.is_some_and(|value| policy.hides(value))
+    let header = |name| unsafe { request::header_in(r, name) };
+    let hides = header(b"authorization").is_some_and(|value| policy.hides(value));
+    let mut hidden = policy.hidden_header().into_iter();
+    let hides = hides || hidden.any(|name| header(name.lower.as_bytes()).is_some());
+    policy.own_headers().next().is_some() || hides
 }
 
 unsafe fn go_on(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<ngx_int_t> {

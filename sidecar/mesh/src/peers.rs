@@ -192,14 +192,17 @@ impl Mesh {
             return Err(TooManySessions(self.limits.sessions));
         }
         let key = self.sessions.open_peer(peer);
-        if held.epoch > self.owners.epoch() {
-            // Not for long: these are lost to this sidecar as soon as it reads on.
+        if held.epoch != self.owners.epoch() {
+            // One of them has not read as far as the other, and does not know whose these
+            // are. If it is this one, it is not for long.
             self.hold_for(key, &held.others);
-        } else if held.epoch < self.owners.epoch()
+        }
+        if held.epoch < self.owners.epoch()
             && let Some(session) = self.sessions.get_mut(key)
         {
             // It may have told another owner since that one of these has ended.
-            session.doubtful = held.leases.iter().map(|(ask, _)| *ask).collect();
+            let all = held.leases.iter().chain(&held.others);
+            session.doubtful = all.map(|(ask, _)| *ask).collect();
         }
         self.reported(key, peer, held, now);
         if let Some(old) = old {

@@ -104,7 +104,7 @@ impl Desk {
             }
             Ruling::Denied { unknown } => {
                 self.count("authorizer", "denied");
-                if !unknown || policy.basic.is_none() && policy.jwt.is_none() {
+                if !unknown || !policy.wants_credentials() {
                     return Verdict::Denied;
                 }
                 let now = std::time::Instant::now();

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use e2e::{
     Mesh,
     harness::run,
-    token::{Issuer, jwks},
+    token::{ALGORITHMS, Issuer, jwks},
 };
 use serde_json::{Value, json};
 
@@ -81,6 +81,29 @@ fn who_has_a_token_is_in() {
         let told = curl(&mesh, &["-H", &host, "-H", &bearer]).await;
         let seen: Echo = serde_json::from_str(&told).unwrap();
         assert_eq!(seen.header("x-user"), Some("bob"));
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn whatever_a_token_is_signed_by() {
+    run(async {
+        let (mesh, app, _dyno) = Mesh::with_dyno().await;
+        let host = app.host();
+        let issuers = ALGORITHMS.map(|algorithm| Issuer::by(algorithm, algorithm));
+        let keys = format!("keys {}", jwks(&issuers.iter().collect::<Vec<_>>()));
+        app.auth(&[JWT, &keys, "claim sub to X-User"]).await;
+        let others = ALGORITHMS.map(|algorithm| Issuer::by(algorithm, algorithm));
+        for (issuer, other) in issuers.iter().zip(&others) {
+            let kid = &issuer.kid;
+            let bearer = format!("Bearer {}", issuer.sign(&claims(kid)));
+            let answer = get(&mesh, &host, "/echo", &bearer).await;
+            assert_eq!(answer.status(), 200, "{kid}");
+            assert_eq!(Echo::of(&answer).header("x-user"), Some(&**kid));
+            let bearer = format!("Bearer {}", other.sign(&claims(kid)));
+            let answer = get(&mesh, &host, "/echo", &bearer).await;
+            assert_eq!(why(&answer), (401, Some("auth-wrong")), "{kid}");
+        }
         mesh.finish().await;
     });
 }

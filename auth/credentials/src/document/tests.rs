@@ -1,7 +1,8 @@
+use auth::MAX_USERS;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{ARGON, BCRYPT, PASSWORD, RSA, RSA_TOKENS, SMALL, Signer, encoded};
+use crate::testing::{ARGON, BCRYPT, RSA, RSA_TOKENS, SMALL, Signer, encoded};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -49,6 +50,32 @@ fn who_has_a_password_is_in() {
     assert_eq!((&*pass.user, pass.until), ("ann", None));
 }
 
+/// Who has the key "open sesame".
+const HOLDER: &str = "holder ci 41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+
+#[test]
+fn who_has_a_key_is_in() {
+    let lines = ["key header X-Key", HOLDER, "claim sub to X-User"];
+    let document = Document::parse(&lines).expect("a document");
+    let pass = document.key(b"Key open sesame").expect("a pass");
+    let header = pass.headers.first().expect("a header");
+    assert_eq!((&*header.0.spelled, &*header.1), ("X-User", "ci"));
+    assert_eq!((&*pass.user, pass.until), ("ci", None));
+    assert_eq!(document.key(b"Key open Sesame"), Err(Wrong::Nobody));
+    for none in [
+        &b"Key"[..],
+        b"key open sesame",
+        b"Basic b3BlbiBzZXNhbWU=",
+        b"",
+    ] {
+        assert_eq!(document.key(none), Err(Wrong::Malformed));
+    }
+    assert_eq!(basic().key(b"Key open sesame"), Err(Wrong::Malformed));
+    // While one takes the place of another.
+    let other = HOLDER.replace("41", "42");
+    Document::parse(&["key header X-Key", HOLDER, &other]).expect("a document");
+}
+
 #[test]
 fn what_is_no_login() {
     let document = basic();
@@ -75,7 +102,7 @@ fn somebody_unknown_takes_as_long_as_the_slowest() {
     let document = basic();
     let credential = login("eve:x");
     let nobody = document.login(&credential).expect("a login");
-    let costs = document.users.values().map(Hash::cost);
+    let costs = document.secrets.users.values().map(Hash::cost);
     assert_eq!(Some(nobody.hash.cost()), costs.max());
     assert!(!nobody.may_be_remembered());
 }
@@ -139,12 +166,48 @@ fn problems_say_where_they_are() {
             &["jwt issuer a audience b", "keys {\"keys\":[]}"],
             "there is no key",
         ),
+        (&["key"], "line 1, column 4: expected header"),
+        (&["key header X-Key"], "key needs holders"),
+        (
+            &["key header X-Key", HOLDER, HOLDER],
+            "this key is said twice",
+        ),
+        (
+            &["key header X-Key", "holder ci my-api-key"],
+            "line 2, column 11: expected the SHA-256 of a key",
+        ),
+        (
+            &["key header X-Key", &format!("{HOLDER} x")],
+            "the end of the line behind the hash",
+        ),
+        (
+            &["client 10.0.0.0/8", HOLDER],
+            "holders need a line with key",
+        ),
+        (
+            &["key header X-Key", HOLDER, "claim sub to X-Key"],
+            "X-Key is where the key is",
+        ),
+        (
+            &["key header X-Key", HOLDER, "claim email to X-Mail"],
+            "no claim but sub",
+        ),
+        (
+            &["key header Authorization", HOLDER],
+            "line 1, column 12: that is",
+        ),
+        (&["client"], "line 1, column 7: expected an address"),
+        (
+            &["client 10.0.0.1/8"],
+            "line 1, column 8: \"10.0.0.1/8\" has bits",
+        ),
         (&["allow all"], "line 1, column 1: expected basic"),
         (&["basic\u{7}"], "a control character"),
     ] {
         let found = problem(lines);
         assert!(found.contains(wanted), "{lines:?}: {found}");
         assert!(!found.contains(&BCRYPT[7..]), "{found}");
+        assert!(!found.contains("my-api-key"), "{found}");
     }
     let many: Vec<String> = (0..=MAX_USERS)
         .map(|n| format!("user u{n} {BCRYPT}"))
@@ -469,7 +532,7 @@ fn keys_that_are_none() {
     );
     // One that is of no use beside one that is.
     let both = [json!({"kty": "new", "kid": "x"}), Signer::ed().jwk("a")];
-    assert_eq!(tokens(&both).keys.len(), 1);
+    assert_eq!(tokens(&both).secrets.keys.map(|keys| keys.len()), Some(1));
     // A secret has to be as long as what it makes.
     let secret = Signer::Secret(vec![1; 32]);
     let token = secret.sign(&json!({"alg": "HS512", "kid": "a"}), &claims());
@@ -487,6 +550,8 @@ fn nothing_secret_is_for_routers() {
         format!("\tuser bob {ARGON}"),
         "jwt issuer a audience b".into(),
         format!("keys {}", json!({ "keys": [key] })),
+        "key header X-Key".into(),
+        HOLDER.into(),
         "except path = /health and method GET".into(),
     ];
     let whole = Document::parse(&lines).expect("a document").policy;
@@ -494,10 +559,12 @@ fn nothing_secret_is_for_routers() {
     let all = [
         "basic pass",
         "jwt issuer a audience b",
+        "key header X-Key",
         "except path = /health and method GET",
     ];
     assert_eq!(public, all);
     let read = Policy::parse(&public).expect("a policy");
     assert_eq!((read.basic, read.jwt), (whole.basic, whole.jwt));
-    assert!(!format!("{:?}", Document::parse(&lines)).contains(PASSWORD));
+    let printed = format!("{:?}", Document::parse(&lines));
+    assert!(printed.ends_with("secrets: Secrets })"), "{printed}");
 }

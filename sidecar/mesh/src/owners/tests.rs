@@ -295,3 +295,36 @@ fn who_speaks_for_another_one_speaks_of_what_it_had_itself() {
     assert_eq!(lab.answers(), [(ask, Ok("y".into()))]);
     lab.mesh.check_invariants().unwrap();
 }
+
+#[test]
+fn who_comes_again_and_has_not_read_on_keeps_what_somebody_else_spoke_of() {
+    for keeps in [true, false] {
+        let mut lab = lab(Exact::Strict, &["x"]);
+        own(&mut lab, 9);
+        let vouched = Held {
+            whole: false,
+            shards: Shard::all().collect(),
+            ..held(9, &[(5, "x-1")])
+        };
+        lab.mesh.peer_vouch(OTHER, vouched, lab.now).unwrap();
+        let ask = lab.ask();
+        assert_eq!(lab.answers(), []);
+        // It thinks of that as somebody else's.
+        let others = held(7, &[(5, "x-1")]).leases;
+        let hello = Held {
+            others,
+            ..held(7, &[])
+        };
+        let session = lab.mesh.peer_hello(OTHER, hello, lab.now).unwrap();
+        assert_eq!(lab.answers(), [], "it holds it still");
+        // Unless it told that one of its end: so now it says.
+        let leases: &[_] = if keeps { &[(5, "x-1")] } else { &[] };
+        lab.mesh.peer_report(session, held(9, leases), lab.now);
+        if keeps {
+            assert_eq!(lab.answers(), []);
+            lab.mesh.checkin(session, AskId(5), Outcome::Done, lab.now);
+        }
+        assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+        lab.mesh.check_invariants().unwrap();
+    }
+}
