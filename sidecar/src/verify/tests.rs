@@ -84,6 +84,26 @@ fn who_is_wrong_too_often_has_to_wait() {
 }
 
 #[test]
+fn a_key_is_known_by_who_has_it() {
+    let verifier = Verifier::default();
+    // Of "open sesame".
+    let holder = "holder ci 41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+    let auth = auth(&["key header X-Key", holder, "claim sub to X-User"]);
+    let Verdict::Pass(passed) = look(&verifier, &auth, b"Key open sesame") else {
+        panic!("it is right");
+    };
+    assert_eq!(passed.user, "ci");
+    assert_eq!(passed.headers, [("X-User".into(), "ci".into())]);
+    for _ in 0..10 {
+        assert_eq!(look(&verifier, &auth, b"Key sesame"), Verdict::Wrong);
+    }
+    let guess = look(&verifier, &auth, b"Key guess");
+    assert!(matches!(guess, Verdict::Limited(_)), "{guess:?}");
+    let wrong = verifier.counts().find(|it| it.0 == ("key", "wrong"));
+    assert_eq!(wrong, Some((("key", "wrong"), 10)));
+}
+
+#[test]
 fn without_a_document_anybody_may() {
     let verifier = Verifier::default();
     let verdict = look(&verifier, &Auth::default(), WRONG);

@@ -187,4 +187,54 @@ fn a_thousand_apps_fit_a_desk_and_a_phone() {
     });
 }
 
+#[test]
+fn fifty_thousand_apps_are_searched() {
+    run_within(LIMIT, async {
+        let mesh = Mesh::builder().web().start().await;
+        crowd::many(&mesh, 50_000).await;
+        let shop = mesh.app("shop").await;
+        let dynos = shop.dynos(2).await;
+        let mut page = browser(&mesh).await;
+        page.show(&format!("http://{}/", mesh.web()), DESK, false)
+            .await;
+        page.until("document.querySelector('#found').textContent === '50,001 apps'")
+            .await;
+        page.until("document.querySelectorAll('#apps .app').length === 50")
+            .await;
+        let search = async |page: &mut Browser, text: &str, found: &str| {
+            page.value(&format!(
+                "{{ const s = document.querySelector('#search'); s.value = '{text}'; \
+                 s.dispatchEvent(new Event('input')) }}"
+            ))
+            .await;
+            let is_found = format!("document.querySelector('#found').textContent === '{found}'");
+            page.until(&is_found).await;
+        };
+        search(&mut page, "idle-3141", "10 apps").await;
+        page.until("document.querySelector('#apps .name').textContent === 'idle-31410'")
+            .await;
+        search(&mut page, "idle-4999", "10 apps").await;
+        page.until("document.querySelectorAll('#apps .app').length === 10")
+            .await;
+        search(&mut page, "nothing like this", "0 apps").await;
+        // It is live here, too.
+        search(&mut page, "shop", "1 app").await;
+        let mut held = mesh
+            .request("GET", &shop.host(), "/hold")
+            .start()
+            .await
+            .unwrap();
+        page.until("document.querySelectorAll('#apps .app:first-child .l4').length === 1")
+            .await;
+        for dyno in &dynos {
+            dyno.release().await;
+        }
+        assert_eq!(held.response().await.unwrap().status(), 200);
+        page.until(FITS).await;
+        assert_eq!(page.complaints(), [""; 0]);
+        drop(page);
+        mesh.finish().await;
+    });
+}
+
 mod crowd;

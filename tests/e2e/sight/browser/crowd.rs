@@ -9,6 +9,7 @@ use e2e::{
     Mesh,
     load::{self, Options},
 };
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -17,6 +18,8 @@ use tokio::{
 };
 
 const APPS: usize = 1_000;
+/// Changes that are made at once.
+const MAKERS: usize = 128;
 /// Of these, the ones that have requests.
 const BUSY: usize = 60;
 
@@ -114,6 +117,25 @@ impl Crowd {
         mesh.control().until_idle().await;
         self.dynos.shutdown().await;
     }
+}
+
+/// So many apps with a dyno each, of which nobody wants anything.
+pub(super) async fn many(mesh: &Mesh, count: usize) {
+    let control = mesh.control();
+    let make = |from: usize| async move {
+        for at in (from..count).step_by(MAKERS) {
+            let name = format!("idle-{at:05}");
+            let [_, b, c, d] = (at as u32).to_be_bytes();
+            let address = SocketAddr::from(([127, 100 + b, c, d], 9));
+            let kinds = vec![
+                Kind::CreateApp(CreateApp::default()),
+                Kind::AddDomain(format!("{name}.test")),
+                put(0, address, DynoState::Up),
+            ];
+            control.apply_change(change(&name, kinds)).await.unwrap();
+        }
+    };
+    join_all((0..MAKERS).map(make)).await;
 }
 
 fn name(at: usize) -> String {
