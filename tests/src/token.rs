@@ -155,7 +155,9 @@ fn rsa() -> Key {
     command.args(["genpkey", "-algorithm", "RSA", "-outform", "DER"]);
     let made = command.output().expect("openssl can be run");
     assert!(made.status.success(), "{made:?}");
-    let key = rsa::KeyPair::from_pkcs8(&made.stdout);
+    // Some write the one, some the other.
+    let key = rsa::KeyPair::from_der(&made.stdout);
+    let key = key.or_else(|_| rsa::KeyPair::from_pkcs8(&made.stdout));
     Key::Rsa(key.expect("it was made just now"))
 }
 

@@ -19,7 +19,10 @@ fn who_has_a_key_is_in() {
         let mesh = Mesh::builder().http(CLIENTS).web();
         let (mesh, app, _dyno) = mesh.with_dyno().await;
         let host = app.host();
-        let (ci, partner) = (holder("ci", "key-of-ci"), holder("a b", "key-of-partner"));
+        let (ci, partner) = (
+            holder("ci", "key-of-ci"),
+            holder("\"a b\"", "key-of-partner"),
+        );
         let lines = ["key header X-Api-Key", &ci, &partner, "claim sub to X-User"];
         app.auth(&lines).await;
         let missing = mesh.get(&host, "/echo").await;

@@ -93,14 +93,16 @@ fn whatever_a_token_is_signed_by() {
         let issuers = ALGORITHMS.map(|algorithm| Issuer::by(algorithm, algorithm));
         let keys = format!("keys {}", jwks(&issuers.iter().collect::<Vec<_>>()));
         app.auth(&[JWT, &keys, "claim sub to X-User"]).await;
-        let others = ALGORITHMS.map(|algorithm| Issuer::by(algorithm, algorithm));
-        for (issuer, other) in issuers.iter().zip(&others) {
+        for issuer in &issuers {
             let kid = &issuer.kid;
             let bearer = format!("Bearer {}", issuer.sign(&claims(kid)));
             let answer = get(&mesh, &host, "/echo", &bearer).await;
             assert_eq!(answer.status(), 200, "{kid}");
             assert_eq!(Echo::of(&answer).header("x-user"), Some(&**kid));
-            let bearer = format!("Bearer {}", other.sign(&claims(kid)));
+        }
+        // One of each kind: who is wrong ten times has to wait.
+        for kid in ["HS256", "RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+            let bearer = format!("Bearer {}", Issuer::by(kid, kid).sign(&claims(kid)));
             let answer = get(&mesh, &host, "/echo", &bearer).await;
             assert_eq!(why(&answer), (401, Some("auth-wrong")), "{kid}");
         }
