@@ -151,11 +151,11 @@ fn fill_queue(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), re
 }
 
 fn fill_members(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
-    let members = writes.iter().filter_map(|write| match write {
+    let last = writes.iter().rev().find_map(|write| match write {
         Write::Members(members) => Some(members),
         _ => None,
     });
-    members.last().map_or(Ok(()), |it| it.write(transaction))
+    last.map_or(Ok(()), |members| members.write(transaction))
 }
 
 fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
