@@ -94,6 +94,24 @@ mod tests {
         (a, b, now)
     }
 
+    /// Nobody else writes anything behind this place. Returns when that is, and the last
+    /// place.
+    fn until_it_founds(it: &mut Membership, mut now: Time, first: u64) -> (Time, u64) {
+        let mut place = first;
+        while it.standing() == Standing::Joining {
+            now = now + Duration::from_millis(10);
+            it.handle_timeout(now);
+            while let Some(output) = it.poll_output() {
+                if let Output::Write(entry) = output {
+                    place += 1;
+                    it.entry(place, &entry, now);
+                }
+            }
+            assert!(place < first + 1_000, "it never founds");
+        }
+        (now, place)
+    }
+
     #[test]
     fn a_member_has_a_lease_and_hears_the_other_one() {
         let (a, b, now) = pair();
@@ -107,22 +125,11 @@ mod tests {
 
     #[test]
     fn who_founds_anew_has_not_forgotten_whom_it_knew() {
-        let (mut a, _, mut now) = pair();
-        let mut place = 1_000;
+        let (mut a, _, now) = pair();
         a.begin_anew(now);
         assert_eq!(a.standing(), Standing::Joining);
         // The other one says nothing any more.
-        while a.standing() == Standing::Joining {
-            now = now + Duration::from_millis(10);
-            a.handle_timeout(now);
-            while let Some(output) = a.poll_output() {
-                if let Output::Write(entry) = output {
-                    place += 1;
-                    a.entry(place, &entry, now);
-                }
-            }
-            assert!(place < 2_000, "it never founds");
-        }
+        until_it_founds(&mut a, now, 1_000);
         assert_eq!(a.gone().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
         let ownership = a.ownership().expect("it is a member");
         assert!(ownership.peers.contains(&mesh::PeerId::of("b")));
@@ -143,20 +150,9 @@ mod tests {
                 },
             },
         };
-        let mut now = Time::from_micros(10_000_000);
+        let now = Time::from_micros(10_000_000);
         let mut a = new("a", Known::default(), now);
-        let mut place = 100;
-        while a.standing() == Standing::Joining {
-            now = now + Duration::from_millis(10);
-            a.handle_timeout(now);
-            while let Some(output) = a.poll_output() {
-                if let Output::Write(entry) = output {
-                    place += 1;
-                    a.entry(place, &entry, now);
-                }
-            }
-            assert!(place < 1_000, "it never founds");
-        }
+        let (now, place) = until_it_founds(&mut a, now, 100);
         let gone = |a: &Membership| a.gone().map(|it| it.to_string()).collect::<Vec<_>>();
         // What happened since it was founded is known.
         a.entry(place + 1, &join(place, 1), now);
