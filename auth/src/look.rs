@@ -45,8 +45,10 @@ impl Scheme {
     }
 }
 
-/// Before a key, and a blank.
+/// What a key is told apart by, ...
 const KEY: &[u8] = b"Key";
+/// ... and what is before it. Both together are a credential.
+const BEFORE_KEY: &[u8] = b"Key ";
 
 impl Policy {
     /// Looks at a request, as its client sent it.
@@ -67,9 +69,9 @@ impl Policy {
         match self.given_key(request) {
             Given::Nothing => {}
             Given::Malformed => return Look::Malformed,
-            Given::This(key) => return Look::Ask([KEY, b" ", &key].concat().into()),
+            Given::This(key) => return Look::Ask([BEFORE_KEY, &key].concat().into()),
         }
-        match given(request, "authorization") {
+        match given(request, "authorization", MAX_CREDENTIAL) {
             Given::Malformed => Look::Malformed,
             Given::This(given) if self.wants(Scheme::of(&given)) => Look::Ask(given),
             Given::This(_) | Given::Nothing => Look::Missing,
@@ -78,7 +80,10 @@ impl Policy {
 
     fn given_key(&self, request: &impl Request) -> Given {
         match &self.key {
-            Some(key) => given(request, &key.header.lower),
+            Some(key) => {
+                let most = MAX_CREDENTIAL - BEFORE_KEY.len();
+                given(request, &key.header.lower, most)
+            }
             None => Given::Nothing,
         }
     }
@@ -91,13 +96,15 @@ impl Policy {
         }
     }
 
-    /// The dyno does not get to see this `Authorization`.
-    pub fn hides(&self, credential: &[u8]) -> bool {
+    /// The dyno does not get to see this `Authorization`. `key`: the request has a key, so
+    /// nobody has looked at it.
+    pub fn hides(&self, credential: &[u8], key: bool) -> bool {
+        let scheme = Scheme::of(credential.trim_ascii());
         let hidden = self.basic.as_ref().is_some_and(|basic| !basic.pass);
-        hidden && Scheme::of(credential.trim_ascii()) == Some(Scheme::Basic)
+        hidden && scheme == Some(Scheme::Basic) || key && self.wants(scheme)
     }
 
-    /// Nor this header.
+    /// Nor this header, where a key is.
     pub fn hidden_header(&self) -> Option<&Name> {
         let key = self.key.as_ref().filter(|key| !key.pass)?;
         Some(&key.header)
@@ -135,17 +142,17 @@ enum Given {
     This(Box<[u8]>),
 }
 
-/// Of a header that may be there once.
-fn given(request: &impl Request, header: &str) -> Given {
+/// Of a header that may be there once, with so many bytes.
+fn given(request: &impl Request, header: &str, most: usize) -> Given {
     let mut given: Option<Box<[u8]>> = None;
     let twice = request.has_header(header, &mut |value| {
-        let value = &value[..value.len().min(MAX_CREDENTIAL + 1)];
+        let value = &value[..value.len().min(most + 1)];
         given.replace(value.trim_ascii().into()).is_some()
     });
     match given {
         None => Given::Nothing,
         Some(given) if given.is_empty() && !twice => Given::Nothing,
-        Some(given) if twice || given.len() > MAX_CREDENTIAL => Given::Malformed,
+        Some(given) if twice || given.len() > most => Given::Malformed,
         Some(given) => Given::This(given),
     }
 }

@@ -102,7 +102,14 @@ fn jwt(words: &mut Words) -> Result<Jwt, Problem> {
 /// `header NAME [pass]`
 fn key(words: &mut Words) -> Result<ApiKey, Problem> {
     words.keyword(&["header"])?;
+    let column = words.column();
     let header = header(words)?;
+    // Nginx takes others for no headers, and logs them as they are.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    if !header.lower.bytes().all(plain) {
+        let what = "the name of a header for keys is letters, digits and -";
+        return Err(Problem::at(column, what));
+    }
     let pass = words.take("pass");
     Ok(ApiKey { header, pass })
 }

@@ -105,9 +105,10 @@ impl Policy {
         lines.filter(|line| !parse::is_silent(line) && !parse::is_secret(line))
     }
 
-    /// How many exceptions there are: conditions take memory.
-    pub fn exceptions(&self) -> usize {
-        self.exceptions.len()
+    /// How much memory it takes, in conditions of rules, more or less.
+    pub fn weight(&self) -> usize {
+        let networks = self.clients.as_ref().map_or(0, Networks::count);
+        self.exceptions.len() + networks / 8
     }
 
     /// Without them, for whoever only looks at what is no exception.
@@ -186,7 +187,9 @@ impl Policy {
             );
         }
         if let Some(key) = &self.key
-            && self.own_headers().any(|own| own.lower == key.header.lower)
+            && self
+                .own_headers()
+                .any(|own| own.lower.replace('_', "-") == *key.header.lower)
         {
             let header = &key.header.spelled;
             return problem(&format!(

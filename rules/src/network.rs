@@ -59,22 +59,29 @@ impl Network {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
+        let mut address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let mut width = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             None => width,
             Some(bits) if bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit()) => {
-                bits.parse().map_err(|_| wrong())?
+                bits.parse::<u32>().map_err(|_| wrong())?
             }
             Some(_) => return Err(wrong()),
         };
         if bits > width {
             return Err(wrong());
         }
+        // As clients are.
+        let mut counted = bits;
+        if let (IpAddr::V6(six), 96..) = (address, bits)
+            && let Some(four) = six.to_ipv4_mapped()
+        {
+            (address, counted, width) = (four.into(), bits - 96, 32);
+        }
         let all = u128::MAX >> (128 - width);
-        let mask = match bits {
+        let mask = match counted {
             0 => 0,
-            bits => all & (all << (width - bits)),
+            counted => all & (all << (width - counted)),
         };
         let (number, four) = number(address);
         if number & !mask != 0 {
@@ -120,6 +127,9 @@ mod tests {
             ("2001:db8::/32", "2001:db8:1::1", true),
             ("2001:db8::/32", "2001:db9::1", false),
             ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.1", false),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
         ] {
             let network = Network::parse(network).expect("a network");
             assert_eq!(network.has(client.parse().expect("a client")), wanted);

@@ -190,7 +190,7 @@ impl Document {
     /// Why not.
     pub fn key(&self, credential: &[u8]) -> Result<Pass, Wrong> {
         let is_key = Scheme::of(credential) == Some(Scheme::Key);
-        if self.policy.key.is_none() || !is_key || credential.len() > 2 * MAX_CREDENTIAL {
+        if self.policy.key.is_none() || !is_key || credential.len() > MAX_CREDENTIAL {
             return Err(Wrong::Malformed);
         }
         let key = argument(credential).ok_or(Wrong::Malformed)?;

@@ -65,7 +65,7 @@ impl Known {
         match self {
             Self::Rules(ruled) => {
                 let gate = ruled.gate.as_ref();
-                1 + ruled.rules.len() + gate.map_or(0, |gate| gate.policy.exceptions())
+                1 + ruled.rules.len() + gate.map_or(0, |gate| gate.policy.weight())
             }
             Self::None | Self::Unreadable => 1,
         }

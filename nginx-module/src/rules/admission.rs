@@ -46,11 +46,15 @@ pub(super) unsafe fn admit(
         let Some(gate) = &ruled.gate else {
             return go_on(r, ruling);
         };
-        if let Some(outcome) = ruling.outcome.take() {
+        let seen = Seen::new(r, &ruling.name, &ruled.app);
+        let look = gate.policy.look(&seen);
+        // Of where it is from nobody else was asked, and that may be new.
+        if let Some(outcome) = ruling.outcome.take()
+            && look != Look::Elsewhere
+        {
             return hear(r, ruling, &ruled, outcome);
         }
-        let seen = Seen::new(r, &ruling.name, &ruled.app);
-        let credential = match gate.policy.look(&seen) {
+        let credential = match look {
             Look::Exempt => return pass(r, ruling, gate, None),
             Look::Missing => return turn_away(r, ruling, &ruled, (Code::AuthMissing, 0)),
             Look::Elsewhere => return turn_away(r, ruling, &ruled, (Code::AuthDenied, 0)),
@@ -185,10 +189,14 @@ unsafe fn pass(
         }
         edit(r, ruling)?;
         if r == (*r).main {
-            for name in policy.own_headers().chain(policy.hidden_header()) {
+            for name in policy.own_headers() {
                 edit_in::strip(r, name)?;
             }
-            edit_in::remove_credentials(r, |value| policy.hides(value))?;
+            // What is for the app that has the name is for no other one.
+            let named = ruling.ruled.as_ref().and_then(|own| own.gate.as_ref());
+            for policy in [policy].into_iter().chain(named.map(|gate| &gate.policy)) {
+                hide(r, policy)?;
+            }
         }
         if let Some(passed) = passed {
             for (name, value) in &passed.headers {
@@ -204,13 +212,35 @@ unsafe fn pass(
     }
 }
 
+/// What a request says of who it is from, and a dyno need not know.
+unsafe fn hide(r: *mut ngx_http_request_t, policy: &Policy) -> Option<()> {
+    // SAFETY: see `admit`.
+    unsafe {
+        let key = has_key(r, policy);
+        edit_in::remove_credentials(r, |value| policy.hides(value, key))?;
+        match policy.hidden_header() {
+            Some(name) => edit_in::strip(r, name),
+            None => Some(()),
+        }
+    }
+}
+
+unsafe fn has_key(r: *mut ngx_http_request_t, policy: &Policy) -> bool {
+    let Some(key) = &policy.key else { return false };
+    // SAFETY: see `admit`.
+    let value = unsafe { request::header_in(r, key.header.lower.as_bytes()) };
+    value.is_some_and(|value| !value.trim_ascii().is_empty())
+}
+
 unsafe fn changes_headers(r: *mut ngx_http_request_t, policy: &Policy) -> bool {
     // SAFETY: see `admit`.
-    let header = |name| unsafe { request::header_in(r, name) };
-    let hides = header(b"authorization").is_some_and(|value| policy.hides(value));
-    let mut hidden = policy.hidden_header().into_iter();
-    let hides = hides || hidden.any(|name| header(name.lower.as_bytes()).is_some());
-    policy.own_headers().next().is_some() || hides
+    let (credential, key) = unsafe {
+        let credential = request::header_in(r, b"authorization");
+        (credential, has_key(r, policy))
+    };
+    policy.own_headers().next().is_some()
+        || credential.is_some_and(|value| policy.hides(value, key))
+        || key && policy.hidden_header().is_some()
 }
 
 unsafe fn go_on(r: *mut ngx_http_request_t, ruling: &mut Ruling) -> Option<ngx_int_t> {

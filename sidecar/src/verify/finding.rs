@@ -10,7 +10,7 @@ use super::Shown;
 pub struct Asked {
     /// For this app.
     pub app: Arc<str>,
-    /// An `Authorization`, whole.
+    /// An `Authorization`, whole, or a key, as [`auth::Look::Ask`] has it.
     pub credential: Box<[u8]>,
     /// Who sent it.
     pub client: Option<IpAddr>,

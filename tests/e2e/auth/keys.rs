@@ -103,7 +103,7 @@ fn a_password_or_a_key() {
         let (mesh, app, _dyno) = Mesh::with_dyno().await;
         let host = app.host();
         let lines = [
-            "basic",
+            "basic pass",
             &user("ann"),
             "key header X-Key pass",
             &holder("ci", "k"),
@@ -115,13 +115,66 @@ fn a_password_or_a_key() {
             let request = mesh.request("GET", &host, "/echo").header("X-Key", key);
             request.header("Authorization", login).send().await
         };
-        // What a browser says on its own does not count beside a key.
-        let answer = both("Basic eDp5", "k").await;
-        assert_eq!(Echo::of(&answer).header("x-key"), Some("k"));
+        // What a browser says on its own does not count beside a key: nobody has looked at
+        // it, and the dyno might take it for right.
+        let seen = Echo::of(&both("Basic eDp5", "k").await);
+        assert_eq!(seen.header("x-key"), Some("k"));
+        assert_eq!(seen.header("authorization"), None);
+        let seen = Echo::of(&both("Other scheme", "k").await);
+        assert_eq!(seen.header("authorization"), Some("Other scheme"));
+        let seen = Echo::of(&both(&ann, " ").await);
+        assert_eq!(seen.header("authorization"), Some(&*ann));
         assert_eq!(both(&ann, "x").await.status(), 401);
         let request = mesh.request("GET", &host, "/").header("X-Key", "k");
         let twice = request.header("X-Key", "k").send().await;
         assert_eq!(why(&twice), (401, Some("auth-wrong")));
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_key_that_is_too_long_is_wrong_and_nothing_else() {
+    run(async {
+        let mesh = Mesh::builder().http("large_client_header_buffers 4 32k;");
+        let (mesh, app, _dynos) = mesh.with_dynos(1).await;
+        let host = app.host();
+        let longest = "k".repeat(8_188);
+        let lines = ["key header X-Key", &holder("ci", &longest)];
+        app.auth(&lines).await;
+        let with = async |key: &str| {
+            let request = mesh.request("GET", &host, "/echo");
+            request.header("X-Key", key).send().await
+        };
+        for length in [8_187, 8_189, 8_192, 8_193, 20_000] {
+            let answer = with(&"k".repeat(length)).await;
+            assert_eq!(why(&answer), (401, Some("auth-wrong")), "{length}");
+        }
+        assert_eq!(with(&longest).await.status(), 200);
+        mesh.finish().await;
+    });
+}
+
+#[test]
+fn a_key_is_for_no_other_app() {
+    run(async {
+        let mesh = Mesh::start().await;
+        let (shop, next) = (mesh.app("shop").await, mesh.app("next").await);
+        let _dyno = next.dyno("web.1").await;
+        shop.rules(&["always app next"]).await;
+        let mine = holder("ci", "mine");
+        shop.auth(&["key header X-Key", &mine]).await;
+        let seen = async |header: &str, key: &str| {
+            let request = mesh.request("GET", &shop.host(), "/echo");
+            let answer = request.header("X-Key", "mine").header(header, key);
+            Echo::of(&answer.send().await)
+                .header("x-key")
+                .map(str::to_owned)
+        };
+        assert_eq!(seen("X-Other", "1").await, None);
+        // Nor where that one has something to say itself.
+        next.auth(&["key header X-Next", &holder("ci", "its")])
+            .await;
+        assert_eq!(seen("X-Next", "its").await, None);
         mesh.finish().await;
     });
 }

@@ -189,6 +189,14 @@ fn problems_say_where_they_are() {
             "X-Key is where the key is",
         ),
         (
+            &["key header X-Key pass", HOLDER, "claim sub to x_key"],
+            "X-Key is where the key is",
+        ),
+        (
+            &["key header X_Key", HOLDER],
+            "line 1, column 12: the name of a header for keys is",
+        ),
+        (
             &["key header X-Key", HOLDER, "claim email to X-Mail"],
             "no claim but sub",
         ),

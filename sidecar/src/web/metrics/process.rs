@@ -35,7 +35,7 @@ const HAPPENED: Series = plain(
 );
 const CREDENTIALS: Series = plain(
     "dynomesh_credentials",
-    "Passwords and tokens that were looked at, or not since too many were wrong (limited) or too many waited (busy).",
+    "Passwords, tokens and keys that were looked at, or not since too many were wrong (limited) or too many waited (busy).",
 );
 const TRACED_REQUESTS: Series = plain(
     "dynomesh_traced_requests",
