@@ -67,14 +67,14 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         history,
         proposals,
         node_id,
-        members,
+        known,
         ..
     } = started;
     driver.verifier().allow(config.auth_threads);
     let authorizers = authorizers::start(config, &driver)?;
     let traces = traces::start(config, &driver)?;
     let log = log::start(config, &driver, proposals, history.position(), node_id)?;
-    let members = members::start(config, &driver, sockets.peer_port(), members)?;
+    let members = members::start(config, &driver, sockets.peer_port(), known)?;
     let writer = Writer::new(driver.clone(), store, inbox, workers).following(history);
     let writer = spawn("store", move || drop(writer.run()))?;
     let Sockets {

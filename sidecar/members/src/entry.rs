@@ -76,8 +76,8 @@ pub enum Kind {
 /// Whom a sidecar knew when it was a member last: they may hold something still.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The place of the last change of the members that it knew.
-    pub epoch: Place,
+    /// Which list that was: the life of who founded it.
+    pub origin: u64,
     /// Others who were members then, or had been.
     pub names: BTreeSet<Arc<str>>,
 }
@@ -89,8 +89,8 @@ pub struct Listing {
     pub read: Place,
     /// The place of the last change.
     pub epoch: Place,
-    /// The place of its first member: it knows nothing of who went before.
-    pub founded: Place,
+    /// The life of who founded it: of who went before it knows what that one knew.
+    pub origin: u64,
     /// The members, by name.
     pub members: Vec<Listed>,
     /// Who was one and has not come again, and when it went.

@@ -30,6 +30,9 @@ struct Joined {
     quiet_since: Time,
     /// Own ticks that came back since.
     ticks: u32,
+    /// Where somebody founded a list last, or this place: who has not read as far may have
+    /// one that is out.
+    founded: Place,
 }
 
 /// How it ends.
@@ -77,6 +80,7 @@ impl Learner {
                     last_word: place,
                     quiet_since: now,
                     ticks: 0,
+                    founded: place,
                 });
             }
             return Learned::Nothing;
@@ -85,11 +89,14 @@ impl Learner {
             return Learned::Nothing;
         }
         self.entries.push((place, entry.clone()));
+        if matches!(entry.kind, Kind::Found { .. }) {
+            join.founded = place;
+        }
         match &entry.kind {
             Kind::Tick {
                 listing: Some(listing),
                 ..
-            } if !own && listing.read >= join.place => return self.learn(listing, me),
+            } if !own && listing.read >= join.founded => return self.learn(listing, me),
             Kind::Found { after } if own && join.last_word <= *after => {
                 return self.found(me);
             }

@@ -19,7 +19,7 @@ const MOST: usize = 64;
 pub(crate) struct List {
     read: Place,
     epoch: Place,
-    founded: Place,
+    origin: u64,
     /// By name.
     members: BTreeMap<Arc<str>, Listed>,
     /// Who was one and has not come again, with the place at which it went.
@@ -32,7 +32,7 @@ impl List {
         Self {
             read: listing.read,
             epoch: listing.epoch,
-            founded: listing.founded,
+            origin: listing.origin,
             members: members
                 .map(|member| (member.node.name.clone(), member.clone()))
                 .collect(),
@@ -47,7 +47,7 @@ impl List {
         let mut list = Self {
             read: founded,
             epoch: founded,
-            founded,
+            origin: founder.node.life,
             members: BTreeMap::from([(founder.node.name.clone(), founder)]),
             gone: BTreeMap::new(),
         };
@@ -59,7 +59,7 @@ impl List {
         Listing {
             read: self.read,
             epoch: self.epoch,
-            founded: self.founded,
+            origin: self.origin,
             members: self.members.values().cloned().collect(),
             gone: self
                 .gone
@@ -67,6 +67,10 @@ impl List {
                 .map(|(name, at)| (name.clone(), *at))
                 .collect(),
         }
+    }
+
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin
     }
 
     pub(crate) fn epoch(&self) -> Place {
@@ -164,9 +168,8 @@ impl List {
         };
         self.gone.remove(&node.name);
         self.members.insert(node.name.clone(), member);
-        // Of who went since it was founded the list knows more than anybody; a place that
-        // has not come yet is that of another log.
-        if known.epoch < self.founded || known.epoch >= place {
+        // Who knew this very list knew no more than is in it.
+        if known.origin != self.origin {
             self.miss(known, place);
         }
         true

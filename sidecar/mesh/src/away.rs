@@ -50,6 +50,13 @@ pub struct Held {
     pub others: Vec<(AskId, Box<str>)>,
 }
 
+impl Held {
+    /// Said by who gave these out, not by who holds them.
+    pub(crate) fn is_vouched(&self) -> bool {
+        !self.whole && !self.shards.is_empty()
+    }
+}
+
 /// As [`crate::Ask`], of a request at another sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FarAsk {

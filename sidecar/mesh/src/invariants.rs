@@ -394,6 +394,7 @@ impl Mesh {
         }
         for (key, session) in self.sessions.iter() {
             wanted.extend(session.lost_until.map(|at| (at, Timer::Session(key))));
+            wanted.extend(session.doubt_until.map(|at| (at, Timer::Doubts(key))));
         }
         let recalls = self.recalls.deadlines();
         wanted.extend(recalls.map(|(recall, at)| (at, Timer::Recall(recall))));

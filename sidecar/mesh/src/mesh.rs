@@ -238,6 +238,9 @@ impl Mesh {
         if let Some(until) = session.lost_until {
             self.timers.unset(until, Timer::Session(key));
         }
+        if let Some(until) = session.doubt_until {
+            self.timers.unset(until, Timer::Doubts(key));
+        }
         self.strangers -= session.strange.len();
         // Whoever waits leaves first: a lease that is released must not go to
         // this very session. In order, so that the same inputs have the same
@@ -337,6 +340,7 @@ impl Mesh {
             match timer {
                 Timer::Waiter(waiter) => self.give_up(waiter, now),
                 Timer::Session(session) => self.close_session(session, now),
+                Timer::Doubts(session) => self.end_doubts(session, &[], now),
                 Timer::Recall(recall) => self.end_recall(recall),
                 Timer::Recovery => self.end_recovery(now),
                 Timer::Term => self.look_at_term(now),

@@ -209,6 +209,8 @@ impl Mesh {
         let me = Some(ownership.me);
         let mine = ownership.owners.iter_mut().filter(|owner| **owner == me);
         let lost = mine.map(|owner| *owner = None).count();
+        // What comes next may be another log, with other places.
+        ownership.epoch = 0;
         self.change_owners(ownership, now);
         lost > 0
     }
@@ -284,6 +286,14 @@ impl Mesh {
         if opening.is_some_and(Opening::is_complete) {
             self.end_opening(epoch);
         }
+    }
+
+    /// It is not known yet what this peer holds of a shard that this is about.
+    pub(crate) fn is_missing(&self, peer: PeerId, held: &Held) -> bool {
+        let mut openings = self.owners.openings.range(..=held.epoch);
+        openings.any(|(_, opening)| {
+            opening.missing.contains(&peer) && !opening.shards.is_disjoint(&held.shards)
+        })
     }
 
     /// All leases of its shards are known here.

@@ -11,6 +11,7 @@ use crate::{
     owners::Gate,
     queue::Request,
     session::Entry,
+    timers::Timer,
 };
 
 /// Reports of one peer of epochs that are not known here yet. With more the first is
@@ -121,8 +122,8 @@ impl Mesh {
         }
     }
 
-    /// What is known here of those who can't say it themselves, of shards that are lost:
-    /// for whoever gets them.
+    /// What everybody holds of shards that are lost, for whoever gets them: nobody else
+    /// gave it out. Some can't say it themselves, or do not read on.
     pub(crate) fn vouch(
         &self,
         lost: &BTreeSet<Shard>,
@@ -132,49 +133,48 @@ impl Mesh {
             let mut openings = self.owners.openings.values();
             openings.any(|opening| opening.shards.contains(shard))
         };
+        let mut by_owner: BTreeMap<PeerId, BTreeSet<Shard>> = BTreeMap::new();
+        for shard in lost.iter().filter(|shard| !unknown(shard)) {
+            if let Some(owner) = next.owner(*shard) {
+                by_owner.entry(owner).or_default().insert(*shard);
+            }
+        }
         let mut words = Vec::new();
-        for (_, session) in self.sessions.iter() {
-            let Some(of) = session.peer.filter(|_| session.lost_until.is_some()) else {
-                continue;
-            };
-            let mut by_owner: BTreeMap<PeerId, (BTreeSet<Shard>, Vec<_>)> = BTreeMap::new();
-            for shard in lost {
-                if let Some(owner) = next.owner(*shard) {
-                    by_owner.entry(owner).or_default().0.insert(*shard);
-                }
-            }
-            for (ask, entry) in &session.entries {
-                if let Entry::Leased(dyno) = entry {
-                    let dyno = &self.dynos[dyno.0 as usize];
-                    let shard = self.apps[dyno.app.0 as usize].shard;
-                    let owner = next.owner(shard);
-                    if let Some((_, leases)) = owner.and_then(|owner| by_owner.get_mut(&owner))
-                        && lost.contains(&shard)
-                    {
-                        leases.push((*ask, dyno.info.instance.clone()));
-                    }
-                }
-            }
-            for (owner, (mut shards, mut leases)) in by_owner {
-                shards.retain(|shard| !unknown(shard));
-                if of == owner || shards.is_empty() {
-                    continue;
-                }
-                // Whose these are is known to who has read further in the log of apps.
-                leases.extend(session.strange.iter().cloned());
-                leases.sort_unstable();
-                let epoch = next.epoch;
+        for of in &next.peers {
+            for (owner, shards) in by_owner.iter().filter(|(owner, _)| *owner != of) {
                 let held = Held {
-                    epoch,
+                    epoch: next.epoch,
                     whole: false,
-                    shards,
-                    leases,
+                    shards: shards.clone(),
+                    leases: self.given(*of, lost, |shard| next.owner(shard) == Some(*owner)),
                     others: Vec::new(),
                 };
-                words.push((owner, of, held));
+                words.push((*owner, *of, held));
             }
         }
         words
+    }
+
+    /// What a peer has of some of these shards.
+    fn given(&self, peer: PeerId, lost: &BTreeSet<Shard>, of: impl Fn(Shard) -> bool) -> Leases {
+        let session = self.sessions.of_peer(peer);
+        let Some(session) = session.and_then(|key| self.sessions.get(key)) else {
+            return Vec::new();
+        };
+        let mut leases = Vec::new();
+        for (ask, entry) in &session.entries {
+            if let Entry::Leased(dyno) = entry {
+                let dyno = &self.dynos[dyno.0 as usize];
+                let shard = self.apps[dyno.app.0 as usize].shard;
+                if lost.contains(&shard) && of(shard) {
+                    leases.push((*ask, dyno.info.instance.clone()));
+                }
+            }
+        }
+        // Whose these are is known to who has read further in the log of apps.
+        leases.extend(session.strange.iter().cloned());
+        leases.sort_unstable();
+        leases
     }
 
     /// A peer says hello, with all that it holds. If it had a session, that one is over.
@@ -197,12 +197,8 @@ impl Mesh {
             // are. If it is this one, it is not for long.
             self.hold_for(key, &held.others);
         }
-        if held.epoch < self.owners.epoch()
-            && let Some(session) = self.sessions.get_mut(key)
-        {
-            // It may have told another owner since that one of these has ended.
-            let all = held.leases.iter().chain(&held.others);
-            session.doubtful = all.map(|(ask, _)| *ask).collect();
+        if held.epoch < self.owners.epoch() {
+            self.doubt(key, &held.others, now);
         }
         self.reported(key, peer, held, now);
         if let Some(old) = old {
@@ -224,8 +220,6 @@ impl Mesh {
     /// [`TooManySessions`], at the limit.
     pub fn peer_vouch(&mut self, of: PeerId, held: Held, now: Time) -> Result<(), TooManySessions> {
         let session = match self.sessions.of_peer(of) {
-            // It speaks for itself.
-            Some(session) if self.is_live(session) => return Ok(()),
             Some(session) => session,
             None if self.sessions.len() >= self.limits.sessions => {
                 return Err(TooManySessions(self.limits.sessions));
@@ -240,12 +234,6 @@ impl Mesh {
         Ok(())
     }
 
-    /// Whether this peer can ask here at the moment.
-    pub fn hears(&self, peer: PeerId) -> bool {
-        let session = self.sessions.of_peer(peer);
-        session.is_some_and(|session| self.is_live(session))
-    }
-
     fn is_live(&self, session: SessionKey) -> bool {
         let session = self.sessions.get(session);
         session.is_some_and(|session| session.lost_until.is_none())
@@ -254,12 +242,17 @@ impl Mesh {
     /// What is said of a later epoch than is known here counts when that is known: so far
     /// it is not said of what this sidecar still has to know.
     fn reported(&mut self, session: SessionKey, peer: PeerId, held: Held, now: Time) {
-        self.hold_for(session, &held.leases);
         if held.epoch <= self.owners.epoch() {
-            self.end_doubts(session, &held, now);
-            return self.accounted(peer, &held, now);
+            return self.take_report(session, peer, &held, now);
+        }
+        if !held.is_vouched() {
+            self.hold_for(session, &held.leases);
         }
         if let Some(session) = self.sessions.get_mut(session) {
+            if held.whole {
+                // It was of a log that is there no more, or is said anew.
+                session.early.retain(|it| it.epoch <= held.epoch);
+            }
             if session.early.len() >= MOST_EARLY {
                 session.early.remove(0);
             }
@@ -280,30 +273,61 @@ impl Mesh {
             session.early = early;
             let known: Vec<Held> = known;
             for held in known {
-                self.hold_for(key, &held.leases);
-                if held.epoch < epoch
-                    && let Some(session) = self.sessions.get_mut(key)
-                {
-                    let asks = held.leases.iter().map(|(ask, _)| *ask);
-                    session.doubtful.extend(asks);
-                }
-                self.end_doubts(key, &held, now);
-                self.accounted(peer, &held, now);
+                self.take_report(key, peer, &held, now);
             }
         }
     }
 
-    /// What the peer said before it had read as far as this sidecar, and says no more, is
-    /// over.
-    fn end_doubts(&mut self, session: SessionKey, held: &Held, now: Time) {
-        if !held.whole || held.epoch < self.owners.epoch() {
+    fn take_report(&mut self, session: SessionKey, peer: PeerId, held: &Held, now: Time) {
+        let vouched = held.is_vouched() && self.is_live(session);
+        if vouched && !self.is_missing(peer, held) {
+            // It has said so itself since.
             return;
         }
+        self.hold_for(session, &held.leases);
+        if vouched || held.epoch < self.owners.epoch() {
+            // It may have told another owner since that one of these has ended.
+            self.doubt(session, &held.leases, now);
+        }
+        if held.whole && held.epoch >= self.owners.epoch() {
+            self.end_doubts(session, &held.leases, now);
+        }
+        self.accounted(peer, held, now);
+    }
+
+    /// These may be over already: the peer says so, or long enough has passed.
+    fn doubt(&mut self, session: SessionKey, leases: &[(AskId, Box<str>)], now: Time) {
+        let until = now + self.limits.longest_request;
         let Some(holder) = self.sessions.get_mut(session) else {
             return;
         };
+        let asks = leases.iter().map(|(ask, _)| *ask);
+        holder
+            .doubtful
+            .extend(asks.filter(|ask| holder.entries.contains_key(ask)));
+        if !holder.doubtful.is_empty() {
+            let before = holder.doubt_until.replace(until);
+            let timer = Timer::Doubts(session);
+            self.timers.replace(before, Some(until), timer);
+        }
+    }
+
+    /// What the peer said before it had read as far as this sidecar, and says no more, is
+    /// over. `still`: what it says.
+    pub(crate) fn end_doubts(
+        &mut self,
+        session: SessionKey,
+        still: &[(AskId, Box<str>)],
+        now: Time,
+    ) {
+        let Some(holder) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if let Some(until) = holder.doubt_until.take() {
+            self.timers.unset(until, Timer::Doubts(session));
+        }
         let mut doubtful = std::mem::take(&mut holder.doubtful);
-        for (ask, _) in &held.leases {
+        for (ask, _) in still {
             doubtful.remove(ask);
         }
         for ask in doubtful {

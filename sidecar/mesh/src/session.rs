@@ -100,6 +100,8 @@ pub(crate) struct Session {
     pub(crate) early: Vec<Held>,
     /// Leases that it may have ended without a word to this sidecar.
     pub(crate) doubtful: BTreeSet<AskId>,
+    /// These are over then.
+    pub(crate) doubt_until: Option<Time>,
     /// Leases of dynos that are not known here yet: the peer has read further in the log
     /// that has them.
     pub(crate) strange: Vec<(AskId, Box<str>)>,
@@ -163,6 +165,7 @@ impl Sessions {
             },
             early: Vec::new(),
             doubtful: BTreeSet::new(),
+            doubt_until: None,
             strange: Vec::new(),
             entries: Entries::default(),
             newest: Time::default(),

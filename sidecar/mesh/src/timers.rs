@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Quarantine(DynoKey),
     /// A broken session's worker did not come back.
     Session(SessionKey),
+    /// What a peer may hold, and has not spoken of for so long, is over.
+    Doubts(SessionKey),
     /// Whoever has not answered by now has nothing to give back.
     Recall(RecallId),
     /// Another node was not heard for so long.
@@ -33,7 +35,7 @@ pub(crate) enum Timer {
 }
 
 /// Timers in order of time. Everything set is removed or fires: there is never
-/// more than one per waiter, dyno, session, recall, node and epoch, and four per app.
+/// more than one per waiter, dyno, recall, node and epoch, two per session, four per app.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(Time, Timer)>);
 

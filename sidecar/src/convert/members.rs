@@ -45,7 +45,7 @@ fn kind_from_proto(kind: members_entry::Kind) -> Result<Kind, Malformed> {
     Ok(match kind {
         members_entry::Kind::Join(join) => Kind::Join {
             address: text("join.address", join.address, MAX_ADDRESS)?,
-            known: known(join.known, join.epoch)?,
+            known: known(join.known, join.origin)?,
         },
         members_entry::Kind::Tick(tick) => Kind::Tick {
             number: tick.number,
@@ -70,7 +70,7 @@ fn kind_to_proto(kind: &Kind) -> members_entry::Kind {
         Kind::Join { address, known } => members_entry::Kind::Join(v1::MemberJoin {
             address: (**address).into(),
             known: known.names.iter().map(|name| (**name).into()).collect(),
-            epoch: known.epoch,
+            origin: known.origin,
         }),
         Kind::Tick {
             number,
@@ -126,12 +126,12 @@ fn few(field: &str, count: usize, most: usize) -> Result<(), Malformed> {
     }
 }
 
-fn known(names: Vec<String>, epoch: u64) -> Result<Known, Malformed> {
+fn known(names: Vec<String>, origin: u64) -> Result<Known, Malformed> {
     few("join.known", names.len(), MAX_KNOWN)?;
     let names = names.into_iter();
     let names = names.map(|name| text("join.known", name, MAX_NAME));
     Ok(Known {
-        epoch,
+        origin,
         names: names.collect::<Result<_, _>>()?,
     })
 }
@@ -152,7 +152,7 @@ fn listing(list: v1::MemberList) -> Result<Listing, Malformed> {
     Ok(Listing {
         read: list.read,
         epoch: list.epoch,
-        founded: list.founded,
+        origin: list.origin,
         members: members.collect::<Result<_, _>>()?,
         gone: gone.collect::<Result<_, _>>()?,
     })
@@ -174,7 +174,7 @@ fn listing_to_proto(listing: &Listing) -> v1::MemberList {
         epoch: listing.epoch,
         members: members.collect(),
         gone: gone.collect(),
-        founded: listing.founded,
+        origin: listing.origin,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which sidecars there are: this one's part. Who carries what is written and read is
 //! the module `amqp`.
 
-mod known;
 mod lives;
 mod view;
 
@@ -13,7 +12,7 @@ use std::{
 };
 
 use members::{
-    Entry, Kind, Listed, Membership, Node, Output, PeerId, Place, Standing, Time, Timing,
+    Entry, Kind, Known, Listed, Membership, Node, Output, Place, Standing, Time, Timing,
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
@@ -21,7 +20,7 @@ use tokio::{sync::Notify, time::timeout};
 pub use view::{MemberView, MembersView, Part};
 
 use super::{Driver, Peer};
-use crate::{panics, store::Members};
+use crate::panics;
 use lives::Lives;
 
 /// Entries that wait to be written. With more the oldest are left out: any may be lost.
@@ -56,7 +55,7 @@ struct State {
     /// The other members, as they were known last.
     others: Vec<Peer>,
     /// The same, with those that are gone, for the disk ...
-    known: Members,
+    known: Known,
     /// ... which does not have it yet.
     is_known_new: bool,
     is_leaving: bool,
@@ -76,7 +75,7 @@ struct Post {
 impl Driver {
     /// This sidecar shall be a member: of this name, reached at this address. `known`: who
     /// the others were when it was one last.
-    pub fn take_part(&self, name: &str, address: &str, known: Members) {
+    pub fn take_part(&self, name: &str, address: &str, known: Known) {
         let mut state = self.members.state.lock();
         state.post = Some(Post {
             name: name.into(),
@@ -110,12 +109,11 @@ impl Driver {
                     name: (*post.name).into(),
                     life: rand::random(),
                 };
-                let (timing, known) = (Timing::default(), known::from_disk(&state.known));
+                let (timing, known) = (Timing::default(), state.known.clone());
                 let new = Membership::new(me, &post.address, timing, known, now);
                 state.membership.insert(new)
             }
         };
-        self.drop_stale(membership, &state.known);
         state.lives.add(membership.me());
         state.outbox.clear();
         self.seat(membership);
@@ -196,6 +194,11 @@ impl Driver {
         self.members.changed.notified().await;
     }
 
+    /// Who they are is not on disk: it is tried again with the next tick.
+    pub(super) fn keep_members_again(&self) {
+        self.members.state.lock().is_known_new = true;
+    }
+
     /// What came is no entry.
     pub fn count_members_skipped(&self) {
         self.members.state.lock().skipped += 1;
@@ -253,27 +256,16 @@ impl Driver {
         state.lives.add(membership.me());
         if has_changed && membership.epoch().is_some() {
             state.others = others(membership);
-            state.is_known_new |= known::update(&mut state.known, membership, known::now());
+            let known = membership.known();
+            state.is_known_new |= known != state.known;
+            state.known = known;
             self.members.changed.notify_one();
-        } else if has_changed {
-            self.drop_stale(membership, &state.known);
         }
         if state.is_known_new {
             state.is_known_new = !self.changes.keep_members(&state.known);
         }
         if is_moving || has_changed {
             self.seat(membership);
-        }
-    }
-
-    /// Of those whom it knows from before, who was gone for so long that nothing can be held
-    /// any more, and has not come to ask, is not waited for.
-    fn drop_stale(&self, membership: &mut Membership, known: &Members) {
-        let long = self.limits.longest_request;
-        for name in known::stale(known, long, known::now()) {
-            if !self.act(None, |mesh, _| mesh.hears(PeerId::of(name))) {
-                membership.drop_known(name);
-            }
         }
     }
 }

@@ -186,7 +186,7 @@ impl<J: Journal> Writer<J> {
                     batch.remember(worker, process, reply, &self.known);
                 }
                 PresenceJob::Forget(worker) => batch.forget(worker),
-                PresenceJob::Members(members) => batch.members = Some(members),
+                PresenceJob::Members(known) => batch.members = Some(known),
             }
         }
         self.write(batch);

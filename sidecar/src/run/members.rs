@@ -3,13 +3,14 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use anyhow::Context as _;
+use members::Known;
 use tokio::runtime::Builder;
 
 use super::{
     log::{StopAtEnd, options},
     spawn,
 };
-use crate::{amqp, config::Config, driver::Driver, store::Members};
+use crate::{amqp, config::Config, driver::Driver};
 
 /// Starts it, if this sidecar takes part. `port`: the one that peers come to; `known`: who
 /// the others were.
@@ -17,7 +18,7 @@ pub(super) fn start(
     config: &Config,
     driver: &Arc<Driver>,
     port: Option<u16>,
-    known: Members,
+    known: Known,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
     let (broker, address) = match (&config.broker, &config.peer_address, port) {
         (Some(broker), Some(address), Some(port)) => (broker, address.with(port)),

@@ -3,6 +3,7 @@
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, sync::Arc};
 
 use anyhow::Context as _;
+use members::Known;
 use mesh::{Mesh, PeerId, Update, WorkerId};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand::random;
@@ -12,7 +13,7 @@ use crate::{
     driver::{Changes, Clock, Driver, History, Inbox, Proposals, Workers},
     grpc::Identity,
     panics,
-    store::{Members, Store, WorkerProcess, Write},
+    store::{Store, WorkerProcess, Write},
 };
 
 /// What there is after loading.
@@ -31,7 +32,7 @@ pub(super) struct Started {
     pub(super) proposals: Option<Proposals>,
     pub(super) node_id: u64,
     /// The other members, as they were known last.
-    pub(super) members: Members,
+    pub(super) known: Known,
 }
 
 /// Each worker is an open file; the usual soft limit of 1,024 is for programs
@@ -109,7 +110,7 @@ pub(super) fn load(config: &Config, clock: Clock) -> anyhow::Result<Started> {
         history,
         proposals,
         node_id: loaded.node,
-        members: loaded.members,
+        known: loaded.known,
     })
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use members::Known;
 use mesh::{AppSpec, WorkerId};
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
 
 use super::{
-    Members, Position, Queued, Seen, Store, StoreError, WorkerProcess, app,
+    Position, Queued, Seen, Store, StoreError, WorkerProcess, app, known,
     schema::{APPS, KEY_LOG, KEY_NODE, LOG, META, QUEUE, SEEN, WORKERS},
 };
 use crate::{convert::queued_from_bytes, panics};
@@ -26,8 +27,8 @@ pub struct Loaded {
     pub seen: Seen,
     /// Changes that it is to get, in their order.
     pub queued: Vec<Queued>,
-    /// The other members.
-    pub members: Members,
+    /// The other members, as they were known last.
+    pub known: Known,
 }
 
 pub(super) enum Unreadable {
@@ -91,7 +92,7 @@ fn read(database: &Database, each: impl FnMut(AppSpec)) -> Result<Loaded, Unread
         position,
         seen,
         queued,
-        members: Members::read(&transaction)?,
+        known: known::read(&transaction)?,
     })
 }
 

@@ -22,14 +22,14 @@ pub(super) const LOG: TableDefinition<'_, &str, (u128, u64, u128, u64)> =
 pub(super) const SEEN: TableDefinition<'_, u64, u128> = TableDefinition::new("seen");
 /// By number: the protobuf message `mesh.v1.LogEntry` of a change that is queued.
 pub(super) const QUEUE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("queue");
-/// By name, other members: since when each is gone, if it is.
-pub(super) const MEMBERS: TableDefinition<'_, &str, Option<u64>> = TableDefinition::new("members");
+/// By name: other members, and who was one.
+pub(super) const MEMBERS: TableDefinition<'_, &str, ()> = TableDefinition::new("members");
 
 /// The form of this file.
 pub(super) const KEY_VERSION: &str = "schema";
 /// The node's identity: made once, at random.
 pub(super) const KEY_NODE: &str = "node";
-/// The place of the last change of [`MEMBERS`].
+/// Which list [`MEMBERS`] is from.
 pub(super) const KEY_MEMBERS: &str = "members";
 /// How far the table is along the log.
 pub(super) const KEY_LOG: &str = "position";

@@ -1,10 +1,11 @@
 //! What can be written.
 
+use members::Known;
 use mesh::{Update, WorkerId};
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    Members, Position, Queued, Store, StoreError, WorkerProcess, app,
+    Position, Queued, Store, StoreError, WorkerProcess, app, known,
     schema::{ALONE, APPS, KEY_LOG, KEY_VERSION, LOG, META, QUEUE, SEEN, VERSION, WORKERS},
 };
 use crate::convert::queued_to_bytes;
@@ -34,8 +35,8 @@ pub enum Write {
     Queue(Queued),
     /// The one of this number is not, any more.
     Unqueue(u64),
-    /// These are the other members.
-    Members(Members),
+    /// These are the other members, and those that were.
+    Members(Known),
 }
 
 /// Where something is written.
@@ -152,10 +153,10 @@ fn fill_queue(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), re
 
 fn fill_members(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
     let last = writes.iter().rev().find_map(|write| match write {
-        Write::Members(members) => Some(members),
+        Write::Members(known) => Some(known),
         _ => None,
     });
-    last.map_or(Ok(()), |members| members.write(transaction))
+    last.map_or(Ok(()), |it| known::write(transaction, it))
 }
 
 fn fill_log(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {

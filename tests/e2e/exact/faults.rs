@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dynomesh_proto::v1::Exact;
 use e2e::{
     Mesh,
-    harness::{Broker, Signal, broker, run_within, wait},
+    harness::{Broker, Hand, Signal, broker, run_within, wait},
 };
 
 use super::{
@@ -39,6 +39,42 @@ fn a_planned_restart_of_the_owner_fails_nobody() {
         for report in stop_all(loads).await {
             assert_eq!(report.failures(), 0, "{report:?}");
             println!("longest {} us", report.max);
+        }
+        none_had_two(&dynos).await;
+        until_nothing_is_left(&hosts).await;
+        for host in hosts {
+            host.finish().await;
+        }
+    });
+}
+
+/// What comes then has earlier places than what was there before.
+#[test]
+fn a_log_of_members_that_is_deleted_is_begun_again_for_apps_too() {
+    run_within(LIMIT, async {
+        let (broker, prefix) = (Broker::shared().await, broker::prefix());
+        let mut hosts = hosts(&broker.url(), &prefix, 3).await;
+        let (app, dynos) = app(&hosts, settings(Exact::Strict), 6).await;
+        // The last change of the members is a late one.
+        hosts[0].crash_meshd().await;
+        until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        let epoch = async |host: &Mesh| {
+            let nodes = host.control().try_nodes().await.unwrap();
+            nodes.membership.map_or(0, |it| it.epoch)
+        };
+        let before = epoch(&hosts[1]).await;
+        let hand = Hand::connect(&broker.url()).await;
+        hand.delete(&format!("{prefix}.members")).await;
+        wait::until("it is begun again", async || {
+            (1..before).contains(&epoch(&hosts[1]).await)
+        })
+        .await;
+        until_agreed(&hosts.iter().collect::<Vec<_>>()).await;
+        for host in &hosts {
+            wait::until("it is served", async || {
+                host.get(&app.host(), "/").await.status() == 200
+            })
+            .await;
         }
         none_had_two(&dynos).await;
         until_nothing_is_left(&hosts).await;

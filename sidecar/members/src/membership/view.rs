@@ -27,14 +27,9 @@ impl Membership {
         let known = members.chain(member.list.gone());
         let others = known.filter(|name| **name != self.me.name);
         Known {
-            epoch: member.list.epoch(),
+            origin: member.list.origin(),
             names: others.cloned().collect(),
         }
-    }
-
-    /// This one, which it knows from before, holds nothing any more.
-    pub fn drop_known(&mut self, name: &str) {
-        self.known.names.remove(name);
     }
 
     /// Whatever the one of this name holds is over: its host is known to be dead. Says
@@ -137,7 +132,7 @@ mod tests {
 
     #[test]
     fn whom_the_founder_did_not_know_is_known_when_somebody_comes_who_does() {
-        let join = |epoch, life| Entry {
+        let join = |origin, life| Entry {
             from: Node {
                 name: "b".into(),
                 life,
@@ -145,7 +140,7 @@ mod tests {
             kind: Kind::Join {
                 address: "there:1".into(),
                 known: Known {
-                    epoch,
+                    origin,
                     names: ["a", "c"].map(Into::into).into(),
                 },
             },
@@ -154,10 +149,10 @@ mod tests {
         let mut a = new("a", Known::default(), now);
         let (now, place) = until_it_founds(&mut a, now, 100);
         let gone = |a: &Membership| a.gone().map(|it| it.to_string()).collect::<Vec<_>>();
-        // What happened since it was founded is known.
-        a.entry(place + 1, &join(place, 1), now);
+        // Whoever went since it was founded is known.
+        let origin = a.known().origin;
+        a.entry(place + 1, &join(origin, 1), now);
         assert_eq!(gone(&a), [""; 0]);
-        // Before, and in another log.
         a.entry(place + 2, &join(99, 2), now);
         assert_eq!(gone(&a), ["c"]);
         a.forget("c");
@@ -167,7 +162,9 @@ mod tests {
             }
         }
         assert_eq!(gone(&a), [""; 0]);
-        a.entry(place + 5, &join(1_000_000, 3), now);
+        a.entry(place + 5, &join(origin, 3), now);
+        assert_eq!(gone(&a), [""; 0], "it is known to be forgotten");
+        a.entry(place + 6, &join(99, 4), now);
         assert_eq!(gone(&a), ["c"]);
         assert_eq!(a.known().names, ["b", "c"].map(Into::into).into());
     }

@@ -89,6 +89,7 @@ impl World {
         self.say(|| format!("{at} leaves"));
         self.seat(at);
         let stop = self.now + 300_000;
-        self.nodes[at].stops_at = Some((stop, stop + back.as_micros() as u64));
+        let back = u64::try_from(back.as_micros()).unwrap_or(u64::MAX);
+        self.nodes[at].stops_at = Some((stop, stop.saturating_add(back)));
     }
 }

@@ -136,3 +136,27 @@ fn what_is_planned_delays_nobody_for_long() {
         assert_eq!(world.report.refused, before);
     }
 }
+
+/// A host that is no more, and of which nobody says so, is waited for once at most.
+#[test]
+fn who_is_gone_for_good_is_not_waited_for_for_ever() {
+    for (seed, planned) in (0..10).flat_map(|seed| [(seed, true), (seed, false)]) {
+        let mut world = World::new(seed, 4, false);
+        world.longest_request = Duration::from_secs(6);
+        world.run(Duration::from_secs(8), false, 0.4);
+        if planned {
+            world.leave(3, Duration::MAX);
+            world.run(Duration::from_millis(200), false, 0.4);
+        }
+        world.retire(3);
+        world.run(Duration::from_secs(10), false, 0.4);
+        let before = world.report.refused;
+        for at in [1, 2] {
+            world.leave(at, Duration::from_millis(400));
+            world.run(Duration::from_secs(5), false, 0.4);
+        }
+        world.run(Duration::from_secs(5), false, 0.0);
+        assert!(world.is_served(), "{seed} {planned}");
+        assert_eq!(world.report.refused, before, "{seed} {planned}");
+    }
+}

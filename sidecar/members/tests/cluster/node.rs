@@ -72,6 +72,8 @@ pub(crate) struct Node {
     /// It is about to stop, as planned, and what then.
     pub(crate) stops_at: Option<(u64, u64)>,
     pub(crate) back_at: Option<u64>,
+    /// It is no host any more, nor are its routers.
+    pub(crate) retired: bool,
     pub(crate) routers: Vec<Router>,
     /// From its routers, in order.
     pub(crate) said: VecDeque<Said>,

@@ -91,6 +91,7 @@ pub(crate) struct World {
     load: f64,
     workers: u64,
     pub(crate) strict_order: bool,
+    pub(crate) longest_request: Duration,
     trace: bool,
     pub(crate) report: Report,
 }
@@ -101,13 +102,6 @@ pub(crate) fn name(at: usize) -> String {
 
 fn app_name(app: usize) -> String {
     format!("app-{app}")
-}
-
-fn limits() -> Limits {
-    Limits {
-        longest_request: Duration::from_secs(3600),
-        ..Limits::default()
-    }
 }
 
 fn spec(app: usize) -> AppSpec {
@@ -152,6 +146,7 @@ impl World {
             load: 0.0,
             workers: 0,
             strict_order: false,
+            longest_request: Duration::from_secs(3600),
             trace,
             report: Report::default(),
         };
@@ -238,6 +233,12 @@ impl World {
         }
     }
 
+    /// Nobody waits, and nobody has a dyno.
+    pub(crate) fn is_served(&self) -> bool {
+        let mut routers = self.nodes.iter().flat_map(|node| &node.routers);
+        routers.all(|router| router.requests.is_empty())
+    }
+
     fn left_over(&self) -> String {
         let mut text = String::new();
         for (at, node) in self.nodes.iter().enumerate() {
@@ -251,12 +252,10 @@ impl World {
     fn is_settled(&self) -> bool {
         let quiet = |node: &Node| {
             let totals = node.core.as_ref().map(Mesh::totals);
-            node.routers.iter().all(|router| router.requests.is_empty())
-                && node.said.is_empty()
-                && totals.is_some_and(|it| it.leases + it.waiting + it.away == 0)
+            node.said.is_empty() && totals.is_some_and(|it| it.leases + it.waiting + it.away == 0)
         };
         let up = self.links.values().all(|link| link.up);
-        up && self.nodes.iter().all(quiet)
+        up && self.is_served() && self.nodes.iter().all(quiet)
     }
 
     fn step(&mut self) {
@@ -274,6 +273,9 @@ impl World {
         }
         self.keep_links();
         for at in 0..self.nodes.len() {
+            if self.nodes[at].retired {
+                continue;
+            }
             self.routers(at);
             if self.works(at) {
                 self.read_log(at);
@@ -290,6 +292,16 @@ impl World {
         }
     }
 
+    /// It has left, with all that it did, for good.
+    pub(crate) fn retire(&mut self, at: usize) {
+        for router in 0..ROUTERS {
+            self.kill_worker(at, router);
+        }
+        self.stop(at, None);
+        self.nodes[at].retired = true;
+        self.say(|| format!("{at} is no more"));
+    }
+
     pub(crate) fn works(&self, at: usize) -> bool {
         let node = &self.nodes[at];
         node.core.is_some() && node.frozen_until <= self.now
@@ -299,7 +311,11 @@ impl World {
         let (life, seed, time) = (self.rng.random(), self.rng.random(), self.time(at));
         let name = name(at);
         self.say(|| format!("{at} starts as {life:x}"));
-        let mut core = Mesh::new(limits(), seed);
+        let limits = Limits {
+            longest_request: self.longest_request,
+            ..Limits::default()
+        };
+        let mut core = Mesh::new(limits, seed);
         core.share_apps(PeerId::of(&name));
         let workers = self.nodes[at].routers.iter().map(|r| WorkerId(r.worker));
         core.recover(workers, time + Duration::from_secs(5));

@@ -56,7 +56,7 @@ mod tests {
             listing: Some(Listing {
                 read: u64::MAX,
                 epoch: u64::MAX,
-                founded: u64::MAX,
+                origin: u64::MAX,
                 gone: vec![(node.name.clone(), u64::MAX); 64],
                 members: vec![member; 64],
             }),

@@ -24,7 +24,7 @@ fn tick(count: usize, name: &str, address: &str) -> Kind {
         listing: Some(Listing {
             read: 9,
             epoch: 8,
-            founded: 6,
+            origin: 6,
             members: vec![member; count],
             gone: vec![(name.into(), 5); count],
         }),
@@ -38,7 +38,7 @@ fn gone(count: usize, name: &str) -> Kind {
         listing: Some(Listing {
             read: 9,
             epoch: 8,
-            founded: 6,
+            origin: 6,
             members: Vec::new(),
             gone: vec![(name.into(), 5); count],
         }),
@@ -49,7 +49,7 @@ fn join(address: &str, known: &[String]) -> Kind {
     Kind::Join {
         address: address.into(),
         known: Known {
-            epoch: 5,
+            origin: 5,
             names: known.iter().map(|name| name.as_str().into()).collect(),
         },
     }

@@ -5,13 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use members::Known;
 use mesh::{AppSpec, Change, ChangeError, Event, Mesh, Operation, RecallId, Update, WorkerId};
 use tokio::sync::oneshot;
 
 use super::{Applied, ApplyError, Outcome, Workers, inbox::Remembered};
 use crate::{
     driver::{Driver, Notice},
-    store::{Members, Position, WorkerProcess, Write},
+    store::{Position, WorkerProcess, Write},
 };
 
 /// See the module's documentation.
@@ -20,7 +21,7 @@ pub(super) struct Batch {
     /// What each app shall be, the last word on it.
     updates: HashMap<Box<str>, Update>,
     workers: HashMap<WorkerId, Option<WorkerProcess>>,
-    pub(super) members: Option<Members>,
+    pub(super) members: Option<Known>,
     /// What each app was before the batch, in the order in which they were
     /// changed first.
     undo: Vec<Update>,
@@ -244,11 +245,10 @@ impl Batch {
         for to in self.remembered {
             let _ = to.send(Err(why.clone()));
         }
-        // Who the members are is as it is.
-        let members = self.members.into_iter().map(Write::Members);
-        members
-            .chain(self.undo.into_iter().map(Write::App))
-            .collect()
+        if self.members.is_some() {
+            self.driver.keep_members_again();
+        }
+        self.undo.into_iter().map(Write::App).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     thread::{self, Thread},
 };
 
+use members::Known;
 use mesh::{Change, ChangeError, WorkerId};
 use tokio::sync::{
     mpsc::{self, Receiver, Sender, error::TrySendError},
@@ -22,7 +23,7 @@ use crate::{
     driver::log::{
         Entry, Frozen, LogView, OutcomeSender, Position, Proposal, Proposals, Stand, Way,
     },
-    store::{Members, Queued, WorkerProcess},
+    store::{Queued, WorkerProcess},
 };
 
 /// Jobs of a kind that wait for the writer; whoever comes then waits to be let in.
@@ -45,7 +46,7 @@ pub(super) enum ChangeJob {
 pub(super) enum PresenceJob {
     Remember(WorkerId, WorkerProcess, oneshot::Sender<Remembered>),
     Forget(WorkerId),
-    Members(Members),
+    Members(Known),
 }
 
 /// The way to the writer.
@@ -220,8 +221,8 @@ impl Changes {
     }
 
     /// Writes down who the other members are. `false`: not now, it is to be tried again.
-    pub(in crate::driver) fn keep_members(&self, members: &Members) -> bool {
-        let job = PresenceJob::Members(members.clone());
+    pub(in crate::driver) fn keep_members(&self, known: &Known) -> bool {
+        let job = PresenceJob::Members(known.clone());
         !matches!(self.presence.try_send(job), Err(TrySendError::Full(_)))
     }
 
