@@ -76,6 +76,13 @@ fn a_log_of_members_that_is_deleted_is_begun_again_for_apps_too() {
             })
             .await;
         }
+        let loads = start_loads(&hosts, 10, &["/sleep/3", "/"]);
+        for load in &loads {
+            load.more(200).await;
+        }
+        for report in stop_all(loads).await {
+            assert_eq!(report.failures(), 0, "{report:?}");
+        }
         none_had_two(&dynos).await;
         until_nothing_is_left(&hosts).await;
         for host in hosts {
