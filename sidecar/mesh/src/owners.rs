@@ -166,6 +166,13 @@ impl Owners {
         }
     }
 
+    /// What a peer holds of an own shard is known here.
+    pub(crate) fn knows(&self, peer: PeerId, shard: Shard) -> bool {
+        let opens = |it: &&Opening| it.shards.contains(&shard) && it.missing.contains(&peer);
+        let mut openings = self.openings.values().filter(opens);
+        openings.all(|it| it.vouched.get(&peer).is_some_and(|of| of.contains(&shard)))
+    }
+
     /// The apps in these shards.
     pub(crate) fn apps(&self, shards: impl IntoIterator<Item = Shard>) -> BTreeSet<AppKey> {
         let first = |shard| (shard, AppKey(0));
@@ -211,6 +218,7 @@ impl Mesh {
         let lost = mine.map(|owner| *owner = None).count();
         // What comes next may be another log, with other places.
         ownership.epoch = 0;
+        self.forget_early_reports();
         self.change_owners(ownership, now);
         lost > 0
     }

@@ -129,12 +129,8 @@ impl Mesh {
         lost: &BTreeSet<Shard>,
         next: &Ownership,
     ) -> Vec<(PeerId, PeerId, Held)> {
-        let unknown = |shard: &Shard| {
-            let mut openings = self.owners.openings.values();
-            openings.any(|opening| opening.shards.contains(shard))
-        };
         let mut by_owner: BTreeMap<PeerId, BTreeSet<Shard>> = BTreeMap::new();
-        for shard in lost.iter().filter(|shard| !unknown(shard)) {
+        for shard in lost {
             if let Some(owner) = next.owner(*shard) {
                 by_owner.entry(owner).or_default().insert(*shard);
             }
@@ -142,10 +138,17 @@ impl Mesh {
         let mut words = Vec::new();
         for of in &next.peers {
             for (owner, shards) in by_owner.iter().filter(|(owner, _)| *owner != of) {
+                let known = shards
+                    .iter()
+                    .filter(|shard| self.owners.knows(*of, **shard));
+                let shards: BTreeSet<_> = known.copied().collect();
+                if shards.is_empty() {
+                    continue;
+                }
                 let held = Held {
                     epoch: next.epoch,
                     whole: false,
-                    shards: shards.clone(),
+                    shards,
                     leases: self.given(*of, lost, |shard| next.owner(shard) == Some(*owner)),
                     others: Vec::new(),
                 };
@@ -242,6 +245,14 @@ impl Mesh {
     /// What is said of a later epoch than is known here counts when that is known: so far
     /// it is not said of what this sidecar still has to know.
     fn reported(&mut self, session: SessionKey, peer: PeerId, held: Held, now: Time) {
+        if held.whole
+            && let Some(session) = self.sessions.get_mut(session)
+        {
+            // It begins anew: what it said of later epochs before is out of date.
+            session
+                .early
+                .retain(|it| !it.whole || it.epoch <= held.epoch);
+        }
         if held.epoch <= self.owners.epoch() {
             return self.take_report(session, peer, &held, now);
         }
@@ -249,15 +260,21 @@ impl Mesh {
             self.hold_for(session, &held.leases);
         }
         if let Some(session) = self.sessions.get_mut(session) {
-            if held.whole {
-                // It was of a log that is there no more, or is said anew.
-                session.early.retain(|it| it.epoch <= held.epoch);
-            }
             if session.early.len() >= MOST_EARLY {
                 session.early.remove(0);
             }
             let others = Vec::new();
             session.early.push(Held { others, ..held });
+        }
+    }
+
+    /// Their epochs may be those of another log.
+    pub(crate) fn forget_early_reports(&mut self) {
+        let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in sessions {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.early.clear();
+            }
         }
     }
 

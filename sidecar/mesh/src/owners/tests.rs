@@ -328,3 +328,112 @@ fn who_comes_again_and_has_not_read_on_keeps_what_somebody_else_spoke_of() {
         lab.mesh.check_invariants().unwrap();
     }
 }
+
+/// Another one.
+const THIRD: PeerId = PeerId(3);
+
+#[test]
+fn who_had_a_shard_says_of_everybody_what_they_have_of_it() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    let owned_by = |epoch, owner| Ownership {
+        peers: [OTHER, THIRD].into(),
+        ..ownership(epoch, owner)
+    };
+    let vouches = |lab: &mut Lab| -> Vec<_> {
+        let of = |word| match word {
+            ToPeer::Vouch(of, held) => Some((of, held.leases)),
+            _ => None,
+        };
+        said(lab).into_iter().filter_map(of).collect()
+    };
+    own(&mut lab, 6);
+    lab.mesh.own(owned_by(7, ME), lab.now);
+    lab.mesh.peer_hello(OTHER, held(7, &[]), lab.now).unwrap();
+    lab.mesh.peer_up(OTHER, lab.now);
+    // Of the third one nothing is known: it has not said what it has of before.
+    lab.mesh.own(owned_by(8, OTHER), lab.now);
+    assert_eq!(vouches(&mut lab), []);
+    lab.mesh.own(owned_by(9, ME), lab.now);
+    let hello = held(9, &[(5, "x-1")]);
+    lab.mesh.peer_hello(THIRD, hello, lab.now).unwrap();
+    lab.mesh.own(owned_by(10, OTHER), lab.now);
+    let lease = vec![(AskId(5), "x-1".into())];
+    assert_eq!(vouches(&mut lab), [(THIRD, lease)]);
+    // What it had is over, and its session with it.
+    lab.mesh.own(owned_by(11, ME), lab.now);
+    let session = lab.mesh.peer_hello(THIRD, held(11, &[]), lab.now).unwrap();
+    lab.mesh.close_session(session, lab.now);
+    lab.mesh.own(owned_by(12, OTHER), lab.now);
+    assert_eq!(vouches(&mut lab), [(THIRD, Vec::new())]);
+    lab.mesh.check_invariants().unwrap();
+}
+
+#[test]
+fn what_somebody_else_spoke_of_ends_when_its_holder_says_so_or_says_nothing() {
+    for speaks in [true, false] {
+        let mut lab = lab(Exact::Strict, &["x"]);
+        let session = lab.mesh.peer_hello(OTHER, held(0, &[]), lab.now).unwrap();
+        own(&mut lab, 9);
+        let vouched = Held {
+            whole: false,
+            shards: Shard::all().collect(),
+            ..held(9, &[(5, "x-1")])
+        };
+        lab.mesh
+            .peer_vouch(OTHER, vouched.clone(), lab.now)
+            .unwrap();
+        let ask = lab.ask();
+        assert_eq!(lab.answers(), [], "it has it, live or not");
+        let load = |lab: &Lab| lab.mesh.app("a", lab.now).unwrap().dynos[0].load;
+        if speaks {
+            lab.mesh.peer_report(session, held(9, &[]), lab.now);
+            assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+            // It comes late, and is not news.
+            lab.mesh.peer_vouch(OTHER, vouched, lab.now).unwrap();
+        } else {
+            lab.wait(599_000);
+            assert_eq!(load(&lab), 1);
+            lab.wait(2_000);
+        }
+        assert_eq!(load(&lab), u32::from(speaks));
+        lab.mesh.check_invariants().unwrap();
+    }
+}
+
+#[test]
+fn places_of_another_log_are_newer_than_those_of_the_one_before() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    own(&mut lab, 50_000);
+    let early = held(50_007, &[]);
+    let session = lab.mesh.peer_hello(OTHER, early, lab.now).unwrap();
+    assert!(lab.mesh.disown(lab.now));
+    own(&mut lab, 3);
+    let ask = lab.ask();
+    assert_eq!(lab.answers(), [], "the other one has not said what it has");
+    lab.mesh.peer_report(session, held(3, &[]), lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+    lab.checkin(ask, Outcome::Done);
+    // What was said in the log before is not said of this one.
+    lab.mesh.own(ownership(50_009, OTHER), lab.now);
+    own(&mut lab, 50_010);
+    let ask = lab.ask();
+    assert_eq!(lab.answers(), []);
+    lab.mesh.peer_report(session, held(50_010, &[]), lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+}
+
+#[test]
+fn what_was_said_before_ends_nothing_that_is_said_after_it() {
+    let mut lab = lab(Exact::Strict, &["x"]);
+    own(&mut lab, 7);
+    let session = lab.mesh.peer_hello(OTHER, held(7, &[]), lab.now).unwrap();
+    // It has read on, is put out, and has a lease that it got before.
+    lab.mesh.peer_report(session, held(9, &[]), lab.now);
+    lab.mesh
+        .peer_report(session, held(0, &[(5, "x-1")]), lab.now);
+    let ask = lab.ask();
+    own(&mut lab, 9);
+    assert_eq!(lab.answers(), []);
+    lab.mesh.peer_report(session, held(9, &[]), lab.now);
+    assert_eq!(lab.answers(), [(ask, Ok("x".into()))]);
+}
