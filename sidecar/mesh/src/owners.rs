@@ -126,7 +126,10 @@ pub(crate) struct Owners {
     /// Peers that could be asked if it were known what is held here.
     pub(crate) waiting_links: BTreeSet<PeerId>,
     /// What has to be told to peers (the first ones) that can't be asked, of others.
-    pub(crate) vouched: BTreeMap<(PeerId, PeerId), Held>,
+    pub(crate) vouched: Vec<(PeerId, PeerId, Held)>,
+    /// Peers that came when these shards were open already, with that epoch, and have not
+    /// said since what they hold: nobody knows whether they were there before.
+    pub(crate) unheard: BTreeMap<PeerId, (u64, BTreeSet<Shard>)>,
     pub(crate) stalls: BTreeMap<AppKey, Stall>,
     /// Apps that care.
     pub(crate) exact: BTreeSet<(Shard, AppKey)>,
@@ -168,9 +171,18 @@ impl Owners {
 
     /// What a peer holds of an own shard is known here.
     pub(crate) fn knows(&self, peer: PeerId, shard: Shard) -> bool {
+        let unheard = self.unheard.get(&peer);
         let opens = |it: &&Opening| it.shards.contains(&shard) && it.missing.contains(&peer);
         let mut openings = self.openings.values().filter(opens);
-        openings.all(|it| it.vouched.get(&peer).is_some_and(|of| of.contains(&shard)))
+        unheard.is_none_or(|(_, of)| !of.contains(&shard))
+            && openings.all(|it| it.vouched.get(&peer).is_some_and(|of| of.contains(&shard)))
+    }
+
+    /// What was kept for an owner of before is of no use to it any more.
+    fn drop_old_vouches(&mut self) {
+        let mut kept = std::mem::take(&mut self.vouched);
+        kept.retain(|(to, _, held)| held.shards.iter().all(|it| self.owner(*it) == Some(*to)));
+        self.vouched = kept;
     }
 
     /// The apps in these shards.
@@ -213,6 +225,9 @@ impl Mesh {
         let Some(mut ownership) = self.owners.known.clone() else {
             return false;
         };
+        if ownership.epoch == 0 {
+            return false;
+        }
         let me = Some(ownership.me);
         let mine = ownership.owners.iter_mut().filter(|owner| **owner == me);
         let lost = mine.map(|owner| *owner = None).count();
@@ -240,15 +255,15 @@ impl Mesh {
         let vouched = self.vouch(&lost, &ownership);
         let epoch = ownership.epoch;
         self.owners.known = Some(ownership);
-        // What was kept for an owner of before is of no use to it any more.
-        self.owners.vouched.clear();
+        self.owners.drop_old_vouches();
         for (owner, of, held) in vouched {
             self.tell_or_keep(owner, of, held);
         }
-        // It may have been there before whoever opened these.
-        for opening in self.owners.openings.values_mut() {
-            opening.missing.extend(&new);
-        }
+        self.note_new(&new, &got, epoch);
+        self.owners.unheard.retain(|peer, (_, shards)| {
+            shards.retain(|shard| !lost.contains(shard));
+            !shards.is_empty() && !dead.contains(peer)
+        });
         self.shrink_openings(&lost);
         for peer in dead {
             self.peer_gone(peer, now);
@@ -260,6 +275,19 @@ impl Mesh {
         self.report_to_all();
         self.settle_requests(&apps, now);
         self.review_stalls(now);
+    }
+
+    /// Peers that were none before may have been there before all the same.
+    fn note_new(&mut self, new: &[PeerId], got: &BTreeSet<Shard>, epoch: u64) {
+        let me = self.owners.known.as_ref().map(|known| known.me);
+        let mine = me.into_iter().flat_map(|me| self.owners.shards_of(me));
+        let open: BTreeSet<_> = mine.filter(|shard| !got.contains(shard)).collect();
+        for opening in self.owners.openings.values_mut() {
+            opening.missing.extend(new);
+        }
+        for peer in new.iter().filter(|_| !open.is_empty()) {
+            self.owners.unheard.insert(*peer, (epoch, open.clone()));
+        }
     }
 
     fn shrink_openings(&mut self, lost: &BTreeSet<Shard>) {
@@ -314,6 +342,15 @@ impl Mesh {
     /// It is said what this peer holds of the shards that are this sidecar's in this
     /// epoch or before: of all, or of those that somebody speaks of who had them.
     pub(crate) fn accounted(&mut self, peer: PeerId, held: &Held, now: Time) {
+        let has_heard = |since: u64| held.whole && held.epoch >= since;
+        if self
+            .owners
+            .unheard
+            .get(&peer)
+            .is_some_and(|(since, _)| has_heard(*since))
+        {
+            self.owners.unheard.remove(&peer);
+        }
         let until = self.owners.openings.range_mut(..=held.epoch);
         let mut complete = Vec::new();
         for (epoch, opening) in until {

@@ -17,7 +17,10 @@ use crate::{
 /// Reports of one peer of epochs that are not known here yet. With more the first is
 /// forgotten: a whole one that came later says all of it, and without one the shards that
 /// it is about are not opened.
-const MOST_EARLY: usize = 64;
+const MOST_EARLY: usize = 256;
+
+/// What is kept for peers that can't be asked.
+const MOST_KEPT: usize = 16_384;
 
 impl Mesh {
     /// A peer can be asked from now on. What it has to know first is told, as soon as
@@ -50,7 +53,7 @@ impl Mesh {
         self.outputs
             .push_back(Output::ToPeer(peer, ToPeer::Hello(held)));
         let vouched = std::mem::take(&mut self.owners.vouched);
-        for ((to, of), held) in vouched {
+        for (to, of, held) in vouched {
             self.tell_or_keep(to, of, held);
         }
         for app in &apps {
@@ -66,7 +69,11 @@ impl Mesh {
                 let word = ToPeer::Vouch(of, held);
                 self.outputs.push_back(Output::ToPeer(peer, word));
             }
-            false => _ = self.owners.vouched.insert((peer, of), held),
+            false if self.owners.vouched.len() < MOST_KEPT => {
+                self.owners.vouched.push((peer, of, held));
+            }
+            // Whom it is about has to say so itself.
+            false => {}
         }
     }
 
@@ -202,6 +209,10 @@ impl Mesh {
         }
         if held.epoch < self.owners.epoch() {
             self.doubt(key, &held.others, now);
+            // Of what others spoke of it does not know yet that it is of this sidecar's shards.
+            let before = old.map(|old| self.leases_of(old)).unwrap_or_default();
+            self.hold_for(key, &before);
+            self.doubt(key, &before, now);
         }
         self.reported(key, peer, held, now);
         if let Some(old) = old {
@@ -223,7 +234,11 @@ impl Mesh {
     /// [`TooManySessions`], at the limit.
     pub fn peer_vouch(&mut self, of: PeerId, held: Held, now: Time) -> Result<(), TooManySessions> {
         let session = match self.sessions.of_peer(of) {
-            Some(session) => session,
+            Some(session) => {
+                // Others have given it something since it was lost.
+                self.keep_lost(session, now + self.limits.longest_request);
+                session
+            }
             None if self.sessions.len() >= self.limits.sessions => {
                 return Err(TooManySessions(self.limits.sessions));
             }
@@ -235,6 +250,23 @@ impl Mesh {
         };
         self.reported(session, of, held, now);
         Ok(())
+    }
+
+    fn leases_of(&self, session: SessionKey) -> Leases {
+        let Some(session) = self.sessions.get(session) else {
+            return Vec::new();
+        };
+        let entries = session.entries.iter();
+        let leased = entries.filter_map(|(ask, entry)| match entry {
+            Entry::Leased(dyno) => {
+                let dyno = &self.dynos[dyno.0 as usize];
+                Some((*ask, dyno.info.instance.clone()))
+            }
+            _ => None,
+        });
+        let mut leases: Leases = leased.chain(session.strange.iter().cloned()).collect();
+        leases.sort_unstable();
+        leases
     }
 
     fn is_live(&self, session: SessionKey) -> bool {
@@ -318,10 +350,7 @@ impl Mesh {
         let Some(holder) = self.sessions.get_mut(session) else {
             return;
         };
-        let asks = leases.iter().map(|(ask, _)| *ask);
-        holder
-            .doubtful
-            .extend(asks.filter(|ask| holder.entries.contains_key(ask)));
+        holder.doubtful.extend(leases.iter().map(|(ask, _)| *ask));
         if !holder.doubtful.is_empty() {
             let before = holder.doubt_until.replace(until);
             let timer = Timer::Doubts(session);
