@@ -6,8 +6,9 @@
 //! care: for these a sidecar that does not own their shard asks the owner (`away.rs`),
 //! and the owner takes it as one more session (`peers.rs`).
 //!
-//! An owner grants while its *term* lasts, and not before everybody who may hold
-//! leases of a shard that it got has said what these are. When nobody can decide,
+//! An owner grants while its *term* lasts, and not before it knows of everybody who may
+//! hold leases of a shard that it got what these are: they say so, or the owner of before
+//! *vouches* for them, which gave these out and knows of all that it had before. When nobody can decide,
 //! requests wait for a while, and then get what their app wants: a refusal, or a dyno
 //! by what is known here.
 
