@@ -2,9 +2,9 @@
 //!
 //! **What.** An app may have a text, lines in the language of its rules, that says how
 //! its requests are authenticated: by passwords, by tokens, by keys, by where they come
-//! from, by whom the operator named. [`Policy::parse`] reads what a router needs of it: what a request must bring,
-//! what is taken away from it and given to it. What is secret, hashes and keys, is for
-//! the crate `credentials`, in the sidecar.
+//! from, by whom the operator named. [`Policy::parse`] reads what a router needs of it:
+//! what a request must bring, what is taken away from it and given to it. What is secret,
+//! hashes and keys, is for the crate `credentials`, in the sidecar.
 //!
 //! **How.** A router looks at the request with a [`Policy`] and, where that does not
 //! say enough, asks its sidecar, which has the time for it: a password takes a tenth

@@ -146,8 +146,10 @@ enum Given {
 fn given(request: &impl Request, header: &str, most: usize) -> Given {
     let mut given: Option<Box<[u8]>> = None;
     let twice = request.has_header(header, &mut |value| {
-        let value = &value[..value.len().min(most + 1)];
-        given.replace(value.trim_ascii().into()).is_some()
+        let value = value.trim_ascii();
+        given
+            .replace(value[..value.len().min(most + 1)].into())
+            .is_some()
     });
     match given {
         None => Given::Nothing,

@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 use crate::problem::shown;
 
 /// SHA-256 of a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Digest([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
 
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -15,8 +15,16 @@ impl std::fmt::Debug for Digest {
 }
 
 impl Digest {
+    /// Of this value.
+    pub fn of(value: &[u8]) -> Self {
+        Self(Sha256::digest(value).into())
+    }
+
     /// 64 hexadecimal digits, as `sha256sum` writes them.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// It is something else, which is shown.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             let shown = shown(text);
             format!("{shown} is not a hash: 64 hexadecimal digits, as sha256sum writes them")
@@ -41,10 +49,10 @@ impl Digest {
 
     /// How long it takes tells nothing of which one it is, or how close.
     pub(crate) fn is_one_of(value: &[u8], digests: &[Self]) -> bool {
-        let given: [u8; 32] = Sha256::digest(value).into();
+        let given = Self::of(value);
         let mut found = false;
         for digest in digests {
-            let pairs = digest.0.iter().zip(&given);
+            let pairs = digest.0.iter().zip(&given.0);
             found |= pairs.fold(0, |different, (a, b)| different | (a ^ b)) == 0;
         }
         found

@@ -36,6 +36,7 @@ mod when;
 mod words;
 
 pub use action::{Edit, End, Op, Side};
+pub use digest::Digest;
 pub use limits::{
     MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_EXPANDED, MAX_LINE, MAX_LINES, MAX_LIST, MAX_NAME,
     MAX_RULES,

@@ -4,23 +4,19 @@
 use std::collections::HashMap;
 
 use auth::{MAX_HOLDERS, MAX_TEXT, MAX_USERS, Policy};
-use ring::digest::{SHA256, digest};
-use rules::{Problem, Words};
+use rules::{Digest, Problem, Words};
 
 use crate::{
     jwks::{self, Key},
     password::Hash,
 };
 
-/// SHA-256 of a key: who has one can't be known from it.
-type Digest = [u8; 32];
-
 /// All of them.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
     pub(crate) users: HashMap<Box<str>, Hash>,
     pub(crate) keys: Option<Vec<Key>>,
-    /// By their key.
+    /// By the hash of their key, from which that can't be known.
     holders: HashMap<Digest, Box<str>>,
 }
 
@@ -69,8 +65,7 @@ impl Secrets {
 
     /// Who has this key. Looked for by its hash: how long that takes says nothing of it.
     pub(crate) fn holder_of(&self, key: &[u8]) -> Option<&str> {
-        let digest = digest(&SHA256, key);
-        let holder = self.holders.get(digest.as_ref());
+        let holder = self.holders.get(&Digest::of(key));
         holder.map(|name| &**name)
     }
 
@@ -103,7 +98,7 @@ impl Secrets {
         let hash = words.next("the SHA-256 of a key")?;
         end_behind_hash(words)?;
         let name = name_of("a holder", &first.text, first.column)?;
-        let Some(digest) = hex(&hash.text) else {
+        let Ok(digest) = Digest::parse(&hash.text) else {
             // It may be the key itself, so it is not shown.
             let what = "expected the SHA-256 of a key, 64 hexadecimal digits: \
                         printf %s KEY | sha256sum";
@@ -139,18 +134,6 @@ fn end_behind_hash(words: &Words) -> Result<(), Problem> {
             Err(Problem::at(word.column, what))
         }
     }
-}
-
-fn hex(text: &str) -> Option<Digest> {
-    let mut digest = Digest::default();
-    let plain = text.len() == 2 * digest.len() && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if !plain {
-        return None;
-    }
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 /// The keys of a line, and where they begin.

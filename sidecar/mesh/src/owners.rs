@@ -8,9 +8,9 @@
 //!
 //! An owner grants while its *term* lasts, and not before it knows of everybody who may
 //! hold leases of a shard that it got what these are: they say so, or the owner of before
-//! *vouches* for them, which gave these out and knows of all that it had before. When nobody can decide,
-//! requests wait for a while, and then get what their app wants: a refusal, or a dyno
-//! by what is known here.
+//! *vouches* for them, which gave these out and knows of all that it had before. When
+//! nobody can decide, requests wait for a while, and then get what their app wants: a
+//! refusal, or a dyno by what is known here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -254,7 +254,7 @@ impl Inbox {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
-            // Presence after changes: what was handed in before a stop come with it.
+            // Presence after changes: what was handed in before a stop comes with it.
             let changes = self
                 .changes
                 .poll_recv_many(&mut cx, &mut jobs.changes, BATCH);
