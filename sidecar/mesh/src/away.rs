@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     Answer, AppKey, AskId, DynoKey, Mesh, Outcome, Output, PeerId, Prefer, Refusal, Route,
-    SessionKey, Shard, Time, checkout::Decision, owners::Gate, queue::Request, session::Entry,
+    SessionKey, Shard, Time, checkout::Decision, numbers::Number, owners::Gate, queue::Request,
+    session::Entry,
 };
 
 /// What an owner is asked and told, over this sidecar's session with it.
@@ -102,6 +103,8 @@ pub(crate) struct AwayRequest {
     pub(crate) request: Request,
     /// Who was asked, or is to be told.
     pub(crate) owner: Option<PeerId>,
+    /// Who else has been told of it, its owners of before among them.
+    pub(crate) number: Number,
     /// The instance of the dyno that it has.
     pub(crate) lease: Option<Box<str>>,
 }
@@ -129,9 +132,8 @@ impl Away {
 }
 
 impl Mesh {
-    fn add_away(&mut self, away: AwayRequest) -> AskId {
-        self.away.last += 1;
-        let id = AskId(self.away.last);
+    fn add_away(&mut self, away: AwayRequest) {
+        let id = away.number.id;
         let request = &away.request;
         self.apps[request.app.0 as usize].away += 1;
         self.end_idle(request.app);
@@ -139,7 +141,6 @@ impl Mesh {
             session.entries.insert(request.ask, Entry::Away(id));
         }
         self.away.requests.insert(id, away);
-        id
     }
 
     /// The session's entry is the caller's.
@@ -149,7 +150,7 @@ impl Mesh {
         Some(away)
     }
 
-    fn tell(&mut self, peer: Option<PeerId>, message: ToPeer) {
+    pub(crate) fn tell(&mut self, peer: Option<PeerId>, message: ToPeer) {
         if let Some(peer) = peer.filter(|peer| self.owners.links.contains(peer)) {
             self.outputs.push_back(Output::ToPeer(peer, message));
         }
@@ -157,10 +158,10 @@ impl Mesh {
 
     /// Asks the owner about a request.
     pub(crate) fn ask_away(&mut self, request: Request, owner: PeerId, now: Time) {
-        let app = self.apps[request.app.0 as usize].name.clone();
+        let number = self.next_number();
         let far = FarAsk {
-            id: AskId(0),
-            app,
+            id: number.id,
+            app: self.apps[request.app.0 as usize].name.clone(),
             waited: now.since(request.arrived),
             served: request.served,
             held: request.held,
@@ -168,12 +169,14 @@ impl Mesh {
             prefer: request.prefer,
             client: request.client,
         };
-        let id = self.add_away(AwayRequest {
+        let away = AwayRequest {
             request,
             owner: Some(owner),
+            number,
             lease: None,
-        });
-        self.tell(Some(owner), ToPeer::Ask(FarAsk { id, ..far }));
+        };
+        self.add_away(away);
+        self.tell(Some(owner), ToPeer::Ask(far));
     }
 
     /// An owner has decided. What nobody asks any more was cancelled, or is asked
@@ -211,13 +214,10 @@ impl Mesh {
 
     /// A session holds this lease, and its app's owner is another one, which has to be
     /// told.
-    pub(crate) fn hold_away(
-        &mut self,
-        session: SessionKey,
-        ask: AskId,
-        dyno: DynoKey,
-        now: Time,
-    ) -> AskId {
+    pub(crate) fn hold_away(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) -> AskId {
+        let number = self.take_number(session, ask);
+        let number = number.unwrap_or_else(|| self.next_number());
+        let id = number.id;
         let dyno = &self.dynos[dyno.0 as usize];
         let (app, instance) = (dyno.app, dyno.info.instance.clone());
         let owner = self.owners.owner(self.apps[app.0 as usize].shard);
@@ -225,18 +225,22 @@ impl Mesh {
             session,
             ask,
             app,
-            arrived: now,
+            // It is in no queue any more.
+            arrived: Time::ZERO,
             served: Duration::ZERO,
             held: false,
             tried: Vec::new(),
             prefer: None,
             client: 0,
         };
-        self.add_away(AwayRequest {
+        let away = AwayRequest {
             request,
             owner,
+            number,
             lease: Some(instance),
-        })
+        };
+        self.add_away(away);
+        id
     }
 
     /// A worker has come with a lease of which the owner may not know.
@@ -246,14 +250,21 @@ impl Mesh {
         else {
             return;
         };
+        if let Some(owner) = owner {
+            self.tell_more(owner, vec![(id, instance)]);
+        }
+    }
+
+    /// These leases come to what the peer was told before.
+    pub(crate) fn tell_more(&mut self, peer: PeerId, leases: Leases) {
         let held = Held {
             epoch: self.owners.epoch(),
             whole: false,
             shards: BTreeSet::new(),
-            leases: vec![(id, instance)],
+            leases,
             others: Vec::new(),
         };
-        self.tell(owner, ToPeer::Report(held));
+        self.tell(Some(peer), ToPeer::Report(held));
     }
 
     /// A worker that comes again holds this lease still, under its new session.
@@ -289,9 +300,11 @@ impl Mesh {
     }
 
     fn end_away(&mut self, id: AskId, word: ToPeer, now: Time) {
-        if let Some(away) = self.remove_away(id) {
+        if let Some(mut away) = self.remove_away(id) {
             self.note_active(away.request.app, now);
             self.tell(away.owner, word);
+            away.number.told.retain(|peer| Some(*peer) != away.owner);
+            self.tell_of_end(&away.number);
             self.forget_if_deleted(away.request.app);
         }
     }
@@ -335,7 +348,7 @@ impl Mesh {
     }
 
     /// A lease of an app that is not this sidecar's any more.
-    fn send_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
+    pub(crate) fn send_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
         let key = self.dynos[dyno.0 as usize].app;
         let exact = self.apps[key.0 as usize].settings.exact.is_some();
         let Some(holder) = self.sessions.get(session) else {
@@ -350,9 +363,9 @@ impl Mesh {
         if !by_peer && !reachable {
             return;
         }
-        self.forget_entry(session, ask);
+        self.take_entry(session, ask);
         if !by_peer {
-            self.hold_away(session, ask, dyno, now);
+            self.hold_away(session, ask, dyno);
         }
         self.give_back(dyno, now);
     }
@@ -367,24 +380,34 @@ impl Mesh {
         };
         let key = away.request.app;
         let app = &self.apps[key.0 as usize];
-        let before = std::mem::replace(&mut away.owner, self.owners.owner(app.shard));
+        let owner = self.owners.owner(app.shard);
+        let before = std::mem::replace(&mut away.owner, owner);
+        // It may have read further, and be the owner again: it is told in the end.
+        if let Some(before) = before.filter(|_| before != owner) {
+            away.number.note(before);
+        }
         let exact = app.settings.exact.is_some();
         if !self.is_own(key) {
             return;
         }
-        if !exact {
-            // Nobody decides for others any more. A former owner of the shard drops it
-            // by itself: as long as it may still grant, it must not think that the dyno
-            // is free.
-            self.tell(before, ToPeer::Cancel(id));
-        }
-        self.remove_away(id);
-        self.forget_entry(session, ask);
-        if let Some(dyno) = self.instances.get(&instance).copied()
-            && let Some(session) = self.sessions.get_mut(session)
+        let Some(away) = self.remove_away(id) else {
+            return;
+        };
+        self.take_entry(session, ask);
+        let dyno = self.instances.get(&instance).copied();
+        if let Some(dyno) = dyno
+            && let Some(holder) = self.sessions.get_mut(session)
         {
-            session.entries.insert(ask, Entry::Leased(dyno));
+            holder.entries.insert(ask, Entry::Leased(dyno));
             self.take(dyno);
+        }
+        // Unless nobody decides for others any more. (A dyno that is not known here is one of
+        // which this sidecar has not read yet.)
+        if exact && (dyno.is_some() || self.hold_strange(session, ask, instance)) {
+            self.keep_number(session, ask, away.number);
+        } else {
+            self.tell(before, ToPeer::Cancel(id));
+            self.tell_of_end(&away.number);
         }
         self.forget_if_deleted(key);
     }
@@ -410,7 +433,10 @@ impl Mesh {
             }
         }
         for key in apps {
-            self.serve_queue(*key, now);
+            // One that was deleted may have had its last lease.
+            if self.apps.get(key.0 as usize).is_some_and(|it| !it.deleted) {
+                self.serve_queue(*key, now);
+            }
         }
     }
 
@@ -432,6 +458,21 @@ impl Mesh {
         match gate {
             Gate::Away(owner) => self.ask_away(away.request, owner, now),
             Gate::Open | Gate::Closed => self.enqueue(away.request, Decision::WaitBusy, now),
+        }
+    }
+
+    /// The app is deleted: nobody has to decide about its requests any more.
+    pub(crate) fn refuse_away(&mut self, key: AppKey, now: Time) {
+        let all = self.away.requests.iter();
+        let waiting = all.filter(|(_, it)| it.request.app == key && it.lease.is_none());
+        let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();
+        for id in waiting {
+            let Some(away) = self.remove_away(id) else {
+                continue;
+            };
+            self.tell(away.owner, ToPeer::Cancel(id));
+            self.take_entry(away.request.session, away.request.ask);
+            self.refuse(&away.request, Refusal::UnknownName, now);
         }
     }
 

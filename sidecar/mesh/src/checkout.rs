@@ -46,7 +46,7 @@ impl Mesh {
         if asking.lost_until.is_some() || asking.entries.contains_key(&ask.id) {
             return false;
         }
-        let full = asking.entries.len() >= self.limits.asks_per_session;
+        let full = asking.len() >= self.limits.asks_per_session;
         ask.tried.truncate(MAX_TRIED);
         let arrived = match ask.held || !ask.tried.is_empty() {
             true => now.before(ask.waited),

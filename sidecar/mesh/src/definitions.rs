@@ -117,7 +117,8 @@ impl Mesh {
         app.deleted = true;
         self.review_tap(key);
         self.forget_rates(key);
-        self.forget_owner(key);
+        self.unstall(key);
+        self.refuse_away(key, now);
         self.refuse_all(key, Refusal::UnknownName, now);
         self.forget_if_deleted(key);
     }
@@ -351,6 +352,8 @@ impl Mesh {
     pub(crate) fn forget_if_deleted(&mut self, key: AppKey) {
         let app = &self.apps[key.0 as usize];
         if app.deleted && app.in_flight + app.away == 0 && app.queue.is_empty() {
+            // Until then, who its leases are to be told to may change.
+            self.owners.exact.remove(&(app.shard, key));
             self.apps.remove(key.0 as usize);
         }
     }

@@ -97,6 +97,14 @@ impl Mesh {
             holds(same, || {
                 format!("a session has {ours:?} ahead, not {:?}", session.ahead)
             })?;
+            let mut numbered = session.numbers.keys();
+            let is_lease = |ask| {
+                let leased = matches!(session.entries.get(ask), Some(Entry::Leased(_)));
+                leased || session.strange.contains_key(ask)
+            };
+            holds(numbered.all(is_lease), || {
+                "a number is kept of what is no lease here".into()
+            })?;
             for (dyno, n) in ours {
                 *before.entry(dyno).or_default() += n;
             }

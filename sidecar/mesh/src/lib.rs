@@ -34,6 +34,7 @@ mod invariants;
 mod limits;
 mod mesh;
 mod name;
+mod numbers;
 mod output;
 mod owners;
 mod pages;
@@ -52,6 +53,7 @@ mod share;
 mod shared;
 mod spec;
 mod sticky;
+mod strange;
 mod taps;
 #[cfg(test)]
 mod testing;

@@ -173,7 +173,8 @@ impl Mesh {
     /// A worker says hello with the leases that it holds (ask and instance). If
     /// it had a session, that one is over: what it holds is kept, the rest is
     /// released, and it asks again for whoever still waits. Of two leases with
-    /// one ask the first counts; a dyno that nobody knows (any more) has no load.
+    /// one ask the first counts; a dyno that nobody knows (any more) has no load, but may
+    /// be another sidecar's, which is told.
     ///
     /// # Errors
     /// [`TooManySessions`], at the limit.
@@ -194,14 +195,22 @@ impl Mesh {
             if old.is_some_and(|old| self.keep_away(old, key, ask)) {
                 continue;
             }
-            if let Some(dyno) = self.instances.get(&instance).copied() {
-                self.hold(key, ask, dyno, now);
-                // The old session may not have said yet that a request has it.
-                if let Some(old) = old {
-                    self.taken(old, ask);
+            if let Some(old) = old {
+                self.move_number(old, key, ask);
+            }
+            match self.instances.get(&instance).copied() {
+                Some(dyno) => {
+                    self.hold(key, ask, dyno);
+                    // The old session may not have said yet that a request has it.
+                    if let Some(old) = old {
+                        self.note_taken(old, ask);
+                    }
                 }
+                None if self.owners.known.is_some() => _ = self.hold_strange(key, ask, instance),
+                None => {}
             }
         }
+        self.tell_of_strange(key);
         if let Some(old) = old {
             self.close_session(old, now);
         }
@@ -210,7 +219,7 @@ impl Mesh {
     }
 
     /// A worker holds a lease, as it says.
-    fn hold(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
+    pub(crate) fn hold(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
         let away = !self.is_own(self.dynos[dyno.0 as usize].app);
         let Some(holder) = self.sessions.get_mut(session) else {
             return;
@@ -220,7 +229,7 @@ impl Mesh {
         };
         match away {
             true => {
-                let id = self.hold_away(session, ask, dyno, now);
+                let id = self.hold_away(session, ask, dyno);
                 self.tell_of_lease(id);
             }
             false => {
@@ -249,6 +258,9 @@ impl Mesh {
         entries.sort_unstable_by_key(|(ask, entry)| (!matches!(entry, Entry::Waiting(_)), *ask));
         for (_, entry) in entries {
             self.release(entry, now);
+        }
+        for number in session.numbers.values() {
+            self.tell_of_end(number);
         }
         self.recall_nothing(key);
     }
@@ -381,16 +393,21 @@ impl Mesh {
         self.outputs.pop_front()
     }
 
-    pub(crate) fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
-        let session = self.sessions.get_mut(session)?;
-        for held in &mut session.early {
+    /// What a session has is over, as it says itself: later than whatever it said before.
+    fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
+        self.forget_strange(session, ask);
+        if let Some(number) = self.take_number(session, ask) {
+            self.tell_of_end(&number);
+        }
+        for held in &mut self.sessions.get_mut(session)?.early {
             held.leases.retain(|(early, _)| *early != ask);
         }
-        if self.strangers > 0 {
-            let before = session.strange.len();
-            session.strange.retain(|(strange, _)| *strange != ask);
-            self.strangers -= before - session.strange.len();
-        }
+        self.take_entry(session, ask)
+    }
+
+    /// What a session has is no more, or something else from now on.
+    pub(crate) fn take_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
+        let session = self.sessions.get_mut(session)?;
         let entry = session.entries.remove(&ask);
         if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
             session.less_ahead(dyno);

@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Reports of one peer of epochs that are not known here yet. With more the first is
-/// forgotten: a whole one that came later says all of it, and without one the shards that
-/// it is about are not opened.
+/// forgotten that is not whole, then the first: one that came later says all of it, and
+/// without one the shards that it is about are not opened.
 const MOST_EARLY: usize = 256;
 
 /// What is kept for peers that can't be asked.
@@ -49,7 +49,8 @@ impl Mesh {
         let apps = self.owners.apps(shards);
         self.settle_leases(&apps, now);
         let mut held = self.held_for(peer);
-        held.others.extend(self.own_leases());
+        self.note_told(peer, &held.others);
+        held.others.extend(self.own_leases(peer));
         self.outputs
             .push_back(Output::ToPeer(peer, ToPeer::Hello(held)));
         let vouched = std::mem::take(&mut self.owners.vouched);
@@ -87,8 +88,9 @@ impl Mesh {
         }
     }
 
-    fn held_for(&self, peer: PeerId) -> Held {
-        let (leases, others) = self.away.leases(peer);
+    fn held_for(&mut self, peer: PeerId) -> Held {
+        let (mut leases, others) = self.away.leases(peer);
+        leases.extend(self.strange_leases(peer));
         Held {
             epoch: self.owners.epoch(),
             whole: true,
@@ -96,26 +98,6 @@ impl Mesh {
             leases,
             others,
         }
-    }
-
-    /// Leases of workers here, of apps that this sidecar owns and a peer may still think
-    /// of as its own. They get numbers that nothing else has: of their end that one hears
-    /// by reading on.
-    fn own_leases(&mut self) -> Leases {
-        let of_workers = self.sessions.iter().filter(|(_, it)| it.peer.is_none());
-        let entries = of_workers.flat_map(|(_, session)| session.entries.values());
-        let mut instances = Vec::new();
-        for entry in entries {
-            if let Entry::Leased(dyno) = entry {
-                let dyno = &self.dynos[dyno.0 as usize];
-                let exact = self.apps[dyno.app.0 as usize].settings.exact;
-                instances.extend(exact.map(|_| dyno.info.instance.clone()));
-            }
-        }
-        instances.sort_unstable();
-        let first = self.away.last + 1;
-        self.away.last += instances.len() as u64;
-        (first..).map(AskId).zip(instances).collect()
     }
 
     /// Owners have changed: everybody is told what is held of its shards.
@@ -182,7 +164,7 @@ impl Mesh {
             }
         }
         // Whose these are is known to who has read further in the log of apps.
-        leases.extend(session.strange.iter().cloned());
+        leases.extend(session.strange());
         leases.sort_unstable();
         leases
     }
@@ -264,7 +246,7 @@ impl Mesh {
             }
             _ => None,
         });
-        let mut leases: Leases = leased.chain(session.strange.iter().cloned()).collect();
+        let mut leases: Leases = leased.chain(session.strange()).collect();
         leases.sort_unstable();
         leases
     }
@@ -293,7 +275,8 @@ impl Mesh {
         }
         if let Some(session) = self.sessions.get_mut(session) {
             if session.early.len() >= MOST_EARLY {
-                session.early.remove(0);
+                let of_few = session.early.iter().position(|it| !it.whole);
+                session.early.remove(of_few.unwrap_or(0));
             }
             let others = Vec::new();
             session.early.push(Held { others, ..held });
@@ -377,13 +360,14 @@ impl Mesh {
             doubtful.remove(ask);
         }
         for ask in doubtful {
-            if let Some(entry) = self.forget_entry(session, ask) {
+            self.forget_strange(session, ask);
+            if let Some(entry) = self.take_entry(session, ask) {
                 self.release(entry, now);
             }
         }
     }
 
-    fn hold_for(&mut self, session: SessionKey, leases: &[(AskId, Box<str>)]) {
+    pub(crate) fn hold_for(&mut self, session: SessionKey, leases: &[(AskId, Box<str>)]) {
         for (ask, instance) in leases {
             let Some(holder) = self.sessions.get(session) else {
                 return;
@@ -404,33 +388,8 @@ impl Mesh {
                     self.take(dyno);
                 }
                 Some(_) => {}
-                None if holder.strange.len() < self.limits.asks_per_peer => {
-                    holder.strange.push((*ask, instance.clone()));
-                    self.strangers += 1;
-                }
-                None => {}
+                None => _ = self.hold_strange(session, *ask, instance.clone()),
             }
-        }
-    }
-
-    /// A dyno is new here: peers may have said that they hold leases of it.
-    pub(crate) fn claim(&mut self, dyno: DynoKey) {
-        if self.strangers == 0 {
-            return;
-        }
-        let instance = self.dynos[dyno.0 as usize].info.instance.clone();
-        let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
-        for key in sessions {
-            let Some(session) = self.sessions.get_mut(key) else {
-                continue;
-            };
-            let (known, strange): (Vec<_>, Vec<_>) = session
-                .strange
-                .drain(..)
-                .partition(|(_, of)| *of == instance);
-            session.strange = strange;
-            self.strangers -= known.len();
-            self.hold_for(key, &known);
         }
     }
 
@@ -534,12 +493,5 @@ impl Mesh {
             Some(_) => 0,
             None => self.foreign.at(instance),
         }
-    }
-
-    /// The app is deleted.
-    pub(crate) fn forget_owner(&mut self, key: AppKey) {
-        self.unstall(key);
-        let shard = self.apps[key.0 as usize].shard;
-        self.owners.exact.remove(&(shard, key));
     }
 }

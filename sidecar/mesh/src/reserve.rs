@@ -129,7 +129,7 @@ impl Mesh {
         if asking.lost_until.is_some() || (first.0..end).any(used) {
             return false;
         }
-        let room = self.limits.asks_per_session - asking.entries.len();
+        let room = self.limits.asks_per_session.saturating_sub(asking.len());
         let app = self.find(name).filter(|key| self.is_open(*key));
         let mut dynos = Vec::new();
         let mut limited = None;
@@ -193,18 +193,34 @@ impl Mesh {
     }
 
     /// A request has this lease now, and no other one will.
-    pub fn taken(&mut self, session: SessionKey, ask: AskId) {
-        let Some(holder) = self.sessions.get_mut(session) else {
-            return;
-        };
-        let Some(entry) = holder.entries.get_mut(&ask) else {
-            return;
-        };
-        if let Entry::Reserved(dyno) | Entry::Passed(dyno) = *entry {
-            let before = std::mem::replace(entry, Entry::Leased(dyno));
-            holder.less_ahead(dyno);
-            self.settle_ahead(before);
+    pub fn taken(&mut self, session: SessionKey, ask: AskId, now: Time) {
+        // Since it was reserved, another sidecar may have come to decide for the app.
+        if let Some(dyno) = self.note_taken(session, ask)
+            && !self.is_own(self.dynos[dyno.0 as usize].app)
+        {
+            self.send_lease(session, ask, dyno, now);
+            let entry = self
+                .sessions
+                .get(session)
+                .and_then(|it| it.entries.get(&ask));
+            if let Some(Entry::Away(id)) = entry.copied() {
+                self.tell_of_lease(id);
+            }
         }
+    }
+
+    /// Returns whose it is, if it was reserved.
+    pub(crate) fn note_taken(&mut self, session: SessionKey, ask: AskId) -> Option<DynoKey> {
+        let holder = self.sessions.get_mut(session)?;
+        let entry = holder.entries.get_mut(&ask)?;
+        let dyno = match entry {
+            Entry::Reserved(dyno) | Entry::Passed(dyno) => *dyno,
+            _ => return None,
+        };
+        let before = std::mem::replace(entry, Entry::Leased(dyno));
+        holder.less_ahead(dyno);
+        self.settle_ahead(before);
+        Some(dyno)
     }
 
     /// A request has, or had, this one for itself; its session knows.

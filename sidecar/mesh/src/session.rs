@@ -1,14 +1,14 @@
 //! Who asks: the sessions and what each of them holds.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::{DynoKey, Held, PeerId, Prefer, Time, queue::WaiterKey};
+use crate::{DynoKey, Held, PeerId, Prefer, Time, numbers::Number, queue::WaiterKey};
 
 /// One session. Never the same for two sessions of a mesh's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,9 +102,11 @@ pub(crate) struct Session {
     pub(crate) doubtful: BTreeSet<AskId>,
     /// These are over then.
     pub(crate) doubt_until: Option<Time>,
-    /// Leases of dynos that are not known here yet: the peer has read further in the log
-    /// that has them.
-    pub(crate) strange: Vec<(AskId, Box<str>)>,
+    /// Leases of dynos that are not known here yet (`strange.rs`).
+    pub(crate) strange: BTreeMap<AskId, Box<str>>,
+    /// Of a worker, leases of which others may know: these are the sidecar's own, or
+    /// strange (`numbers.rs`).
+    pub(crate) numbers: BTreeMap<AskId, Number>,
     pub(crate) entries: Entries,
     /// When the newest request arrived of those that were asked for the first time.
     newest: Time,
@@ -115,6 +117,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Requests and leases that it has.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.strange.len()
+    }
+
     /// When a request arrived, which asks for the first time. Such ones come in the order
     /// of their arrival; how long each has waited is measured elsewhere, rounded, and lies in
     /// sockets for a while, so by that alone one could overtake the one before it.
@@ -166,7 +173,8 @@ impl Sessions {
             early: Vec::new(),
             doubtful: BTreeSet::new(),
             doubt_until: None,
-            strange: Vec::new(),
+            strange: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             entries: Entries::default(),
             newest: Time::default(),
             ahead: FxHashMap::default(),

@@ -167,7 +167,7 @@ impl Session {
     /// Requests have these leases.
     pub fn taken(&mut self, asks: impl IntoIterator<Item = AskId>) {
         let key = self.key;
-        self.act(|mesh, _| asks.into_iter().for_each(|ask| mesh.taken(key, ask)));
+        self.act(|mesh, now| asks.into_iter().for_each(|ask| mesh.taken(key, ask, now)));
     }
 
     /// The rules for a name are wanted.

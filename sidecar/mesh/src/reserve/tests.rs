@@ -73,7 +73,7 @@ fn they_are_spread_like_others_and_are_no_load_for_people() {
     assert_eq!(lab.mesh.totals().leases, 0);
     // Who is told of is like one that asked.
     let (session, now) = (lab.session, lab.now);
-    lab.mesh.taken(session, FIRST);
+    lab.mesh.taken(session, FIRST, lab.now);
     assert_eq!((load(&lab).0, lab.mesh.totals().leases), (1, 1));
     lab.mesh.checkin(session, FIRST, Outcome::Done, now);
     // And so is one that ends without.
@@ -106,7 +106,7 @@ fn one_that_is_passed_on_is_load_and_can_be_recalled() {
     lab.mesh.cancel(session, AskId(1_002), now);
     let recalls = change(&mut lab, "a", put("web.2"));
     assert_eq!(recalls.len(), 1, "one is passed on");
-    lab.mesh.taken(session, AskId(1_001));
+    lab.mesh.taken(session, AskId(1_001), lab.now);
     lab.mesh.recalled(session, recalls[0].0);
     lab.mesh.check_invariants().unwrap();
     assert_eq!(change(&mut lab, "a", put("web.3")), []);

@@ -165,7 +165,7 @@ fn what_changed_is_told_once_and_nothing_that_did_not() {
     let session = lab.session;
     assert!(lab.mesh.reserve(session, AskId(1_000), 3, "a.test"));
     assert_eq!(untold(&mut lab), []);
-    lab.mesh.taken(session, AskId(1_001));
+    lab.mesh.taken(session, AskId(1_001), lab.now);
     assert_eq!(untold(&mut lab).len(), 1);
     let now = lab.now;
     lab.mesh.close_session(session, now);

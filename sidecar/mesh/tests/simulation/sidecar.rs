@@ -138,7 +138,7 @@ impl Sidecar {
             Message::Reserve { first, count, name } => {
                 assert!(mesh.reserve(key, first, count, &name), "{first:?} is used");
             }
-            Message::Taken(asks) => asks.into_iter().for_each(|ask| mesh.taken(key, ask)),
+            Message::Taken(asks) => asks.into_iter().for_each(|ask| mesh.taken(key, ask, now)),
             Message::Passed(ask) => mesh.passed(key, ask),
             Message::Recalled(recall) => mesh.recalled(key, recall),
         }

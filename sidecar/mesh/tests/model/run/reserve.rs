@@ -60,7 +60,7 @@ impl Run {
 
     pub(super) fn taken(&mut self, worker: usize, which: usize) {
         if let Some((session, ask)) = self.pick(worker, which) {
-            self.mesh.taken(session, ask);
+            self.mesh.taken(session, ask, self.model.now);
             self.hear();
             self.model.taken(session, ask);
         }
