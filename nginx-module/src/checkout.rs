@@ -169,7 +169,8 @@ impl Checkout {
         // SAFETY: contexts and cleanups with our handler hold checkouts only.
         unsafe {
             let context = (*(*r).ctx.add(module::this().ctx_index)).cast::<Self>();
-            if !context.is_null() {
+            // A redirect is where Nginx notes that a request is an internal one.
+            if !context.is_null() || (*r).internal() == 0 {
                 return context.as_mut();
             }
             let mut all = request::kept::<Self>(r, detach);

@@ -99,10 +99,12 @@ pub(crate) unsafe fn cut(
 pub(crate) unsafe fn hide(list: &mut ngx_list_t) {
     // SAFETY: as the caller says.
     unsafe {
-        for header in request::headers(list) {
-            if is_ours(request::bytes(header.key)) {
-                header.hash = 0;
-                header.value = ngx_str_t::default();
+        for part in request::parts(list) {
+            for header in request::elements(&*part) {
+                if is_ours(request::bytes(header.key)) {
+                    header.hash = 0;
+                    header.value = ngx_str_t::default();
+                }
             }
         }
     }
@@ -114,5 +116,11 @@ pub(crate) unsafe fn hide(list: &mut ngx_list_t) {
 /// As [`hide`].
 pub(crate) unsafe fn forges(list: &mut ngx_list_t) -> bool {
     // SAFETY: as the caller says.
-    unsafe { request::headers(list).any(|header| is_ours(request::bytes(header.key))) }
+    unsafe {
+        let mut parts = request::parts(list);
+        parts.any(|part| {
+            let mut headers = request::elements(&*part).iter();
+            headers.any(|header| is_ours(request::bytes(header.key)))
+        })
+    }
 }

@@ -48,41 +48,33 @@ fn absolute_target(request_line: &[u8]) -> Option<&[u8]> {
 }
 
 fn parse(whole: &[u8]) -> Option<Authority<'_>> {
-    let (host, port) = split_port(whole)?;
+    let (host, rest) = whole.split_at(host_end(whole)?);
     let bare = host.strip_suffix(b".").unwrap_or(host);
     let fits = !bare.is_empty() && host.len() <= MAX_HOST;
-    (fits && valid_port(port) && valid_host(host)).then_some(Authority { host, whole })
+    let valid = match rest.split_first() {
+        None => fits,
+        Some((b':', port)) => fits && valid_port(port),
+        Some(_) => false,
+    };
+    valid.then_some(Authority { host, whole })
 }
 
-/// Host, and what follows its `:` if there is one.
-fn split_port(whole: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    let end = match whole.first()? {
-        b'[' => whole.iter().position(|b| *b == b']')? + 1,
-        _ => whole.iter().position(|b| *b == b':').unwrap_or(whole.len()),
-    };
-    let (host, rest) = whole.split_at(end);
-    match rest.split_first() {
-        None => Some((host, None)),
-        Some((b':', port)) => Some((host, Some(port))),
-        Some(_) => None,
+/// Where the host ends, if it begins with a valid one.
+fn host_end(whole: &[u8]) -> Option<usize> {
+    if whole.first() == Some(&b'[') {
+        let end = whole.iter().position(|b| *b == b']')?;
+        let v6 = std::str::from_utf8(&whole[1..end]).ok()?;
+        v6.parse::<std::net::Ipv6Addr>().ok()?;
+        return Some(end + 1);
     }
+    let end = whole.iter().position(|b| !IN_NAMES[usize::from(*b)]);
+    Some(end.unwrap_or(whole.len()))
 }
 
 /// RFC 3986 allows an empty port (`name:`).
-fn valid_port(port: Option<&[u8]>) -> bool {
-    let Some(port) = port else { return true };
+fn valid_port(port: &[u8]) -> bool {
     let digits = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
     digits && port.iter().fold(0_u32, |n, b| n * 10 + u32::from(b - b'0')) <= 65_535
-}
-
-fn valid_host(host: &[u8]) -> bool {
-    match host.strip_prefix(b"[") {
-        Some(v6) => v6
-            .strip_suffix(b"]")
-            .and_then(|v6| std::str::from_utf8(v6).ok())
-            .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => host.iter().all(|b| IN_NAMES[usize::from(*b)]),
-    }
 }
 
 /// What a name may have in it (RFC 3986, `reg-name`). Each request is asked this of each

@@ -1,11 +1,12 @@
 //! Leases ahead: what this router has reserved for the names that it is asked for
 //! most, so that their requests need not wait for an answer.
 //!
-//! It reserves what the next few milliseconds will need, never more than it has
-//! requests with dynos, and gives back what has not been used by then: a lease that
+//! It reserves when a request finds none, never more than what a few milliseconds need or
+//! than it has requests with dynos, and gives back what has not been used soon: a lease that
 //! lies about is load that is none, and hides which dyno has the least. One whose
 //! request is done is passed on to the next one without a word, for as long as the
-//! sidecar allows: the dyno that has just finished is the one with the least to do.
+//! sidecar allows, and is replaced then: the dyno that has just finished is the one with the
+//! least to do, and what leads there is still in the processor's caches.
 
 use std::{collections::VecDeque, iter, sync::Arc};
 
@@ -18,10 +19,12 @@ use crate::{answer::Lease, names, session::Millis};
 const NAMES: usize = 256;
 /// Requests in a millisecond from which a name is worth it.
 const BUSY: u32 = 3;
+/// Leases that are ordered at once for a name that had none.
+const FIRST: u32 = 16;
 /// Milliseconds that are provided for.
 const AHEAD: u32 = 3;
 /// Milliseconds after which a lease that no request took is given back.
-const KEEP: Millis = 10;
+const KEEP: Millis = 25;
 /// The same of one that is passed on. It lies about until its client comes again, or
 /// another one: with hundreds of connections on a busy machine that takes several turns of
 /// a loop, of some milliseconds each. Whoever needs the dyno sooner has the lease recalled.
@@ -98,10 +101,16 @@ struct Place {
     name: Arc<str>,
     /// Counts the names that were here.
     turn: u32,
-    /// The one that lies about longest is first.
-    leases: VecDeque<Reserved>,
+    /// The next one to be used is last: what a request is done with at this moment, then
+    /// what came new, in its order.
+    leases: VecDeque<Box<Reserved>>,
     /// No more than so many shall lie about.
     aim: u32,
+    /// How many to order when there is none: more after each request that finds none, fewer
+    /// after each that no request took.
+    step: u32,
+    /// So many have served for long enough since the last order, and are to be replaced.
+    ended: u32,
     order: Option<Order>,
     paused_until: Millis,
     /// The millisecond of the last request, and requests in it.
@@ -127,19 +136,18 @@ impl Place {
         self.leases.is_empty() && self.order.is_none() && now.saturating_sub(self.last) > KEEP
     }
 
-    /// How many to reserve now, with so many at most.
-    fn wanted(&mut self, now: Millis, most: u32) -> u32 {
+    /// How many to reserve now, with so many at most. `found`: the request has one.
+    fn wanted(&mut self, found: bool, now: Millis, most: u32) -> u32 {
         let rate = self.rate.max(self.count);
         self.aim = (rate.saturating_mul(AHEAD)).min(most);
         if rate < BUSY || self.order.is_some() || now < self.paused_until {
             return 0;
         }
-        let have = self.leases.len() as u32;
-        if have <= self.aim / 2 {
-            self.aim.saturating_sub(have)
-        } else {
-            0
-        }
+        let short = match found && !self.leases.is_empty() {
+            true => 0,
+            false => self.step,
+        };
+        std::mem::take(&mut self.ended).max(short).min(self.aim)
     }
 }
 
@@ -165,7 +173,7 @@ impl Reserves {
         name: &Arc<str>,
         in_flight: usize,
         now: Millis,
-    ) -> (Option<Reserved>, u32) {
+    ) -> (Option<Box<Reserved>>, u32) {
         if self.most == 0 {
             return (None, 0);
         }
@@ -186,18 +194,19 @@ impl Reserves {
             };
         }
         place.note(now);
-        let fresh = place.leases.front().is_some_and(|lease| now < lease.until);
-        let taken = if fresh {
-            place.leases.pop_front()
-        } else {
-            None
-        };
+        // Of the last one all is still in the processor's caches, and among the connections
+        // that Nginx keeps the first that it looks at is to its dyno.
+        let taken = place.leases.pop_back_if(|lease| now < lease.until);
+        if taken.is_none() {
+            place.step = (place.step * 2).clamp(FIRST, self.most.max(FIRST));
+        }
         self.held -= usize::from(taken.is_some());
         if place.leases.is_empty() {
             self.filled.remove(at);
         }
         let most = u32::try_from(in_flight).unwrap_or(u32::MAX).min(self.most);
-        (taken, place.wanted(now, most))
+        let wanted = place.wanted(taken.is_some(), now, most);
+        (taken, wanted)
     }
 
     /// So many were ordered for this name, which was just asked for.
@@ -241,38 +250,56 @@ impl Reserves {
     }
 
     /// A lease came.
-    pub(crate) fn put(&mut self, reserved: Reserved) {
+    pub(crate) fn put(&mut self, reserved: Box<Reserved>) {
         let at = reserved.owner.at;
-        self.places[at].leases.push_back(reserved);
+        self.places[at].leases.push_front(reserved);
+        self.holds(at);
+    }
+
+    fn holds(&mut self, at: usize) {
         self.held += 1;
         self.filled.insert(at);
     }
 
     /// A request is done with this lease, and the next one may have it. Hands it
     /// back where it is not needed, or has served for long enough.
-    pub(crate) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> Option<Reserved> {
+    pub(crate) fn pass_on(
+        &mut self,
+        mut reserved: Box<Reserved>,
+        now: Millis,
+    ) -> Option<Box<Reserved>> {
         let Owner { at, turn } = reserved.owner;
-        let fits = |place: &Place| place.turn == turn && place.aim > 0;
-        if now >= reserved.again || !self.places.get(at).is_some_and(fits) {
+        let fits = |place: &&mut Place| place.turn == turn && place.aim > 0;
+        let Some(place) = self.places.get_mut(at).filter(fits) else {
+            return Some(reserved);
+        };
+        if now >= reserved.again {
+            place.ended += 1;
             return Some(reserved);
         }
         reserved.until = now + KEEP_PASSED;
-        self.put(reserved);
+        place.leases.push_back(reserved);
+        self.holds(at);
         None
     }
 
     /// Takes out a lease that has been lying about for too long.
-    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Reserved> {
+    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Box<Reserved>> {
         let places = &mut self.places;
         let expired = self.filled.iter().find_map(|at| {
-            places[at]
-                .leases
-                .pop_front_if(|reserved| reserved.until <= now)
-                .map(|reserved| (at, reserved))
+            let is_late = |reserved: &mut Box<Reserved>| reserved.until <= now;
+            let leases = &mut places[at].leases;
+            let late = leases.pop_front_if(is_late);
+            let late = late.or_else(|| leases.pop_back_if(is_late));
+            late.map(|reserved| (at, reserved))
         });
         let (at, reserved) = expired?;
+        let place = &mut places[at];
+        if reserved.before == 0 {
+            place.step = place.step.saturating_sub(1).max(1);
+        }
         self.held -= 1;
-        if places[at].leases.is_empty() {
+        if place.leases.is_empty() {
             self.filled.remove(at);
         }
         Some(reserved)

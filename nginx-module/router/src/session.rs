@@ -91,7 +91,7 @@ pub struct Request<T> {
 #[derive(Debug)]
 enum Asked<T> {
     /// It waits for its answer, since then.
-    Waiting(Request<T>, Millis),
+    Waiting(Box<Request<T>>, Millis),
     /// It has a lease.
     Leased(Leased),
 }
@@ -106,7 +106,7 @@ struct Leased {
     /// Requests that had it before, of which the sidecar does not know.
     before: u32,
     /// It was reserved, and the sidecar was not told that somebody has it.
-    ahead: Option<Reserved>,
+    ahead: Option<Box<Reserved>>,
 }
 
 impl Leased {
@@ -204,7 +204,8 @@ impl<T: Clone> Session<T> {
             0 => {}
             count => self.reserve(&request.name, count, now),
         }
-        self.asked.insert(ask, Asked::Waiting(request, now));
+        self.asked
+            .insert(ask, Asked::Waiting(Box::new(request), now));
         ask
     }
 
@@ -317,7 +318,7 @@ impl<T: Clone> Session<T> {
     /// Requests without an answer, and since when they wait for it.
     fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
         self.asked.iter().filter_map(|(ask, asked)| match asked {
-            Asked::Waiting(request, since) => Some((*ask, request, *since)),
+            Asked::Waiting(request, since) => Some((*ask, &**request, *since)),
             Asked::Leased(..) => None,
         })
     }

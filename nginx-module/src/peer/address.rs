@@ -5,7 +5,7 @@ use std::{mem, net::SocketAddr};
 use ngx::ffi::{ngx_palloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, sockaddr, socklen_t};
 use router::answer::{Dyno, Target};
 
-/// Points the peer to the dyno. The name is made anew for each attempt: the
+/// Points the peer to the dyno. Address and name are made anew for each attempt: the
 /// states of earlier ones, in the access log, keep theirs.
 ///
 /// Nginx tells the connections that it keeps apart by the bytes of their

@@ -224,13 +224,10 @@ fn what_is_not_used_is_given_back() {
     let first = router.order().first;
     router.reserved(first, &[0, 0, 1], false, 2);
     assert_eq!(router.requests(1, 3), [first]);
-    router.nothing_more(3);
-    router.0.tidy(11);
+    router.0.tidy(26);
     assert_eq!(router.sent(), []);
-    router.0.tidy(12);
-    assert_eq!(router.cancelled(), [first + 1, first + 2]);
     assert!(router.0.tidy(27), "somebody has to tell of the one in use");
-    assert_eq!(router.sent(), []);
+    assert_eq!(router.cancelled(), [first + 2, first + 1]);
     router.0.tidy(28);
     let taken = Taken { asks: vec![first] };
     assert_eq!(router.sent(), [Kind::Taken(taken)]);
@@ -239,7 +236,7 @@ fn what_is_not_used_is_given_back() {
     router.requests(20, 200);
     let first = router.order().first;
     router.reserved(first, &[0], false, 200);
-    assert_eq!(router.requests(1, 210), []);
+    assert_eq!(router.requests(1, 225), []);
 }
 
 #[test]
@@ -247,16 +244,15 @@ fn one_whose_request_is_done_serves_the_next() {
     let mut router = Router::new();
     let first = router.stock(2, 1);
     let a = router.requests(1, 2)[0];
-    router.nothing_more(2);
     router.0.checkin(a, Outcome::Done, 3);
     assert_eq!(router.sent(), [], "not a word");
     router.0.tidy(4);
     let passed = Passed { asks: vec![first] };
     assert_eq!(router.sent(), [Kind::Passed(passed)]);
-    // The one that lies about longest first.
-    assert_eq!(router.requests(1, 5), [first + 1]);
+    // The one that was used last first.
     let b = router.requests(1, 5)[0];
     assert!(b > first + 1, "each request has a number of its own");
+    assert_eq!(router.requests(1, 5), [first + 1]);
     assert_ne!(router.0.lease_name(a), router.0.lease_name(b));
     router.0.checkin(b, Outcome::Done, 6);
     router.0.tidy(7);
@@ -350,7 +346,6 @@ fn what_is_recalled_is_not_passed_on() {
     let mut router = Router::new();
     let first = router.stock(4, 1);
     let asks = router.requests(3, 1);
-    router.nothing_more(1);
     router.0.checkin(asks[0], Outcome::Done, 2);
     router.sent();
     let apps = vec!["a".into()];
@@ -545,4 +540,21 @@ fn two_names_on_one_place_do_not_mix() {
     assert_eq!(router.requests(20, 100), []);
     let orders = router.sent();
     assert!(matches!(&orders[..], [Kind::Reserve(order)] if *order.name == *other));
+}
+
+#[test]
+fn those_that_have_served_their_time_are_replaced() {
+    let mut router = Router::new();
+    router.stock(6, 1);
+    let asks = router.requests(6, 2);
+    // All are in use, and it gets no more.
+    router.nothing_more(2);
+    for (at, ask) in asks.iter().enumerate() {
+        // The time of two is over.
+        let now = if at < 4 { 99 } else { 101 };
+        router.0.checkin(*ask, Outcome::Done, now);
+    }
+    router.sent();
+    assert_eq!(router.requests(3, 103).len(), 3);
+    assert_eq!(router.order().count, 2);
 }

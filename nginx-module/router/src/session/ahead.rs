@@ -90,7 +90,7 @@ impl<T: Clone> Session<T> {
     }
 
     /// A request is done with this lease. Whether the next one may have it.
-    pub(super) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> bool {
+    pub(super) fn pass_on(&mut self, mut reserved: Box<Reserved>, now: Millis) -> bool {
         reserved.before += 1;
         let (ask, first) = (reserved.ask, reserved.before == 1);
         let passed = self.reserves.pass_on(reserved, now).is_none();
@@ -175,7 +175,7 @@ impl<T: Clone> Session<T> {
             let mut reserved = Reserved::new(ask, lease, owner, again, now);
             reserved.dynos_in_use = part.dynos_in_use;
             reserved.queue_headers = part.queue_headers;
-            self.reserves.put(reserved);
+            self.reserves.put(Box::new(reserved));
         }
     }
 
