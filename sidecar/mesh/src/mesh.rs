@@ -220,7 +220,11 @@ impl Mesh {
 
     /// A worker holds a lease, as it says.
     pub(crate) fn hold(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
-        let away = !self.is_own(self.dynos[dyno.0 as usize].app);
+        // As long as its owner can't be asked, it is load here.
+        let app = self.dynos[dyno.0 as usize].app;
+        let owner = self.owners.owner(self.apps[app.0 as usize].shard);
+        let is_linked = owner.is_some_and(|owner| self.owners.links.contains(&owner));
+        let away = !self.is_own(app) && is_linked;
         let Some(holder) = self.sessions.get_mut(session) else {
             return;
         };

@@ -87,20 +87,9 @@ impl Mesh {
                 None => {
                     for (ask, _) in known {
                         self.hold(key, ask, dyno);
-                        self.review_number(key, ask, dyno);
                     }
                 }
             }
-        }
-    }
-
-    /// If nobody decides for others about its app, nobody has to know of a lease.
-    fn review_number(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
-        let app = self.dynos[dyno.0 as usize].app;
-        if self.apps[app.0 as usize].settings.exact.is_none()
-            && let Some(number) = self.take_number(session, ask)
-        {
-            self.tell_of_end(&number);
         }
     }
 

@@ -13,7 +13,7 @@ impl World {
         }
         let at = self.rng.random_range(0..self.nodes.len());
         let span = self.rng.random_range(1_000..5_000_000);
-        match self.rng.random_range(0..9) {
+        match self.rng.random_range(0..11) {
             0 | 1 => self.crash(at, span),
             2 => self.freeze(at, span),
             3 => self.cut(at, self.now + span),
@@ -28,6 +28,7 @@ impl World {
                 let router = self.rng.random_range(0..self.nodes[at].routers.len());
                 self.break_session(at, router);
             }
+            8 | 9 => self.change_app(),
             _ => {
                 let router = self.rng.random_range(0..self.nodes[at].routers.len());
                 self.kill_worker(at, router);

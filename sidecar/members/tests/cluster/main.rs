@@ -94,6 +94,7 @@ fn a_dyno_never_has_two_requests_whatever_happens() {
         all.anew,
         all.dead_workers,
         all.broken,
+        all.changes,
         all.moved,
         all.refused,
     ] {

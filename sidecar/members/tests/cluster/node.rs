@@ -79,6 +79,9 @@ pub(crate) struct Node {
     pub(crate) said: VecDeque<Said>,
     /// Which router has which session.
     pub(crate) sessions: BTreeMap<mesh::SessionKey, usize>,
+    /// How far it has read in the log of apps, and when it reads on.
+    pub(crate) applied: usize,
+    pub(crate) reads_at: u64,
     /// The log.
     pub(crate) next: usize,
     pub(crate) heard_at: u64,

@@ -1,6 +1,7 @@
 //! The world: what is where, and what happens next.
 
 mod answers;
+mod apps;
 mod links;
 mod log;
 mod routers;
@@ -8,7 +9,7 @@ mod routers;
 use std::{collections::BTreeMap, time::Duration};
 
 use members::{Entry, Membership, Node as Me, PeerId, Time, Timing};
-use mesh::{AppSpec, DynoSpec, DynoState, Exact, Limits, Mesh, Settings, Update, WorkerId};
+use mesh::{Limits, Mesh, Update, WorkerId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{link::Link, node::Node, router::Router};
@@ -45,6 +46,8 @@ pub(crate) struct Report {
     pub(crate) dead_workers: u64,
     /// Sessions of workers that live.
     pub(crate) broken: u64,
+    /// Changes of apps.
+    pub(crate) changes: u64,
     /// Changes of owners.
     pub(crate) moved: u64,
     /// Of apps that would rather have that: two requests at one dyno.
@@ -55,7 +58,7 @@ impl Report {
     /// How much went wrong.
     pub(crate) fn faults(&self) -> u64 {
         let hosts = self.crashes + self.freezes + self.cuts + self.stalls + self.leaves;
-        hosts + self.anew + self.dead_workers + self.broken
+        hosts + self.anew + self.dead_workers + self.broken + self.changes
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -71,6 +74,7 @@ impl Report {
         self.anew += other.anew;
         self.dead_workers += other.dead_workers;
         self.broken += other.broken;
+        self.changes += other.changes;
         self.moved += other.moved;
         self.doubled += other.doubled;
     }
@@ -84,6 +88,10 @@ pub(crate) struct World {
     /// From the first to the second.
     pub(crate) links: BTreeMap<(usize, usize), Link>,
     pub(crate) log: Vec<Entry>,
+    /// The log of apps.
+    pub(crate) changes: Vec<Update>,
+    /// Which process each dyno is.
+    pub(crate) lives: [[u32; DYNOS]; APPS],
     pub(crate) stalled_until: u64,
     pub(crate) faults: bool,
     /// Requests at each dyno, as it sees them.
@@ -104,34 +112,6 @@ fn app_name(app: usize) -> String {
     format!("app-{app}")
 }
 
-fn spec(app: usize) -> AppSpec {
-    let exact = match app {
-        LOOSE => Exact::Available,
-        _ => Exact::Strict,
-    };
-    let dyno = |n: usize| DynoSpec {
-        name: format!("d{n}").into(),
-        instance: format!("{app}-{n}").into(),
-        address: format!("unix:/{app}/{n}").parse().unwrap(),
-        limit: Some(1),
-        state: DynoState::Up,
-    };
-    AppSpec {
-        name: app_name(app).into(),
-        version: 1,
-        settings: Settings {
-            exact: Some(exact),
-            queue_timeout: Some(Duration::from_secs(60)),
-            queue_depth: Some(100_000),
-            ..Settings::default()
-        },
-        released: true,
-        domains: vec![format!("{app}.test").into()],
-        dynos: (0..DYNOS).map(dyno).collect(),
-        ..AppSpec::default()
-    }
-}
-
 impl World {
     pub(crate) fn new(seed: u64, count: usize, trace: bool) -> Self {
         let mut world = Self {
@@ -140,6 +120,8 @@ impl World {
             nodes: Vec::new(),
             links: BTreeMap::new(),
             log: Vec::new(),
+            changes: apps::first(),
+            lives: [[0; DYNOS]; APPS],
             stalled_until: 0,
             faults: false,
             running: BTreeMap::new(),
@@ -154,6 +136,7 @@ impl World {
             let node = Node {
                 drift: world.rng.random_range(-20_000..20_000),
                 back_at: Some(0),
+                applied: APPS,
                 ..Node::default()
             };
             world.nodes.push(node);
@@ -252,7 +235,10 @@ impl World {
     fn is_settled(&self) -> bool {
         let quiet = |node: &Node| {
             let totals = node.core.as_ref().map(Mesh::totals);
-            node.said.is_empty() && totals.is_some_and(|it| it.leases + it.waiting + it.away == 0)
+            let has_read = node.applied == self.changes.len();
+            node.said.is_empty()
+                && has_read
+                && totals.is_some_and(|it| it.leases + it.waiting + it.away == 0)
         };
         let up = self.links.values().all(|link| link.up);
         up && self.is_served() && self.nodes.iter().all(quiet)
@@ -279,6 +265,7 @@ impl World {
             self.routers(at);
             if self.works(at) {
                 self.read_log(at);
+                self.read_apps(at);
                 self.hear_routers(at);
                 self.hear_peers(at);
                 let time = self.time(at);
@@ -319,9 +306,7 @@ impl World {
         core.share_apps(PeerId::of(&name));
         let workers = self.nodes[at].routers.iter().map(|r| WorkerId(r.worker));
         core.recover(workers, time + Duration::from_secs(5));
-        for app in 0..APPS {
-            core.apply(&Update::Put(spec(app)), time);
-        }
+        self.load_apps(at, &mut core);
         let next = self.log.len();
         let node = &mut self.nodes[at];
         let me = Me {
