@@ -160,8 +160,8 @@ impl Checkout {
         }
     }
 
-    /// The request's latest checkout. An internal redirect forgets a request's
-    /// contexts; its pool does not.
+    /// The request's latest checkout. An internal redirect, or a filter that has another
+    /// response sent, forgets a request's contexts; its pool does not.
     ///
     /// # Safety
     /// `r` is a live request; the result is used only while nothing else uses it.
@@ -169,8 +169,8 @@ impl Checkout {
         // SAFETY: contexts and cleanups with our handler hold checkouts only.
         unsafe {
             let context = (*(*r).ctx.add(module::this().ctx_index)).cast::<Self>();
-            // A redirect is where Nginx notes that a request is an internal one.
-            if !context.is_null() || (*r).internal() == 0 {
+            let forgotten = (*r).internal() != 0 || (*r).filter_finalize() != 0;
+            if !context.is_null() || !forgotten {
                 return context.as_mut();
             }
             let mut all = request::kept::<Self>(r, detach);

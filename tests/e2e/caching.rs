@@ -64,6 +64,29 @@ fn a_cache_is_no_way_around_the_mesh() {
     });
 }
 
+/// Nginx has another response sent, and forgets what modules know of the request.
+#[test]
+fn a_response_that_is_not_what_the_client_has_is_still_known_to_be_of_its_dyno() {
+    run(async {
+        let (mesh, app, _dyno) = Mesh::builder()
+            .http(CACHE)
+            .location(CACHED)
+            .with_dyno()
+            .await;
+        let target = "/header?Cache-Control=max-age=60&ETag=new";
+        let request = mesh.request("GET", &app.host(), target).id("other");
+        let answer = request.header("If-Match", "old").send().await;
+        assert_eq!(answer.status(), 412, "{answer:?}");
+        wait::until("the log says whose it was", async || {
+            let log = mesh.access_log();
+            let entry = log.iter().find(|entry| &*entry.id == "other");
+            entry.is_some_and(|entry| *entry.app == *app.name && !entry.dyno.is_empty())
+        })
+        .await;
+        mesh.finish().await;
+    });
+}
+
 /// Nobody took too long.
 fn says_nothing_of_time(mesh: &Mesh) {
     let log = mesh.error_log();

@@ -8,11 +8,15 @@
 //! sidecar allows, and is replaced then: the dyno that has just finished is the one with the
 //! least to do, and what leads there is still in the processor's caches.
 
-use std::{collections::VecDeque, iter, sync::Arc};
+use std::{iter, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
 use crate::{answer::Lease, names, session::Millis};
+
+mod place;
+
+use place::{Order, Place};
 
 /// Names that can have something reserved. Two that fall on one place share it:
 /// the other one has to be idle.
@@ -82,75 +86,6 @@ impl Reserved {
     }
 }
 
-/// What is on its way for a name.
-#[derive(Clone, Copy, Debug)]
-struct Order {
-    /// When it was made.
-    made: Millis,
-    /// The number of the next one that is to come.
-    next: u64,
-    /// How many, at most.
-    left: u32,
-    /// Something came.
-    fruitful: bool,
-}
-
-/// One name.
-#[derive(Debug, Default)]
-struct Place {
-    name: Arc<str>,
-    /// Counts the names that were here.
-    turn: u32,
-    /// The next one to be used is last: what a request is done with at this moment, then
-    /// what came new, in its order.
-    leases: VecDeque<Box<Reserved>>,
-    /// No more than so many shall lie about.
-    aim: u32,
-    /// How many to order when there is none: more after each request that finds none, fewer
-    /// after each that no request took.
-    step: u32,
-    /// So many have served for long enough since the last order, and are to be replaced.
-    ended: u32,
-    order: Option<Order>,
-    paused_until: Millis,
-    /// The millisecond of the last request, and requests in it.
-    last: Millis,
-    count: u32,
-    /// Requests in a millisecond, before that one.
-    rate: u32,
-}
-
-impl Place {
-    /// A request comes.
-    fn note(&mut self, now: Millis) {
-        if now == self.last {
-            self.count += 1;
-            return;
-        }
-        let since = now.saturating_sub(self.last);
-        self.rate = self.count / u32::try_from(since).unwrap_or(u32::MAX);
-        (self.last, self.count) = (now, 1);
-    }
-
-    fn is_idle(&self, now: Millis) -> bool {
-        self.leases.is_empty() && self.order.is_none() && now.saturating_sub(self.last) > KEEP
-    }
-
-    /// How many to reserve now, with so many at most. `found`: the request has one.
-    fn wanted(&mut self, found: bool, now: Millis, most: u32) -> u32 {
-        let rate = self.rate.max(self.count);
-        self.aim = (rate.saturating_mul(AHEAD)).min(most);
-        if rate < BUSY || self.order.is_some() || now < self.paused_until {
-            return 0;
-        }
-        let short = match found && !self.leases.is_empty() {
-            true => 0,
-            false => self.step,
-        };
-        std::mem::take(&mut self.ended).max(short).min(self.aim)
-    }
-}
-
 /// What is reserved, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Reserves {
@@ -186,22 +121,12 @@ impl Reserves {
             if !place.name.is_empty() && !place.is_idle(now) {
                 return (None, 0);
             }
-            *place = Place {
-                name: name.clone(),
-                turn: place.turn.wrapping_add(1),
-                leases: std::mem::take(&mut place.leases),
-                ..Place::default()
-            };
+            place.become_of(name);
         }
         place.note(now);
-        // Of the last one all is still in the processor's caches, and among the connections
-        // that Nginx keeps the first that it looks at is to its dyno.
-        let taken = place.leases.pop_back_if(|lease| now < lease.until);
-        if taken.is_none() {
-            place.step = (place.step * 2).clamp(FIRST, self.most.max(FIRST));
-        }
+        let taken = place.stock.take(now);
         self.held -= usize::from(taken.is_some());
-        if place.leases.is_empty() {
+        if place.stock.is_empty() {
             self.filled.remove(at);
         }
         let most = u32::try_from(in_flight).unwrap_or(u32::MAX).min(self.most);
@@ -252,7 +177,9 @@ impl Reserves {
     /// A lease came.
     pub(crate) fn put(&mut self, reserved: Box<Reserved>) {
         let at = reserved.owner.at;
-        self.places[at].leases.push_front(reserved);
+        let place = &mut self.places[at];
+        place.once = reserved.again + KEEP <= reserved.until;
+        place.stock.put_new(reserved);
         self.holds(at);
     }
 
@@ -278,7 +205,7 @@ impl Reserves {
             return Some(reserved);
         }
         reserved.until = now + KEEP_PASSED;
-        place.leases.push_back(reserved);
+        place.stock.put_used(reserved);
         self.holds(at);
         None
     }
@@ -287,10 +214,7 @@ impl Reserves {
     pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Box<Reserved>> {
         let places = &mut self.places;
         let expired = self.filled.iter().find_map(|at| {
-            let is_late = |reserved: &mut Box<Reserved>| reserved.until <= now;
-            let leases = &mut places[at].leases;
-            let late = leases.pop_front_if(is_late);
-            let late = late.or_else(|| leases.pop_back_if(is_late));
+            let late = places[at].stock.poll_late(now);
             late.map(|reserved| (at, reserved))
         });
         let (at, reserved) = expired?;
@@ -299,7 +223,7 @@ impl Reserves {
             place.step = place.step.saturating_sub(1).max(1);
         }
         self.held -= 1;
-        if place.leases.is_empty() {
+        if place.stock.is_empty() {
             self.filled.remove(at);
         }
         Some(reserved)
@@ -312,7 +236,7 @@ impl Reserves {
         mut each: impl FnMut(&Reserved),
     ) {
         for at in self.filled.iter() {
-            self.places[at].leases.retain(|reserved| {
+            self.places[at].stock.retain(|reserved| {
                 let goes = unwanted(reserved);
                 if goes {
                     self.held -= 1;
@@ -322,7 +246,7 @@ impl Reserves {
             });
         }
         let places = &self.places;
-        self.filled.retain(|at| !places[at].leases.is_empty());
+        self.filled.retain(|at| !places[at].stock.is_empty());
     }
 
     /// The sidecar says how many leases of a name there may be.
@@ -341,7 +265,7 @@ impl Reserves {
         (self.held, self.most) = (0, 0);
         self.filled = Filled::default();
         for place in &mut self.places {
-            place.leases.clear();
+            place.stock.clear();
             place.turn = place.turn.wrapping_add(1);
             place.order = None;
             place.paused_until = 0;

@@ -224,10 +224,11 @@ fn what_is_not_used_is_given_back() {
     let first = router.order().first;
     router.reserved(first, &[0, 0, 1], false, 2);
     assert_eq!(router.requests(1, 3), [first]);
+    router.nothing_more(3);
     router.0.tidy(26);
     assert_eq!(router.sent(), []);
     assert!(router.0.tidy(27), "somebody has to tell of the one in use");
-    assert_eq!(router.cancelled(), [first + 2, first + 1]);
+    assert_eq!(router.cancelled(), [first + 1, first + 2]);
     router.0.tidy(28);
     let taken = Taken { asks: vec![first] };
     assert_eq!(router.sent(), [Kind::Taken(taken)]);
