@@ -400,23 +400,20 @@ impl Mesh {
     /// What a session has is over, as it says itself: later than whatever it said before.
     fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
         self.forget_strange(session, ask);
-        if let Some(number) = self.take_number(session, ask) {
-            self.tell_of_end(&number);
-        }
-        for held in &mut self.sessions.get_mut(session)?.early {
+        let holder = self.sessions.get_mut(session)?;
+        for held in &mut holder.early {
             held.leases.retain(|(early, _)| *early != ask);
         }
-        self.take_entry(session, ask)
+        let (entry, number) = (holder.take(ask), holder.numbers.remove(&ask));
+        if let Some(number) = number {
+            self.tell_of_end(&number);
+        }
+        entry
     }
 
     /// What a session has is no more, or something else from now on.
     pub(crate) fn take_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
-        let session = self.sessions.get_mut(session)?;
-        let entry = session.entries.remove(&ask);
-        if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
-            session.less_ahead(dyno);
-        }
-        entry
+        self.sessions.get_mut(session)?.take(ask)
     }
 
     pub(crate) fn release(&mut self, entry: Entry, now: Time) {

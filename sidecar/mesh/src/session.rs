@@ -130,6 +130,14 @@ impl Session {
         self.newest
     }
 
+    pub(crate) fn take(&mut self, ask: AskId) -> Option<Entry> {
+        let entry = self.entries.remove(&ask);
+        if let Some(Entry::Reserved(dyno) | Entry::Passed(dyno)) = entry {
+            self.less_ahead(dyno);
+        }
+        entry
+    }
+
     pub(crate) fn less_ahead(&mut self, dyno: DynoKey) {
         if let Some(count) = self.ahead.get_mut(&dyno) {
             *count -= 1;

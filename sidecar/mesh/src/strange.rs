@@ -39,6 +39,9 @@ impl Mesh {
     /// A worker has come with some, and whoever gave them out may not know that they are
     /// here.
     pub(crate) fn tell_of_strange(&mut self, session: SessionKey) {
+        if self.strangers == 0 {
+            return;
+        }
         for peer in self.owners.links.clone() {
             let Some(holder) = self.sessions.get(session) else {
                 return;
