@@ -84,6 +84,11 @@ impl Reserved {
             until: now + KEEP,
         }
     }
+
+    /// It came just now, and may not be passed on.
+    fn serves_once(&self) -> bool {
+        self.again + KEEP <= self.until
+    }
 }
 
 /// What is reserved, by name.
@@ -178,7 +183,7 @@ impl Reserves {
     pub(crate) fn put(&mut self, reserved: Box<Reserved>) {
         let at = reserved.owner.at;
         let place = &mut self.places[at];
-        place.once = reserved.again + KEEP <= reserved.until;
+        place.once = reserved.serves_once();
         place.stock.put_new(reserved);
         self.holds(at);
     }
