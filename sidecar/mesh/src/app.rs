@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use crate::{
-    Auth, Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, idle::Idle,
-    pool::Pool, queue::Queue, rate::Rates, scale::Scale,
+    Auth, Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, Time, idle::Idle,
+    pool::Pool, queue::Queue, rate::Rates, scale::Scale, settings::Terms,
 };
 
 /// With many apps, a request waits for memory and for nothing else. So what each
-/// request needs comes first, and stays together: the compiler would order it by size.
+/// request needs comes first, on three lines of it: the compiler would order it by size.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct App {
     /// The ones that may have a request now.
     pub(crate) pool: Pool,
+
     /// Leases out, also of dynos that are no longer part of the app.
     pub(crate) in_flight: u32,
     /// Of these, the ones that no request has yet.
@@ -25,27 +26,33 @@ pub(crate) struct App {
     /// Most requests in flight since its window began; see `scale.rs`.
     pub(crate) peak: u32,
     pub(crate) census: Census,
-    /// Requests and leases of it that are decided about elsewhere.
-    pub(crate) away: u32,
+    /// How long the queue grew by requests that no limit turned away, as after an
+    /// outage. Until it is short again, so many more may wait: a queue that gets
+    /// shorter is no reason to refuse who comes meanwhile.
+    pub(crate) stretch: u32,
+    /// What its settings say to each request.
+    terms: Terms,
     pub(crate) maintenance: bool,
     pub(crate) released: bool,
     /// A dyno was asked for in this episode.
     pub(crate) dyno_needed: bool,
     /// Deleted; forgotten with its last lease.
     pub(crate) deleted: bool,
+
+    pub(crate) queue: Queue,
     /// Only with the settings.
     pub(crate) rates: Option<Box<Rates>>,
-    pub(crate) queue: Queue,
     pub(crate) idle: Idle,
     pub(crate) counters: Counters,
-    pub(crate) settings: Settings,
-    pub(crate) name: Arc<str>,
+
+    /// Requests and leases of it that are decided about elsewhere.
+    pub(crate) away: u32,
     pub(crate) shard: Shard,
+    settings: Settings,
+    pub(crate) name: Arc<str>,
     pub(crate) version: u64,
-    /// How long the queue grew by requests that no limit turned away, as after an
-    /// outage. Until it is short again, so many more may wait: a queue that gets
-    /// shorter is no reason to refuse who comes meanwhile.
-    pub(crate) stretch: u32,
+    /// When it is looked whether it is idle.
+    pub(crate) idle_look: Option<Time>,
     /// Only with the setting.
     pub(crate) scale: Option<Box<Scale>>,
     pub(crate) domains: Vec<Box<str>>,
@@ -59,6 +66,16 @@ pub(crate) struct App {
     pub(crate) specs: DynoSpecs,
 }
 
+/// The lines are what they are meant to be. (Of other machines it is not said; there it is
+/// only slower.)
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    use std::mem::offset_of;
+    assert!(offset_of!(App, in_flight) == 64);
+    assert!(offset_of!(App, queue) == 128);
+    assert!(offset_of!(App, counters.routed) + size_of::<u64>() <= 192);
+};
+
 impl App {
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
@@ -66,6 +83,7 @@ impl App {
             name,
             away: 0,
             version: 0,
+            terms: Terms::of(&Settings::default()),
             settings: Settings::default(),
             maintenance: false,
             released: false,
@@ -87,6 +105,7 @@ impl App {
             in_use: 0,
             dyno_needed: false,
             idle: Idle::default(),
+            idle_look: None,
             peak: 0,
             scale: None,
             deleted: false,
@@ -96,6 +115,19 @@ impl App {
 }
 
 impl App {
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    pub(crate) fn set(&mut self, settings: Settings) {
+        self.terms = Terms::of(&settings);
+        self.settings = settings;
+    }
+
     /// Routers have to know more of it than its dynos.
     pub(crate) fn is_ruled(&self) -> bool {
         let silent = self.rules.is_empty() && self.auth.is_empty() && self.sticky.is_empty();

@@ -207,7 +207,7 @@ impl Mesh {
             wait: answer.wait,
             depth: answer.depth,
             in_use: answer.in_use,
-            queue_headers: app.settings.queue_headers,
+            queue_headers: app.terms().queue_headers,
             result: answer.result,
         }));
     }
@@ -350,7 +350,7 @@ impl Mesh {
     /// A lease of an app that is not this sidecar's any more.
     pub(crate) fn send_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey, now: Time) {
         let key = self.dynos[dyno.0 as usize].app;
-        let exact = self.apps[key.0 as usize].settings.exact.is_some();
+        let exact = self.apps[key.0 as usize].terms().exact.is_some();
         let Some(holder) = self.sessions.get(session) else {
             return;
         };
@@ -386,7 +386,7 @@ impl Mesh {
         if let Some(before) = before.filter(|_| before != owner) {
             away.number.note(before);
         }
-        let exact = app.settings.exact.is_some();
+        let exact = app.terms().exact.is_some();
         if !self.is_own(key) {
             return;
         }
@@ -479,6 +479,6 @@ impl Mesh {
     /// This sidecar owns the app's shard.
     pub(crate) fn is_own(&self, key: AppKey) -> bool {
         let app = &self.apps[key.0 as usize];
-        app.settings.exact.is_none() || self.owners.is_mine(app.shard)
+        app.terms().exact.is_none() || self.owners.is_mine(app.shard)
     }
 }

@@ -114,7 +114,7 @@ impl Mesh {
             return refused;
         }
         let app = &self.apps[request.app.0 as usize];
-        let max = app.settings.max_requests.filter(|_| !admitted);
+        let max = app.terms().max_requests.filter(|_| !admitted);
         if max.is_some_and(|max| app.requests() + waiting >= max.saturating_add(stretch)) {
             return Decision::Refuse(Refusal::TooManyRequests);
         }
@@ -154,7 +154,7 @@ impl Mesh {
             Decision::Refuse(Refusal::Quarantined)
         } else if census.crashed > 0 {
             Decision::Refuse(Refusal::Crashed)
-        } else if app.settings.wake {
+        } else if app.settings().wake {
             Decision::NeedDyno
         } else if app.released {
             Decision::Refuse(Refusal::NoDynos)
@@ -194,8 +194,8 @@ impl Mesh {
         let (session, ask, key) = (request.session, request.ask, request.app);
         let app = &mut self.apps[key.0 as usize];
         let longest = match decision {
-            Decision::WaitBusy => app.settings.queue_timeout.unwrap_or(QUEUE_TIMEOUT),
-            _ => app.settings.boot_timeout.unwrap_or(BOOT_TIMEOUT),
+            Decision::WaitBusy => app.settings().queue_timeout.unwrap_or(QUEUE_TIMEOUT),
+            _ => app.settings().boot_timeout.unwrap_or(BOOT_TIMEOUT),
         };
         let deadline = request.arrived + request.served + longest;
         // It has waited its longest elsewhere.
@@ -364,16 +364,19 @@ impl Mesh {
         let app = &mut self.apps[request.app.0 as usize];
         for counters in [&mut app.counters, &mut self.counters] {
             counters.routed += 1;
-            counters.queued += u64::from(queued);
+            // The app's others lie apart from what most requests need.
+            if queued {
+                counters.queued += 1;
+            }
         }
         let app = &self.apps[request.app.0 as usize];
         let dyno = &self.dynos[key.0 as usize];
-        let limited = dyno.limit(&app.settings).is_some();
+        let limited = dyno.limit(app.terms()).is_some();
         let route = Route {
             dyno: dyno.info.clone(),
             limited,
             others: self.others(key, request),
-            counted: app.settings.max_requests.is_some(),
+            counted: app.terms().max_requests.is_some(),
             gone: self.is_preferred_gone(request, key),
         };
         self.answer(request, Ok(route), now);
@@ -420,7 +423,7 @@ impl Mesh {
             wait: request.wait(now),
             depth: app.queue.len(),
             in_use: app.in_use,
-            queue_headers: app.settings.queue_headers,
+            queue_headers: app.terms().queue_headers,
             result,
         }));
     }

@@ -72,7 +72,7 @@ impl Mesh {
         };
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
-        let before = (app.settings.clone(), app.census.expected());
+        let before = (app.settings().clone(), app.census.expected());
         self.ruled += usize::from(spec.is_ruled());
         self.ruled -= usize::from(app.is_ruled());
         app.rules = spec.rules.clone();
@@ -84,12 +84,12 @@ impl Mesh {
         app.version = spec.version;
         app.maintenance = spec.maintenance;
         app.released = spec.released;
-        let shared = match app.settings == spec.settings {
+        let shared = match *app.settings() == spec.settings {
             true => app.specs.shared_with(&spec.dynos),
             // Each dyno is put on its level under the new settings.
             false => (0, 0),
         };
-        app.settings = spec.settings.clone();
+        app.set(spec.settings.clone());
         self.put_dynos(key, &spec.dynos, shared);
         self.review_tap(key);
         self.review_rates(key, &before.0);
@@ -334,8 +334,8 @@ impl Mesh {
     pub(crate) fn repool(&mut self, key: DynoKey) {
         let dyno = &mut self.dynos[key.0 as usize];
         let app = &mut self.apps[dyno.app.0 as usize];
-        if dyno.slot.is_none() && dyno.is_eligible(&app.settings) {
-            let level = dyno.level(&app.settings);
+        if dyno.slot.is_none() && dyno.is_eligible(app.terms()) {
+            let level = dyno.level(app.terms());
             dyno.slot = Some(app.pool.insert(level, key));
         }
     }

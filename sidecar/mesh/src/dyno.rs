@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Settings, Time, mark, pool::Slot};
+use crate::{
+    Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Time, mark, pool::Slot, settings::Terms,
+};
 
 /// Who a dyno is: what a router needs to use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +77,14 @@ impl Dyno {
     }
 
     /// The limit in force; `None` means that only [`MAX_LOAD`] holds.
-    pub(crate) fn limit(&self, settings: &Settings) -> Option<u32> {
-        self.own_limit.or(settings.default_limit())
+    pub(crate) fn limit(&self, terms: Terms) -> Option<u32> {
+        self.own_limit.or(terms.limit)
     }
 
     /// It may have one more request now. A limit is for everybody's together, as
     /// far as they are known here.
-    pub(crate) fn is_eligible(&self, settings: &Settings) -> bool {
-        let is_below = match self.limit(settings) {
+    pub(crate) fn is_eligible(&self, terms: Terms) -> bool {
+        let is_below = match self.limit(terms) {
             Some(limit) => self.sum() < limit,
             None => self.load < MAX_LOAD,
         };
@@ -95,8 +97,8 @@ impl Dyno {
     }
 
     /// Its place in the pool, if it is in it.
-    pub(crate) fn level(&self, settings: &Settings) -> u32 {
-        settings.level(self.sum().min(MAX_LOAD))
+    pub(crate) fn level(&self, terms: Terms) -> u32 {
+        terms.level(self.sum().min(MAX_LOAD))
     }
 
     /// Up and trusted: if it cannot take a request now, it will soon.

@@ -12,8 +12,6 @@ pub(crate) struct Idle {
     pub(crate) last_active: Time,
     /// It was said to be idle in this episode.
     pub(crate) said: bool,
-    /// The next look.
-    pub(crate) look: Option<Time>,
 }
 
 impl Mesh {
@@ -34,20 +32,20 @@ impl Mesh {
     /// After a change of the app: shall it be looked at?
     pub(crate) fn review_idle(&mut self, key: AppKey, old: &Settings, dynos: u32, now: Time) {
         let app = &mut self.apps[key.0 as usize];
-        let wanted = app.settings.idle_timeout;
+        let wanted = app.settings().idle_timeout;
         let wanted = wanted.filter(|_| app.census.expected() > 0);
         if dynos == 0 {
             app.idle.last_active = now;
         }
         if wanted.is_none()
             || app.requests() + app.away > 0
-            || app.settings.idle_timeout != old.idle_timeout
+            || app.settings().idle_timeout != old.idle_timeout
         {
             self.end_idle(key);
         }
         let app = &mut self.apps[key.0 as usize];
         let look = wanted.map(|span| app.idle.last_active + span);
-        let kept = app.settings.idle_timeout == old.idle_timeout && app.idle.look.is_some();
+        let kept = app.settings().idle_timeout == old.idle_timeout && app.idle_look.is_some();
         match look {
             Some(_) if kept => {}
             Some(at) if at <= now => self.look_idle(key, now),
@@ -60,7 +58,7 @@ impl Mesh {
         // Who holds what is not known yet.
         let recovering = self.is_recovering();
         let app = &mut self.apps[key.0 as usize];
-        let Some(span) = app.settings.idle_timeout else {
+        let Some(span) = app.settings().idle_timeout else {
             return;
         };
         let requests = app.requests() + app.away > 0 || !app.queue.is_empty();
@@ -86,8 +84,8 @@ impl Mesh {
     }
 
     pub(crate) fn set_idle_look(&mut self, key: AppKey, look: Option<Time>) {
-        let idle = &mut self.apps[key.0 as usize].idle;
-        let old = std::mem::replace(&mut idle.look, look);
+        let app = &mut self.apps[key.0 as usize];
+        let old = std::mem::replace(&mut app.idle_look, look);
         self.timers.replace(old, look, Timer::Idle(key));
     }
 }

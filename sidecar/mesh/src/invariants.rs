@@ -229,8 +229,8 @@ impl Mesh {
     fn check_slot(&self, key: DynoKey, dyno: &Dyno) -> Check {
         let app = &self.apps[dyno.app.0 as usize];
         let wanted = dyno
-            .is_eligible(&app.settings)
-            .then(|| (dyno.level(&app.settings), Some(key)));
+            .is_eligible(app.terms())
+            .then(|| (dyno.level(app.terms()), Some(key)));
         let found = dyno.slot.map(|slot| app.pool.at(slot));
         holds(found == wanted, || {
             format!(
@@ -297,7 +297,7 @@ impl Mesh {
             })?;
             arrived = request.arrived;
             // Who may decide, and when, is not known without a clock.
-            let exact = app.settings.exact.is_some() && self.owners.known.is_some();
+            let exact = app.terms().exact.is_some() && self.owners.known.is_some();
             if self.is_recovering() || exact {
                 continue;
             }
@@ -325,7 +325,7 @@ impl Mesh {
             format!("{} apps do not have rules", self.ruled)
         })?;
         let told = self.by_name.iter().filter_map(|(name, key)| {
-            let rate = self.apps[key.0 as usize].settings.tap_rate?;
+            let rate = self.apps[key.0 as usize].settings().tap_rate?;
             Some((name.clone(), rate))
         });
         holds(told.eq(self.told.clone()), || {
@@ -333,7 +333,7 @@ impl Mesh {
         })?;
         let by_client = self.by_name.values();
         let by_client = by_client.filter(|key| {
-            let settings = &self.apps[key.0 as usize].settings;
+            let settings = &self.apps[key.0 as usize].settings();
             settings.max_client_rate.is_some()
         });
         holds(by_client.count() == self.by_client, || {
@@ -422,7 +422,7 @@ impl Mesh {
         wanted.extend(stalls.map(|(app, stall)| (stall.until, Timer::Stall(*app))));
         for (index, app) in &self.apps {
             let key = AppKey(index as u32);
-            wanted.extend(app.idle.look.map(|at| (at, Timer::Idle(key))));
+            wanted.extend(app.idle_look.map(|at| (at, Timer::Idle(key))));
             if let Some(scale) = &app.scale {
                 wanted.extend(scale.look.map(|at| (at, Timer::Busy(key))));
                 wanted.extend(scale.window.map(|at| (at, Timer::Window(key))));

@@ -87,7 +87,7 @@ impl Mesh {
     pub(crate) fn own_leases(&mut self, peer: PeerId) -> Leases {
         let is_exact = |dyno: &DynoKey| {
             let app = self.dynos[dyno.0 as usize].app;
-            self.apps[app.0 as usize].settings.exact.is_some()
+            self.apps[app.0 as usize].terms().exact.is_some()
         };
         let of_workers = self.sessions.iter().filter(|(_, it)| it.peer.is_none());
         let entries = of_workers.flat_map(|(key, session)| {

@@ -389,7 +389,7 @@ impl Mesh {
     /// Whose word counts for an app.
     pub(crate) fn gate(&self, key: AppKey, now: Time) -> Gate {
         let app = &self.apps[key.0 as usize];
-        match app.settings.exact {
+        match app.terms().exact {
             None => Gate::Open,
             Some(_) => self.owners.gate(app.shard, now),
         }
@@ -415,7 +415,7 @@ impl Mesh {
 
     /// Nobody can decide, and that is no reason not to.
     pub(crate) fn is_loose(&self, key: AppKey) -> bool {
-        let exact = self.apps[key.0 as usize].settings.exact;
+        let exact = self.apps[key.0 as usize].terms().exact;
         exact == Some(Exact::Available) && self.is_stall_over(key)
     }
 
@@ -434,7 +434,7 @@ impl Mesh {
             return;
         }
         // Who would rather have a dyno than a promise does not wait for long.
-        let patience = match self.apps[key.0 as usize].settings.exact {
+        let patience = match self.apps[key.0 as usize].terms().exact {
             Some(Exact::Available) => self.limits.owner_patience / 10,
             _ => self.limits.owner_patience,
         };

@@ -465,7 +465,7 @@ impl Mesh {
     pub(crate) fn review_owner(&mut self, key: AppKey, was_exact: bool, now: Time) {
         let app = &self.apps[key.0 as usize];
         let place = (app.shard, key);
-        let (exact, dynos) = (app.settings.exact.is_some(), app.dynos.clone());
+        let (exact, dynos) = (app.terms().exact.is_some(), app.dynos.clone());
         match exact {
             true => _ = self.owners.exact.insert(place),
             false => _ = self.owners.exact.remove(&place),
@@ -489,7 +489,7 @@ impl Mesh {
     /// Others' requests at this dyno, as far as they matter: where one decides for all,
     /// they are known.
     pub(crate) fn seen_elsewhere(&self, app: AppKey, instance: &str) -> u32 {
-        match self.apps[app.0 as usize].settings.exact {
+        match self.apps[app.0 as usize].terms().exact {
             Some(_) => 0,
             None => self.foreign.at(instance),
         }

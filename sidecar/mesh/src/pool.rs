@@ -7,6 +7,7 @@
 //! without it.
 
 use rand::{Rng, RngExt};
+use smallvec::SmallVec;
 
 use crate::DynoKey;
 
@@ -20,18 +21,29 @@ pub(crate) struct Slot {
     index: u32,
 }
 
+/// Small: an app has it on the first line of memory that a request reads of it.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     len: u32,
     /// The lowest levels.
     low: [Level; LOW],
-    /// The other ones.
-    busy: Vec<Level>,
-    /// One bit for each of these that is not empty.
-    occupied: Vec<u64>,
+    /// The other ones, once there was need of them.
+    busy: Option<Box<Busy>>,
 }
 
 const LOW: usize = 2;
+
+/// The dynos of one level. Most apps have few, and these stand in the pool itself:
+/// with many apps, a checkout waits for memory and for nothing else.
+type Level = SmallVec<[DynoKey; 4]>;
+
+/// The levels of dynos that have more requests.
+#[derive(Debug, Default)]
+struct Busy {
+    levels: Vec<Level>,
+    /// One bit for each of these that is not empty.
+    occupied: Vec<u64>,
+}
 
 impl Pool {
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,10 +58,14 @@ impl Pool {
     pub(crate) fn at(&self, slot: Slot) -> (u32, Option<DynoKey>) {
         let level = slot.level as usize;
         let dynos = match self.low.get(level) {
-            None => self.busy.get(level - LOW),
+            None => self
+                .busy
+                .as_ref()
+                .and_then(|busy| busy.levels.get(level - LOW)),
             low => low,
         };
-        (slot.level, dynos.and_then(|dynos| dynos.get(slot.index)))
+        let dyno = dynos.and_then(|dynos| dynos.get(slot.index as usize));
+        (slot.level, dyno.copied())
     }
 
     /// Adds a dyno that has `level` requests.
@@ -57,19 +73,15 @@ impl Pool {
         self.len += 1;
         let dynos = match self.low.get_mut(level as usize) {
             Some(low) => low,
-            None => {
-                let at = level as usize - LOW;
-                if self.busy.len() <= at {
-                    self.busy.resize_with(at + 1, Level::default);
-                    self.occupied.resize(at / 64 + 1, 0);
-                }
-                self.occupied[at / 64] |= 1 << (at % 64);
-                &mut self.busy[at]
-            }
+            None => self
+                .busy
+                .get_or_insert_default()
+                .enter(level as usize - LOW),
         };
+        dynos.push(dyno);
         Slot {
             level,
-            index: dynos.push(dyno),
+            index: dynos.len() as u32 - 1,
         }
     }
 
@@ -78,89 +90,61 @@ impl Pool {
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<(DynoKey, Slot)> {
         self.len -= 1;
         let level = slot.level as usize;
-        if let Some(low) = self.low.get_mut(level) {
-            return low.swap_remove(slot.index).map(|moved| (moved, slot));
+        let moved = match self.low.get_mut(level) {
+            Some(low) => take(low, slot.index),
+            None => self.busy.as_mut()?.remove(level - LOW, slot.index),
+        };
+        moved.map(|moved| (moved, slot))
+    }
+
+    /// One of the least loaded dynos, each equally likely.
+    pub(crate) fn pick(&self, rng: &mut impl Rng) -> Option<DynoKey> {
+        let low = self.low.iter().find(|level| !level.is_empty());
+        let least = match low {
+            Some(low) => low,
+            None => self.busy.as_ref()?.least()?,
+        };
+        match least[..] {
+            [only] => Some(only),
+            _ => least
+                .get(rng.random_range(0..least.len() as u32) as usize)
+                .copied(),
         }
-        let at = level - LOW;
-        let dynos = &mut self.busy[at];
-        let moved = dynos.swap_remove(slot.index).map(|moved| (moved, slot));
-        if dynos.len == 0 {
+    }
+}
+
+impl Busy {
+    /// A level that is about to get a dyno.
+    fn enter(&mut self, at: usize) -> &mut Level {
+        if self.levels.len() <= at {
+            self.levels.resize_with(at + 1, Level::default);
+            self.occupied.resize(at / 64 + 1, 0);
+        }
+        self.occupied[at / 64] |= 1 << (at % 64);
+        &mut self.levels[at]
+    }
+
+    fn remove(&mut self, at: usize, index: u32) -> Option<DynoKey> {
+        let level = &mut self.levels[at];
+        let moved = take(level, index);
+        if level.is_empty() {
             self.occupied[at / 64] &= !(1 << (at % 64));
         }
         moved
     }
 
-    /// One of the least loaded dynos, each equally likely.
-    pub(crate) fn pick(&self, rng: &mut impl Rng) -> Option<DynoKey> {
-        let low = self.low.iter().find(|level| level.len > 0);
-        let least = match low {
-            Some(low) => low,
-            None => self.least_busy()?,
-        };
-        match least.len {
-            1 => least.get(0),
-            n => least.get(rng.random_range(0..n)),
-        }
-    }
-
-    fn least_busy(&self) -> Option<&Level> {
-        let (word, bits) = self
-            .occupied
-            .iter()
-            .enumerate()
-            .find(|(_, bits)| **bits != 0)?;
-        self.busy.get(word * 64 + bits.trailing_zeros() as usize)
+    fn least(&self) -> Option<&Level> {
+        let mut words = self.occupied.iter().enumerate();
+        let (word, bits) = words.find(|(_, bits)| **bits != 0)?;
+        self.levels.get(word * 64 + bits.trailing_zeros() as usize)
     }
 }
 
-/// The dynos of one level. Most apps have few, and these stand in the app itself:
-/// with many apps, a checkout waits for memory and for nothing else.
-#[derive(Debug, Default)]
-struct Level {
-    len: u32,
-    few: [DynoKey; FEW],
-    /// Those after the first few.
-    more: Vec<DynoKey>,
-}
-
-const FEW: usize = 3;
-
-impl Level {
-    fn get(&self, index: u32) -> Option<DynoKey> {
-        let at = index as usize;
-        let here = if at < FEW {
-            self.few.get(at)
-        } else {
-            self.more.get(at - FEW)
-        };
-        here.filter(|_| index < self.len).copied()
-    }
-
-    /// Returns its place.
-    fn push(&mut self, dyno: DynoKey) -> u32 {
-        match self.few.get_mut(self.len as usize) {
-            Some(free) => *free = dyno,
-            None => self.more.push(dyno),
-        }
-        self.len += 1;
-        self.len - 1
-    }
-
-    /// The last one takes the place of the one taken out, and is returned, unless
-    /// it is that one.
-    fn swap_remove(&mut self, index: u32) -> Option<DynoKey> {
-        let last = self.get(self.len.checked_sub(1)?)?;
-        self.more.pop();
-        self.len -= 1;
-        let at = index as usize;
-        let place = if at < FEW {
-            self.few.get_mut(at)
-        } else {
-            self.more.get_mut(at - FEW)
-        };
-        *place.filter(|_| index < self.len)? = last;
-        Some(last)
-    }
+/// The last one takes the place of the one taken out, and is returned, unless it is
+/// that one.
+fn take(level: &mut Level, index: u32) -> Option<DynoKey> {
+    level.swap_remove(index as usize);
+    level.get(index as usize).copied()
 }
 
 #[cfg(test)]

@@ -173,17 +173,17 @@ impl Mesh {
     pub(crate) fn review_rates(&mut self, key: AppKey, before: &Settings) {
         let app = &mut self.apps[key.0 as usize];
         let rates = |of: &Settings| (of.max_rate, of.max_client_rate);
-        if rates(&app.settings) != rates(before) {
+        if rates(app.settings()) != rates(before) {
             self.by_client -= usize::from(before.max_client_rate.is_some());
-            self.by_client += usize::from(app.settings.max_client_rate.is_some());
-            app.rates = Rates::of(&app.settings, self.rng.random()).map(Box::new);
+            self.by_client += usize::from(app.settings().max_client_rate.is_some());
+            app.rates = Rates::of(app.settings(), self.rng.random()).map(Box::new);
         }
     }
 
     /// An app is deleted.
     pub(crate) fn forget_rates(&mut self, key: AppKey) {
         let app = &mut self.apps[key.0 as usize];
-        self.by_client -= usize::from(app.settings.max_client_rate.is_some());
+        self.by_client -= usize::from(app.settings().max_client_rate.is_some());
         app.rates = None;
     }
 

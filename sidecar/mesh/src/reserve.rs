@@ -148,9 +148,9 @@ impl Mesh {
             first,
             in_use: app.map_or(0, |app| app.in_use),
             others: app.map_or(0, |app| app.candidates().saturating_sub(1)),
-            queue_headers: app.is_some_and(|app| app.settings.queue_headers),
+            queue_headers: app.is_some_and(|app| app.terms().queue_headers),
             limited: limited.unwrap_or(false),
-            again: app.map_or(Duration::ZERO, |app| again(app.settings.policy)),
+            again: app.map_or(Duration::ZERO, |app| again(app.terms().policy)),
             dynos,
         }));
         true
@@ -159,7 +159,7 @@ impl Mesh {
     /// Whoever comes is served, as far as the app is concerned.
     fn is_open(&self, key: AppKey) -> bool {
         let app = &self.apps[key.0 as usize];
-        let limited = app.settings.max_requests.is_some() || app.settings.exact.is_some();
+        let limited = app.terms().max_requests.is_some() || app.terms().exact.is_some();
         // Which dyno it is to be is not known before the request.
         let open = app.sticky.is_empty() && !app.maintenance && !limited && app.rates.is_none();
         open && !self.is_recovering() && app.queue.is_empty()
@@ -171,7 +171,7 @@ impl Mesh {
         let app = &self.apps[app.0 as usize];
         let key = app.pool.pick(&mut self.rng)?;
         let dyno = &self.dynos[key.0 as usize];
-        let limit = dyno.limit(&app.settings);
+        let limit = dyno.limit(app.terms());
         let room = limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.sum() < limit / 2);
         (room && *limited.get_or_insert(limit.is_some()) == limit.is_some()).then_some(key)
     }

@@ -86,7 +86,7 @@ impl Mesh {
         Some(Terms {
             app: app.name.clone(),
             rules: app.rules.clone(),
-            handling: app.settings.handling(),
+            handling: app.settings().handling(),
             auth: app.auth.clone(),
             sticky: app.sticky.clone(),
         })
@@ -103,7 +103,7 @@ impl Mesh {
         let absent = (&none.rules, &none.settings, &none.auth, &none.domains);
         let (rules, settings, auth, domains) = key.map_or(absent, |key| {
             let app = &self.apps[key.0 as usize];
-            (&app.rules, &app.settings, &app.auth, &app.domains)
+            (&app.rules, app.settings(), &app.auth, &app.domains)
         });
         let sticky = key.map_or(&none.sticky, |key| &self.apps[key.0 as usize].sticky);
         let same = *rules == after.rules

@@ -42,7 +42,7 @@ impl Mesh {
             return;
         };
         (scale.since, scale.routed) = (now, routed);
-        let span = app.settings.scale_wait.unwrap_or(HINT_EVERY);
+        let span = app.settings().scale_wait.unwrap_or(HINT_EVERY);
         self.set_busy_look(key, Some(now + span));
     }
 
@@ -51,7 +51,7 @@ impl Mesh {
         self.set_busy_look(key, None);
         let recovering = self.is_recovering();
         let app = &mut self.apps[key.0 as usize];
-        let (Some(span), Some(first)) = (app.settings.scale_wait, app.queue.first()) else {
+        let (Some(span), Some(first)) = (app.settings().scale_wait, app.queue.first()) else {
             return;
         };
         let oldest_wait = self.waiters[first.0 as usize].request.wait(now);
@@ -81,7 +81,7 @@ impl Mesh {
         self.set_window(key, None);
         let recovering = self.is_recovering();
         let app = &mut self.apps[key.0 as usize];
-        let limit = app.settings.default_limit().unwrap_or(u32::MAX);
+        let limit = app.terms().limit.unwrap_or(u32::MAX);
         let wanted = app.peak.div_ceil(limit).max(1);
         let spare = u64::from(wanted) * 4 <= u64::from(app.census.expected()) * 3;
         app.peak = app.requests();
@@ -94,13 +94,13 @@ impl Mesh {
     /// After a change of the app: what shall be looked at?
     pub(crate) fn review_scale(&mut self, key: AppKey, old: &Settings, dynos: u32, now: Time) {
         let app = &mut self.apps[key.0 as usize];
-        let limit = app.settings.default_limit();
-        if app.settings.scale_wait.is_none() || limit.is_none() {
+        let limit = app.terms().limit;
+        if app.settings().scale_wait.is_none() || limit.is_none() {
             return self.stop_scale(key);
         }
         app.scale.get_or_insert_default();
         let same = dynos == app.census.expected()
-            && (old.scale_wait, old.default_limit()) == (app.settings.scale_wait, limit);
+            && (old.scale_wait, old.default_limit()) == (app.settings().scale_wait, limit);
         // A dyno that comes back brings its leases.
         app.peak = app.peak.max(app.requests());
         if !same {

@@ -82,6 +82,39 @@ pub const SCALE_WAITS: RangeInclusive<Duration> = Duration::from_millis(10)..=MA
 /// What `tap_rate` may be.
 pub const TAP_RATES: RangeInclusive<u32> = 1..=1_000;
 
+/// What each request needs to know of the settings: small, since it lies with what else
+/// a request needs of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) policy: Policy,
+    /// Most requests at once for a dyno that sets no limit itself.
+    pub(crate) limit: Option<u32>,
+    pub(crate) max_requests: Option<u32>,
+    pub(crate) exact: Option<Exact>,
+    pub(crate) queue_headers: bool,
+}
+
+impl Terms {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            policy: settings.policy,
+            limit: settings.default_limit(),
+            max_requests: settings.max_requests,
+            exact: settings.exact,
+            queue_headers: settings.queue_headers,
+        }
+    }
+
+    /// The level of the pool for a dyno with so many leases: where load does not
+    /// count, everybody is on one level.
+    pub(crate) fn level(self, load: u32) -> u32 {
+        match self.policy {
+            Policy::Random => 0,
+            Policy::LeastLoad | Policy::IdleOnly => load,
+        }
+    }
+}
+
 impl Settings {
     /// Most requests at once for a dyno that sets no limit itself.
     pub(crate) fn default_limit(&self) -> Option<u32> {
@@ -89,15 +122,6 @@ impl Settings {
             (Some(limit), _) => Some(limit),
             (None, Policy::IdleOnly) => Some(1),
             (None, _) => None,
-        }
-    }
-
-    /// The level of the pool for a dyno with so many leases: where load does not
-    /// count, everybody is on one level.
-    pub(crate) fn level(&self, load: u32) -> u32 {
-        match self.policy {
-            Policy::Random => 0,
-            Policy::LeastLoad | Policy::IdleOnly => load,
         }
     }
 

@@ -165,7 +165,7 @@ impl Mesh {
             self.unpool(key);
             let dyno = &mut self.dynos[key.0 as usize];
             let app = dyno.app;
-            if self.apps[app.0 as usize].settings.exact.is_some() {
+            if self.apps[app.0 as usize].terms().exact.is_some() {
                 self.repool(key);
                 continue;
             }

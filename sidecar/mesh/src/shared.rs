@@ -10,7 +10,7 @@ impl Mesh {
     pub fn would_wake(&self, app: &str) -> bool {
         self.named(app).is_some_and(|(_, app)| {
             let none = app.census.expected() == 0 && app.census.crashed == 0;
-            app.settings.wake && !app.maintenance && none
+            app.settings().wake && !app.maintenance && none
         })
     }
 
@@ -27,7 +27,7 @@ impl Mesh {
 
     /// By the table, the app's dynos may be stopped when nobody asks for it.
     pub fn may_idle(&self, app: &str) -> bool {
-        let set = |app: &App| app.settings.idle_timeout.is_some();
+        let set = |app: &App| app.settings().idle_timeout.is_some();
         self.has_dyno(app) && self.named(app).is_some_and(|(_, app)| set(app))
     }
 

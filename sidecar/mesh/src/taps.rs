@@ -15,7 +15,7 @@ impl Mesh {
     /// The app may be another one now.
     pub(crate) fn review_tap(&mut self, key: AppKey) {
         let app = &self.apps[key.0 as usize];
-        match app.settings.tap_rate {
+        match app.settings().tap_rate {
             Some(rate) if !app.deleted => self.told.insert(app.name.clone(), rate),
             _ => self.told.remove(&app.name),
         };

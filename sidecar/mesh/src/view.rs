@@ -8,6 +8,7 @@ pub use choice::{Candidate, Choice};
 
 /// What happened to requests since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Counters {
     /// Got a dyno.
     pub routed: u64,
@@ -218,7 +219,7 @@ impl Mesh {
             figures.dynos.count(dyno);
             figures.elsewhere = figures.elsewhere.saturating_add(dyno.elsewhere);
             if dyno.state == DynoState::Up {
-                let limit = dyno.limit(&app.settings);
+                let limit = dyno.limit(app.terms());
                 let sum = |all: u32| limit.map(|limit| all.saturating_add(limit));
                 figures.capacity = figures.capacity.and_then(sum);
             }
@@ -251,7 +252,7 @@ impl Mesh {
         let view = |dyno: &Dyno| DynoView {
             load: dyno.visible_load(),
             elsewhere: self.foreign.at(&dyno.info.instance),
-            limit: dyno.limit(&app.settings),
+            limit: dyno.limit(app.terms()),
             quarantine: dyno
                 .quarantine
                 .map_or(Duration::ZERO, |until| until.since(now)),
@@ -277,7 +278,7 @@ impl Mesh {
         AppSpec {
             name: (*app.name).into(),
             version: app.version,
-            settings: app.settings.clone(),
+            settings: app.settings().clone(),
             maintenance: app.maintenance,
             released: app.released,
             domains: app.domains.clone(),

@@ -10,9 +10,9 @@ impl Mesh {
     pub(super) fn check_hints(&self) -> Check {
         let mut idle = BTreeSet::new();
         for (index, app) in &self.apps {
-            let (settings, dynos) = (&app.settings, app.census.expected());
+            let (settings, dynos) = (app.settings(), app.census.expected());
             let may_idle = settings.idle_timeout.is_some() && dynos > 0 && !app.deleted;
-            holds(app.idle.look.is_some() == may_idle, || {
+            holds(app.idle_look.is_some() == may_idle, || {
                 format!("{}: looked at, {:?}", app.name, app.idle)
             })?;
             let busy = app.requests() + app.away > 0 || !app.queue.is_empty();

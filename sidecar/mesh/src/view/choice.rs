@@ -52,7 +52,7 @@ impl Mesh {
             dyno: dyno.info.clone(),
             load: dyno.visible_load().saturating_sub(is_chosen(dyno).into()),
             elsewhere: dyno.elsewhere,
-            limit: dyno.limit(&app.settings),
+            limit: dyno.limit(app.terms()),
         });
         Some(Choice {
             candidates: candidates.collect(),
