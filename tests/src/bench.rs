@@ -52,6 +52,7 @@ mod sync;
 mod tap;
 mod traces;
 mod trial;
+mod turns;
 mod unit;
 
 use clap::ValueEnum;

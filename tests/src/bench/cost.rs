@@ -20,6 +20,7 @@ use super::{
     report::Row,
     shot::shoot,
     sidecar::{Sidecar, router_socket},
+    turns,
     unit::Unit,
 };
 
@@ -129,15 +130,10 @@ async fn compete(
             "cost: {connections} connections, {} turns",
             plan.turns
         ));
-        let mut turns = Vec::new();
+        let mut loads = Vec::new();
         for turn in 0..plan.turns {
-            // Every other turn backwards: nobody is always first.
-            let mut order: Vec<usize> = (0..contestants.len()).collect();
-            if turn % 2 == 1 {
-                order.reverse();
-            }
             let mut results: Vec<Option<Load>> = contestants.iter().map(|_| None).collect();
-            for at in order {
+            for at in turns::order(turn, contestants.len()) {
                 let result = contestants[at].measure(connections, plan).await?;
                 if result.shot.failures() > 0 {
                     failed += result.shot.failures();
@@ -146,9 +142,9 @@ async fn compete(
                 }
                 results[at] = Some(result);
             }
-            turns.push(results.into_iter().flatten().collect::<Vec<_>>());
+            loads.push(results.into_iter().flatten().collect::<Vec<_>>());
         }
-        summarize(connections, contestants, &turns, report);
+        summarize(connections, contestants, &loads, report);
     }
     let values = vec![failed as f64];
     report.add(Row::new(HEADING, "failed requests, everybody's", Unit::Count, values).at_most(0.0));

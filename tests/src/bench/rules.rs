@@ -19,6 +19,7 @@ use super::{
     report::Row,
     shot::{Shot, shoot_with},
     sidecar::{Sidecar, router_socket},
+    turns,
     unit::Unit,
 };
 use crate::client::Conn;
@@ -124,12 +125,8 @@ async fn compare(sides: &[Side], plan: &Plan, report: &mut Report) -> Result<(),
     progress(&format!("rules: {} turns", plan.turns));
     let (mut turns, mut failed) = (Vec::new(), 0);
     for turn in 0..=plan.turns {
-        let mut order = [0, 1];
-        if turn % 2 == 1 {
-            order.reverse();
-        }
         let mut figures = [None, None];
-        for at in order {
+        for at in turns::order(turn, sides.len()) {
             let side = &sides[at];
             let before = cpu::spent(side.nginx.worker)?;
             let address = side.nginx.addresses[0];
