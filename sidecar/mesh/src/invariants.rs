@@ -333,7 +333,7 @@ impl Mesh {
         })?;
         let by_client = self.by_name.values();
         let by_client = by_client.filter(|key| {
-            let settings = &self.apps[key.0 as usize].settings();
+            let settings = self.apps[key.0 as usize].settings();
             settings.max_client_rate.is_some()
         });
         holds(by_client.count() == self.by_client, || {

@@ -12,18 +12,22 @@ fn numbers(words: &[ToPeer]) -> Vec<AskId> {
     leases.map(|(id, _)| id).collect()
 }
 
+/// A worker comes, always the same one, and says that it holds these leases.
+fn worker(lab: &mut Lab, leases: &[(u64, &str)]) -> crate::SessionKey {
+    let leases = leases
+        .iter()
+        .map(|(ask, dyno)| (AskId(*ask), (*dyno).into()));
+    let hello = lab.mesh.hello(crate::WorkerId(77), leases, lab.now);
+    hello.unwrap()
+}
+
 #[test]
 fn a_lease_that_comes_back_is_the_same_one() {
     let mut lab = lab(Exact::Strict, &["x"]);
-    let worker = crate::WorkerId(77);
-    let hello = |lab: &mut Lab, asks: &[u64]| {
-        let held: Vec<_> = asks.iter().map(|ask| (AskId(*ask), "x-1".into())).collect();
-        lab.mesh.hello(worker, held, lab.now).unwrap()
-    };
     lab.mesh.own(ownership(7, OTHER), lab.now);
     lab.mesh.peer_up(OTHER, lab.now);
     said(&mut lab);
-    let session = hello(&mut lab, &[1, 2]);
+    let session = worker(&mut lab, &[(1, "x-1"), (2, "x-1")]);
     let given = numbers(&said(&mut lab));
     assert_eq!(given.len(), 2);
     // The other one has read on, and is the owner again: what ends meanwhile concerns it.
@@ -33,7 +37,7 @@ fn a_lease_that_comes_back_is_the_same_one() {
     lab.mesh.checkin(session, AskId(1), Outcome::Done, lab.now);
     assert_eq!(said(&mut lab), [ToPeer::Cancel(given[0])]);
     // Its worker comes again with the other lease.
-    let session = hello(&mut lab, &[2]);
+    let session = worker(&mut lab, &[(2, "x-1")]);
     assert_eq!(said(&mut lab), [], "it has not ended");
     lab.mesh.own(ownership(9, OTHER), lab.now);
     assert_eq!(numbers(&said(&mut lab)), [given[1]]);
@@ -48,8 +52,7 @@ fn an_owner_of_before_that_has_read_further_hears_of_the_end() {
     let mut lab = lab(Exact::Strict, &["x"]);
     lab.mesh.own(ownership(7, OTHER), lab.now);
     lab.mesh.peer_up(OTHER, lab.now);
-    let held = [(AskId(1), "x-1".into())];
-    let session = lab.mesh.hello(crate::WorkerId(77), held, lab.now).unwrap();
+    let session = worker(&mut lab, &[(1, "x-1")]);
     let given = numbers(&said(&mut lab));
     lab.mesh.own(ownership(8, THIRD), lab.now);
     said(&mut lab);
@@ -65,8 +68,7 @@ fn a_workers_lease_of_a_dyno_that_is_not_known_yet_is_not_forgotten() {
         lab.mesh.own(ownership(7, owner), lab.now);
         lab.mesh.peer_up(OTHER, lab.now);
         said(&mut lab);
-        let held = [(AskId(1), "x-1".into()), (AskId(2), "y-1".into())];
-        let session = lab.mesh.hello(crate::WorkerId(77), held, lab.now).unwrap();
+        let session = worker(&mut lab, &[(1, "x-1"), (2, "y-1")]);
         let given = numbers(&said(&mut lab));
         assert_eq!(given.len(), 2, "whoever gave them out has to know");
         // A new link is told the same.
@@ -120,9 +122,7 @@ fn the_lease_of_an_app_that_is_deleted_comes_to_whoever_owns_it_then() {
     let mut lab = lab(Exact::Strict, &["x"]);
     lab.mesh.own(ownership(7, ME), lab.now);
     lab.mesh.peer_up(OTHER, lab.now);
-    let leases = [(AskId(1), "x-1".into())];
-    let worker = crate::WorkerId(77);
-    lab.mesh.hello(worker, leases, lab.now).unwrap();
+    worker(&mut lab, &[(1, "x-1")]);
     lab.change("a", vec![Operation::DeleteApp]).unwrap();
     said(&mut lab);
     lab.mesh.own(ownership(8, OTHER), lab.now);
@@ -158,9 +158,7 @@ fn who_waits_elsewhere_for_an_app_that_is_deleted_is_told() {
 fn whoever_is_told_of_a_lease_that_is_anothers_is_told_of_its_end() {
     let mut lab = lab(Exact::Strict, &["x"]);
     lab.mesh.own(ownership(7, THIRD), lab.now);
-    let leases = [(AskId(1), "x-1".into())];
-    let worker = crate::WorkerId(77);
-    let session = lab.mesh.hello(worker, leases, lab.now).unwrap();
+    let session = worker(&mut lab, &[(1, "x-1")]);
     lab.mesh.peer_up(OTHER, lab.now);
     let words = said(&mut lab);
     let [ToPeer::Hello(hello)] = &words[..] else {
