@@ -38,9 +38,10 @@ const KEEP_PASSED: Millis = 50;
 const STEP: Millis = 25;
 /// Milliseconds before a name that got nothing is tried again.
 const PAUSE: Millis = 100;
-/// Milliseconds after an order in which it is of use. A router that hung meanwhile does
-/// not know what has changed: the sidecar waits a second for it and no longer.
-const LATE: Millis = 500;
+/// Milliseconds after an order, or after an ask, in which what comes may lie about. A router
+/// that hung meanwhile does not know what has changed: the sidecar waits a second for it and
+/// no longer.
+pub(crate) const LATE: Millis = 500;
 
 /// A lease that no request has now.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(crate) struct Reserved {
     pub(crate) queue_headers: bool,
     /// Requests that had it.
     pub(crate) before: u32,
+    /// The sidecar knows that requests have it.
+    pub(crate) known: bool,
     /// Until when it may be passed on.
     again: Millis,
     /// When it is given back if it lies about.
@@ -70,8 +73,8 @@ pub(crate) struct Owner {
 }
 
 impl Reserved {
-    /// A lease that comes now, as the answer to an order of this owner, and may be
-    /// passed on for so long.
+    /// A lease that comes now, as the answer to an order or an ask of this owner, and may
+    /// be passed on for so long.
     pub(crate) fn new(ask: u64, lease: Lease, owner: Owner, again: Millis, now: Millis) -> Self {
         Self {
             ask,
@@ -80,6 +83,7 @@ impl Reserved {
             dynos_in_use: 0,
             queue_headers: false,
             before: 0,
+            known: false,
             again: now / STEP * STEP + again,
             until: now + KEEP,
         }
@@ -137,6 +141,18 @@ impl Reserves {
         let most = u32::try_from(in_flight).unwrap_or(u32::MAX).min(self.most);
         let wanted = place.wanted(taken.is_some(), now, most);
         (taken, wanted)
+    }
+
+    /// Whose the lease of a request is that asks, since there was none: the next one may
+    /// have it, where many come.
+    pub(crate) fn owner(&self, name: &Arc<str>, now: Millis) -> Option<Owner> {
+        let at = place_of(name);
+        let place = self.places.get(at)?;
+        let passes = self.most > 0 && place.name == *name && place.is_busy(now);
+        passes.then_some(Owner {
+            at,
+            turn: place.turn,
+        })
     }
 
     /// So many were ordered for this name, which was just asked for.

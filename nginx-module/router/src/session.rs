@@ -11,15 +11,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        self, Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, answer,
-        router_message::Kind, sidecar_message,
+        self, Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, Taken,
+        answer, router_message::Kind, sidecar_message,
     },
 };
 use rustc_hash::FxHashMap;
 
 use crate::{
-    answer::{Answer, Dyno, Dynos},
-    reserve::{Reserved, Reserves},
+    answer::{Answer, Dyno, Dynos, Lease},
+    reserve::{LATE, Owner, Reserved, Reserves},
     sticky::Prefer,
     tally::Tally,
     tap::Taps,
@@ -90,10 +90,18 @@ pub struct Request<T> {
 /// What became of an ask so far.
 #[derive(Debug)]
 enum Asked<T> {
-    /// It waits for its answer, since then.
-    Waiting(Box<Request<T>>, Millis),
+    Waiting(Waiting<T>),
     /// It has a lease.
     Leased(Leased),
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+struct Waiting<T> {
+    request: Box<Request<T>>,
+    since: Millis,
+    /// Whose next request may have the lease that it gets.
+    owner: Option<Owner>,
 }
 
 /// A lease that a request has.
@@ -105,7 +113,8 @@ struct Leased {
     haste: Haste,
     /// Requests that had it before, of which the sidecar does not know.
     before: u32,
-    /// It was reserved, and the sidecar was not told that somebody has it.
+    /// The next request may have it: it was reserved, or asked for by one of many, and the
+    /// sidecar was not told that this one keeps it.
     ahead: Option<Box<Reserved>>,
 }
 
@@ -126,6 +135,15 @@ enum Haste {
     Pressing,
     /// Neither has one.
     Idle,
+}
+
+impl Haste {
+    fn of(lease: &Lease) -> Self {
+        match lease.limited || lease.counted {
+            true => Self::Pressing,
+            false => Self::Idle,
+        }
+    }
 }
 
 /// A request to be told something.
@@ -152,7 +170,7 @@ pub struct Session<T> {
     reserves: Reserves,
     /// So many leases are to be ordered behind the next ask.
     wanted: u32,
-    /// Requests that took leases which were reserved, and when.
+    /// Requests whose leases the next ones may have, and since when.
     untold: VecDeque<(u64, Millis)>,
     /// Leases that were passed on for the first time, as the sidecar calls them.
     passed: Vec<u64>,
@@ -194,18 +212,28 @@ impl<T: Clone> Session<T> {
     /// A request wants a dyno. Returns the number of the ask.
     pub fn ask(&mut self, request: Request<T>, now: Millis) -> u64 {
         let ask = self.next_ask();
+        let any = request.prefer.is_none() && request.tried.is_empty();
+        let owner = match self.link {
+            Link::Up if any => self.reserves.owner(&request.name, now),
+            _ => None,
+        };
         if self.can_send() {
             // Before the sidecar has said anything, it counts as out of reach.
             let held = self.link != Link::Up;
-            self.outbox.push_back(request.message(ask, held, now));
+            let message = request.message(ask, held, owner.is_some(), now);
+            self.outbox.push_back(message);
             self.pressing = true;
         }
         match std::mem::take(&mut self.wanted) {
             0 => {}
             count => self.reserve(&request.name, count, now),
         }
-        self.asked
-            .insert(ask, Asked::Waiting(Box::new(request), now));
+        let waiting = Waiting {
+            request: Box::new(request),
+            since: now,
+            owner,
+        };
+        self.asked.insert(ask, Asked::Waiting(waiting));
         ask
     }
 
@@ -240,7 +268,7 @@ impl<T: Clone> Session<T> {
                 let end = ahead::unused(leased.known, leased.before);
                 self.send(end, Haste::Pressing);
             }
-            Some(Asked::Waiting(..)) => self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing),
+            Some(Asked::Waiting(_)) => self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing),
             None => self.turned_away.retain(|(number, _)| *number != ask),
         }
     }
@@ -295,7 +323,7 @@ impl<T: Clone> Session<T> {
                 ask: leased.known,
                 instance: leased.dyno.instance.to_string(),
             }),
-            Asked::Waiting(..) => None,
+            Asked::Waiting(_) => None,
         });
         let hello = Hello {
             protocol: PROTOCOL,
@@ -310,7 +338,7 @@ impl<T: Clone> Session<T> {
         waiting.sort_by_key(|(ask, request, _)| (request.arrived, *ask));
         let messages: Vec<_> = waiting
             .into_iter()
-            .map(|(ask, request, _)| request.message(ask, true, now))
+            .map(|(ask, request, _)| request.message(ask, true, false, now))
             .collect();
         self.outbox.extend(messages);
     }
@@ -318,8 +346,8 @@ impl<T: Clone> Session<T> {
     /// Requests without an answer, and since when they wait for it.
     fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
         self.asked.iter().filter_map(|(ask, asked)| match asked {
-            Asked::Waiting(request, since) => Some((*ask, &**request, *since)),
-            Asked::Leased(..) => None,
+            Asked::Waiting(waiting) => Some((*ask, &*waiting.request, waiting.since)),
+            Asked::Leased(_) => None,
         })
     }
 
@@ -408,43 +436,58 @@ impl<T: Clone> Session<T> {
                 return None;
             }
         };
-        self.answered(answer)
+        self.answered(answer, now)
     }
 
-    fn answered(&mut self, answer: v1::Answer) -> Option<Delivery<T>> {
+    fn answered(&mut self, answer: v1::Answer, now: Millis) -> Option<Delivery<T>> {
         let ask = answer.ask;
-        let routed = matches!(answer.result, Some(answer::Result::Route(_)));
+        let again = match &answer.result {
+            Some(answer::Result::Route(route)) => Some(route.again_ms),
+            _ => None,
+        };
+        // Nobody is answered twice.
         let asked = self.asked.get_mut(&ask)?;
+        let Asked::Waiting(waiting) = asked else {
+            return None;
+        };
+        let token = waiting.request.token.clone();
+        let owner = waiting.owner.filter(|_| now <= waiting.since + LATE);
         let answer = self.dynos.read(answer);
-        let before = match &answer.result {
-            Ok(lease) => {
-                let haste = match lease.limited || lease.counted {
-                    true => Haste::Pressing,
-                    false => Haste::Idle,
+        match (&answer.result, again) {
+            (Ok(lease), again) => {
+                let again = again.filter(|again| *again > 0);
+                let ahead = owner
+                    .zip(again)
+                    .map(|(owner, again)| ahead::of_answer(&answer, lease, owner, again, now));
+                let passes = ahead.is_some();
+                let haste = match passes {
+                    // Its dyno is far from its limit.
+                    true => Haste::Idle,
+                    false => Haste::of(lease),
                 };
-                let leased = Leased {
+                *asked = Asked::Leased(Leased {
                     known: ask,
                     dyno: lease.dyno.clone(),
                     haste,
                     before: 0,
-                    ahead: None,
-                };
-                std::mem::replace(asked, Asked::Leased(leased))
+                    ahead,
+                });
+                if passes {
+                    self.untold.push_back((ask, now));
+                } else if again.is_some() {
+                    let taken = Taken { asks: vec![ask] };
+                    self.send(Kind::Taken(taken), Haste::Idle);
+                }
             }
-            Err(_) => self.asked.remove(&ask)?,
-        };
-        if routed && answer.result.is_err() {
-            // A lease that is of no use.
-            self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
-        }
-        match before {
-            Asked::Waiting(request, _) => Some(Delivery::Answer(request.token, answer)),
-            // Nobody is answered twice.
-            leased @ Asked::Leased(..) => {
-                self.asked.insert(ask, leased);
-                None
+            (Err(_), routed) => {
+                self.asked.remove(&ask);
+                if routed.is_some() {
+                    // A lease that is of no use.
+                    self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
+                }
             }
         }
+        Some(Delivery::Answer(token, answer))
     }
 
     /// When the first request has waited too long for a link; `None` while there
@@ -462,12 +505,12 @@ impl<T: Clone> Session<T> {
         let (ask, ..) = self
             .waiting()
             .find(|(_, _, asked)| self.expiry(*asked, since) <= now)?;
-        let Some(Asked::Waiting(request, _)) = self.asked.remove(&ask) else {
+        let Some(Asked::Waiting(waiting)) = self.asked.remove(&ask) else {
             return None;
         };
         // The sidecar may have the ask, and grant it when it comes back.
         self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
-        Some(Delivery::Expired(request.token))
+        Some(Delivery::Expired(waiting.request.token))
     }
 
     fn expiry(&self, asked: Millis, down_since: Millis) -> Millis {
@@ -488,7 +531,7 @@ impl<T: Clone> Session<T> {
 }
 
 impl<T> Request<T> {
-    fn message(&self, ask: u64, held: bool, now: Millis) -> RouterMessage {
+    fn message(&self, ask: u64, held: bool, passes_on: bool, now: Millis) -> RouterMessage {
         let millis = |time: Millis| u32::try_from(time).unwrap_or(u32::MAX);
         let (prefer_dyno, prefer_hash) = match self.prefer {
             None => (0, 0),
@@ -505,6 +548,7 @@ impl<T> Request<T> {
                 waited_ms: millis(now.saturating_sub(self.arrived)),
                 served_ms: millis(self.served),
                 held,
+                passes_on,
                 tried: self.tried.iter().map(|t| t.to_string()).collect(),
             })),
         }

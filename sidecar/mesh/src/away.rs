@@ -232,6 +232,7 @@ impl Mesh {
             tried: Vec::new(),
             prefer: None,
             client: 0,
+            passes_on: false,
         };
         let away = AwayRequest {
             request,

@@ -66,6 +66,7 @@ impl Mesh {
             tried: ask.tried,
             prefer: ask.prefer,
             client: ask.client,
+            passes_on: ask.passes_on,
         };
         if full || self.waiters.len() >= self.limits.waiting {
             self.refuse(&request, Refusal::Overloaded, now);
@@ -357,13 +358,19 @@ impl Mesh {
             self.apps[request.app.0 as usize].counters.loose += 1;
             self.counters.loose += 1;
         }
+        let again = self.may_pass_on(request, key);
         self.take(key);
-        if let Some(session) = self.sessions.get_mut(request.session) {
-            session.entries.insert(request.ask, Entry::Leased(key));
+        let passes = !again.is_zero();
+        match passes {
+            true => self.put_ahead(request.session, request.ask, Entry::Passed(key), key),
+            false => self.put_lease(request.session, request.ask, key),
         }
         let app = &mut self.apps[request.app.0 as usize];
         for counters in [&mut app.counters, &mut self.counters] {
-            counters.routed += 1;
+            // Of one that is passed on the router says how many had it.
+            if !passes {
+                counters.routed += 1;
+            }
             // The app's others lie apart from what most requests need.
             if queued {
                 counters.queued += 1;
@@ -378,8 +385,15 @@ impl Mesh {
             others: self.others(key, request),
             counted: app.terms().max_requests.is_some(),
             gone: self.is_preferred_gone(request, key),
+            again,
         };
         self.answer(request, Ok(route), now);
+    }
+
+    fn put_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.entries.insert(ask, Entry::Leased(dyno));
+        }
     }
 
     /// Who could have the request instead of this dyno.

@@ -55,6 +55,9 @@ pub struct Route {
     pub counted: bool,
     /// Another dyno was preferred, and is gone or has failed the request.
     pub gone: bool,
+    /// For so long the lease may serve one request after the other; zero: it is for this
+    /// one.
+    pub again: Duration,
 }
 
 /// Leases for requests that are still to come.

@@ -428,6 +428,7 @@ impl Mesh {
             tried: ask.tried,
             prefer: ask.prefer,
             client: ask.client,
+            passes_on: false,
         };
         match full || self.waiters.len() >= self.limits.waiting {
             true => self.refuse(&request, Refusal::Overloaded, now),

@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) prefer: Option<Prefer>,
     /// Which client it is from; 0: nobody says.
     pub(crate) client: u64,
+    /// Its router would pass the lease on.
+    pub(crate) passes_on: bool,
 }
 
 impl Request {
@@ -137,6 +139,7 @@ mod tests {
             tried: Vec::new(),
             prefer: None,
             client: 0,
+            passes_on: false,
         };
         queue.insert(waiters, request, Time::ZERO)
     }

@@ -4,17 +4,23 @@
 //! Only where it takes nothing from anybody: while nobody waits, for an app without
 //! a limit, whose requests prefer no dyno, from dynos without one or with half of a
 //! high one to spare. A reserved lease counts as load like any other when dynos are
-//! chosen, and not when people look. One whose request is done may be *passed* on to the next without a word, and
-//! counts as a request then, whoever looks. When anything about the app changes, or somebody has to wait after all,
-//! what is reserved is *recalled*: routers give back what no request has
-//! yet, and say when they have. One that hangs is not waited for for long: it cannot use
-//! them when it goes on.
+//! chosen, and not when people look.
+//!
+//! One whose request is done may be *passed* on to the next without a word, and counts as
+//! a request then, whoever looks. So may one that was asked for, on the same terms, if its
+//! router says that many come.
+//!
+//! When anything about the app changes, or somebody has to wait after all, what is
+//! reserved or passed on is *recalled*: routers give back what no request has yet, and say
+//! when they have. One that hangs is not waited for for long: it cannot use them when it
+//! goes on.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     AppKey, AskId, DynoKey, Mesh, Output, Policy, SessionKey, Time, Update, name,
     output::{Recall, Reserved},
+    queue::Request,
     session::Entry,
     timers::Timer,
 };
@@ -139,6 +145,7 @@ impl Mesh {
                     break;
                 };
                 self.reserve_one(dyno, session, AskId(ask));
+                self.take(dyno);
                 dynos.push(self.dynos[dyno.0 as usize].info.clone());
             }
         }
@@ -170,26 +177,50 @@ impl Mesh {
     fn spare_dyno(&mut self, app: AppKey, limited: &mut Option<bool>) -> Option<DynoKey> {
         let app = &self.apps[app.0 as usize];
         let key = app.pool.pick(&mut self.rng)?;
-        let dyno = &self.dynos[key.0 as usize];
-        let limit = dyno.limit(app.terms());
-        let room = limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.sum() < limit / 2);
-        (room && *limited.get_or_insert(limit.is_some()) == limit.is_some()).then_some(key)
+        let limit = self.dynos[key.0 as usize].limit(app.terms());
+        let alike = *limited.get_or_insert(limit.is_some()) == limit.is_some();
+        (alike && self.has_room(key)).then_some(key)
+    }
+
+    /// So much that one lease that is not used keeps nobody waiting.
+    fn has_room(&self, dyno: DynoKey) -> bool {
+        let dyno = &self.dynos[dyno.0 as usize];
+        let limit = dyno.limit(self.apps[dyno.app.0 as usize].terms());
+        limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.sum() < limit / 2)
     }
 
     fn reserve_one(&mut self, dyno: DynoKey, session: SessionKey, ask: AskId) {
-        let app = self.dynos[dyno.0 as usize].app;
+        self.put_ahead(session, ask, Entry::Reserved(dyno), dyno);
+        let its = &mut self.dynos[dyno.0 as usize];
+        its.reserved += 1;
+        self.apps[its.app.0 as usize].reserved += 1;
+        self.reserved += 1;
+    }
+
+    /// For how long a lease of this dyno, which a request asks for, may be passed on.
+    pub(crate) fn may_pass_on(&self, request: &Request, dyno: DynoKey) -> Duration {
+        let any = request.prefer.is_none() && request.tried.is_empty();
+        match request.passes_on && any && self.is_open(request.app) && self.has_room(dyno) {
+            true => again(self.apps[request.app.0 as usize].terms().policy),
+            false => Duration::ZERO,
+        }
+    }
+
+    /// A session has a lease that can be recalled.
+    pub(crate) fn put_ahead(
+        &mut self,
+        session: SessionKey,
+        ask: AskId,
+        entry: Entry,
+        dyno: DynoKey,
+    ) {
         if let Some(session) = self.sessions.get_mut(session) {
-            session.entries.insert(ask, Entry::Reserved(dyno));
+            session.entries.insert(ask, entry);
             *session.ahead.entry(dyno).or_default() += 1;
         }
-        let (its, app) = (
-            &mut self.dynos[dyno.0 as usize],
-            &mut self.apps[app.0 as usize],
-        );
-        (its.reserved, its.ahead) = (its.reserved + 1, its.ahead + 1);
-        (app.reserved, app.ahead) = (app.reserved + 1, app.ahead + 1);
-        self.reserved += 1;
-        self.take(dyno);
+        let dyno = &mut self.dynos[dyno.0 as usize];
+        dyno.ahead += 1;
+        self.apps[dyno.app.0 as usize].ahead += 1;
     }
 
     /// A request has this lease now, and no other one will.

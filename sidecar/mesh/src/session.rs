@@ -49,6 +49,8 @@ pub struct Ask<'a> {
     pub prefer: Option<Prefer>,
     /// Which client it is from, where the app wants to know; 0: nobody says.
     pub client: u64,
+    /// Many come to its router for this name: it would pass the lease on to them.
+    pub passes_on: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -63,6 +65,7 @@ impl<'a> Ask<'a> {
             tried: Vec::new(),
             prefer: None,
             client: 0,
+            passes_on: false,
         }
     }
 }
@@ -72,7 +75,7 @@ pub(crate) enum Entry {
     Waiting(WaiterKey),
     /// A lease that no request has yet.
     Reserved(DynoKey),
-    /// One that was reserved and serves one request after the other.
+    /// One that was reserved, or asked for, and serves one request after the other.
     Passed(DynoKey),
     Leased(DynoKey),
     /// Another sidecar decides, or has; its number there.

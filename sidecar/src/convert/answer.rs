@@ -14,6 +14,7 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
             others: route.others,
             counted: route.counted,
             gone: route.gone,
+            again_ms: millis(route.again),
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };
@@ -51,7 +52,7 @@ pub fn reserved(
         queue_headers: reserved.queue_headers,
         others: reserved.others,
         limited: reserved.limited,
-        again_ms: u32::try_from(reserved.again.as_millis()).unwrap_or(u32::MAX),
+        again_ms: millis(reserved.again),
     };
     v1::SidecarMessage {
         kind: Some(Kind::Reserved(reserved)),

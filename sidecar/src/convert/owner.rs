@@ -311,6 +311,7 @@ fn route_from_proto(route: v1::FarRoute) -> Result<Route, Malformed> {
         others: route.others,
         counted: route.counted,
         gone: route.gone,
+        again: Duration::ZERO,
     })
 }
 

@@ -145,6 +145,7 @@ mod tests {
                 others: 0,
                 counted: false,
                 gone: false,
+                again: Duration::ZERO,
             }),
         }
     }

@@ -157,6 +157,7 @@ fn handle_ask(session: &mut Session, ask: v1::Ask) -> Result<(), Status> {
         tried: ask.tried.into_iter().map(Into::into).collect(),
         prefer: convert::prefer(ask.prefer_dyno, ask.prefer_hash),
         client: ask.client,
+        passes_on: ask.passes_on,
     };
     match session.ask(asked) {
         true => Ok(()),

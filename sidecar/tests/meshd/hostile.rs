@@ -186,9 +186,11 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![Just("web.1-5001".to_owned()), any::<String>()],
         0..4,
     );
-    let times = any::<(u32, u32, bool)>();
+    let times = any::<(u32, u32, bool, bool)>();
     let ask = (number(), name, tried, times).prop_map(|(ask, name, tried, times)| {
-        let (waited_ms, served_ms, held) = times;
+        let (waited_ms, served_ms, held, passes_on) = times;
+        // Nobody passes on what was chosen for one request.
+        let prefer = if passes_on { 0 } else { ask };
         Kind::Ask(Ask {
             ask,
             name,
@@ -196,8 +198,9 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             tried,
             served_ms,
             held,
-            prefer_dyno: ask,
-            prefer_hash: ask,
+            passes_on,
+            prefer_dyno: prefer,
+            prefer_hash: prefer,
             client: ask,
         })
     });

@@ -134,6 +134,7 @@ fn summarize(
         false => possible,
     });
     report.add(row("dynos at work", Unit::Percent, &|it| it.busy));
+    report.add(row("what 5 ms of work took", Unit::Millis, &|it| it.work));
     report.add(row("p99", Unit::Millis, &|it| it.shot.p99 / 1e3));
     let judged = |row: Row| match is_mesh {
         true => row.at_most(0.0),

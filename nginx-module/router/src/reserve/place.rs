@@ -123,11 +123,16 @@ impl Place {
         self.stock.is_empty() && self.order.is_none() && now.saturating_sub(self.last) > KEEP
     }
 
+    /// Many come, and the sidecar gives leases ahead.
+    pub(super) fn is_busy(&self, now: Millis) -> bool {
+        self.rate.max(self.count) >= BUSY && now >= self.paused_until
+    }
+
     /// How many to reserve now, with so many at most. `found`: the request has one.
     pub(super) fn wanted(&mut self, found: bool, now: Millis, most: u32) -> u32 {
         let rate = self.rate.max(self.count);
         self.aim = (rate.saturating_mul(AHEAD)).min(most);
-        if rate < BUSY || self.order.is_some() || now < self.paused_until {
+        if !self.is_busy(now) || self.order.is_some() {
             return 0;
         }
         let have = self.stock.len() as u32;

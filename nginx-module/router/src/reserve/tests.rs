@@ -46,13 +46,22 @@ impl Router {
     /// A request that asks, and is with a dyno.
     fn begin(&mut self) {
         let ask = self.ask("busy.test".into(), 0);
+        self.route(ask, 0, 0);
+    }
+
+    /// The answer to an ask: the first dyno.
+    fn route(&mut self, ask: u64, again_ms: u32, now: Millis) {
+        let route = Route {
+            again_ms,
+            ..Route::default()
+        };
         let answer = Answer {
             ask,
-            result: Some(answer::Result::Route(Route::default())),
+            result: Some(answer::Result::Route(route)),
             ..Answer::default()
         };
         let kind = Some(sidecar_message::Kind::Answer(answer));
-        let answered = self.0.receive(SidecarMessage { kind }, 0);
+        let answered = self.0.receive(SidecarMessage { kind }, now);
         assert!(answered.is_some());
     }
 
@@ -78,6 +87,16 @@ impl Router {
             ..v1::Welcome::default()
         };
         self.hear(sidecar_message::Kind::Welcome(welcome), now);
+    }
+
+    /// Number 5.
+    fn recall(&mut self, apps: &[&str], now: Millis) {
+        let recall = Recall {
+            recall: 5,
+            apps: apps.iter().map(|app| (*app).into()).collect(),
+            ..Recall::default()
+        };
+        self.hear(sidecar_message::Kind::Recall(recall), now);
     }
 
     fn hear(&mut self, kind: sidecar_message::Kind, now: Millis) {
@@ -273,6 +292,85 @@ fn one_whose_request_is_done_serves_the_next() {
     assert_eq!(router.sent(), [done(1, Outcome::Done), taken]);
 }
 
+/// Many come, one of which asks, as its ask says; gets the answer after so long.
+fn asked(router: &mut Router, again_ms: u32, took: Millis) -> (u64, Vec<Kind>) {
+    router.requests(10, 1);
+    router.sent();
+    assert_eq!(router.0.take(&router.1.clone(), 2), None);
+    let ask = router.ask(router.1.clone(), 2);
+    let asked = router.sent();
+    router.route(ask, again_ms, 2 + took);
+    (ask, asked)
+}
+
+#[test]
+fn one_that_was_asked_for_serves_the_next_where_many_come() {
+    let mut router = Router::new();
+    let (ask, sent) = asked(&mut router, 100, 1);
+    assert!(
+        matches!(&sent[..], [Kind::Ask(ask)] if ask.passes_on),
+        "{sent:?}"
+    );
+    assert_eq!(router.sent(), []);
+    router.0.checkin(ask, Outcome::Done, 4);
+    router.0.tidy(5);
+    assert_eq!(router.sent(), [], "the sidecar knows that one may follow");
+    let next = router.requests(1, 5)[0];
+    assert!(next > ask, "each request has a number of its own");
+    // Who keeps it is told of.
+    router.0.tidy(30);
+    let taken = Taken { asks: vec![ask] };
+    assert_eq!(router.sent(), [Kind::Taken(taken)]);
+    router.0.checkin(next, Outcome::Done, 31);
+    let end = Checkin {
+        ask,
+        outcome: Outcome::Done.into(),
+        before: 1,
+    };
+    assert_eq!(router.sent(), [Kind::Checkin(end)]);
+}
+
+#[test]
+fn one_that_was_asked_for_is_recalled_like_any_other() {
+    let mut router = Router::new();
+    let (ask, _) = asked(&mut router, 100, 1);
+    router.0.checkin(ask, Outcome::Done, 4);
+    router.recall(&["a"], 4);
+    let end = Checkin {
+        ask,
+        outcome: Outcome::Done.into(),
+        before: 0,
+    };
+    let recalled = Recalled { recall: 5 };
+    let sent = router.sent();
+    assert_eq!(sent, [Kind::Checkin(end), Kind::Recalled(recalled)]);
+    assert_eq!(router.requests(1, 5), []);
+}
+
+#[test]
+fn one_that_was_asked_for_ends_with_its_request_otherwise() {
+    let taken = |ask| Kind::Taken(Taken { asks: vec![ask] });
+    // The sidecar does not want it to be passed on; the router hung, and does not know what
+    // changed meanwhile.
+    for (again_ms, took, told) in [(0, 1, false), (100, 501, true)] {
+        let mut router = Router::new();
+        let (ask, _) = asked(&mut router, again_ms, took);
+        let now = 2 + took;
+        let expected = told.then(|| taken(ask));
+        assert_eq!(router.sent(), Vec::from_iter(expected));
+        router.0.checkin(ask, Outcome::Done, now);
+        assert!(matches!(&router.sent()[..], [Kind::Checkin(end)] if end.ask == ask));
+    }
+    // Few come.
+    let mut router = Router::new();
+    assert_eq!(router.0.take(&router.1.clone(), 1), None);
+    let ask = router.ask(router.1.clone(), 1);
+    assert!(matches!(&router.sent()[..], [Kind::Ask(ask)] if !ask.passes_on));
+    router.route(ask, 0, 2);
+    router.0.checkin(ask, Outcome::Done, 3);
+    assert!(matches!(&router.sent()[..], [Kind::Checkin(_)]));
+}
+
 #[test]
 fn a_lease_that_was_passed_on_ends_like_any_other() {
     for outcome in [Outcome::Failed, Outcome::Refused, Outcome::Unused] {
@@ -349,15 +447,7 @@ fn what_is_recalled_is_not_passed_on() {
     let asks = router.requests(3, 1);
     router.0.checkin(asks[0], Outcome::Done, 2);
     router.sent();
-    let apps = vec!["a".into()];
-    router.hear(
-        sidecar_message::Kind::Recall(Recall {
-            recall: 5,
-            apps,
-            ..Recall::default()
-        }),
-        3,
-    );
+    router.recall(&["a"], 3);
     // Which of them is of which app, the sidecar knows.
     let taken = Taken {
         asks: vec![first + 1, first + 2],
@@ -447,15 +537,7 @@ fn what_is_recalled_is_not_used_any_more() {
     router.reserved(first, &[0, 1, 0, 1], false, 1);
     assert_eq!(router.requests(1, 1), [first]);
     router.sent();
-    let apps = vec!["a".into(), "c".into()];
-    router.hear(
-        sidecar_message::Kind::Recall(Recall {
-            recall: 5,
-            apps,
-            ..Recall::default()
-        }),
-        2,
-    );
+    router.recall(&["a", "c"], 2);
     assert!(router.0.is_pressing());
     let taken = Taken { asks: vec![first] };
     let back = Cancel { ask: first + 2 };

@@ -1,4 +1,4 @@
-//! Leases ahead, between requests and the sidecar.
+//! Leases ahead, and others that are passed on, between requests and the sidecar.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use dynomesh_proto::v1::{
 use super::{Asked, Haste, Leased, Link, Millis, Session};
 use crate::{
     answer::{Answer, Lease},
-    reserve::Reserved,
+    reserve::{Owner, Reserved},
 };
 
 /// Milliseconds after which the sidecar is told that a request has a lease that was
@@ -30,6 +30,22 @@ pub(super) fn unused(ask: u64, requests: u32) -> Kind {
             before,
         }),
     }
+}
+
+/// What the next request may have when the one that asked is done.
+pub(super) fn of_answer(
+    answer: &Answer,
+    lease: &Lease,
+    owner: Owner,
+    again_ms: u32,
+    now: Millis,
+) -> Box<Reserved> {
+    let again = Millis::from(again_ms.min(MAX_AGAIN));
+    let mut reserved = Reserved::new(answer.ask, lease.clone(), owner, again, now);
+    reserved.dynos_in_use = answer.dynos_in_use;
+    reserved.queue_headers = answer.queue_headers;
+    reserved.known = true;
+    Box::new(reserved)
 }
 
 impl<T: Clone> Session<T> {
@@ -92,9 +108,10 @@ impl<T: Clone> Session<T> {
     /// A request is done with this lease. Whether the next one may have it.
     pub(super) fn pass_on(&mut self, mut reserved: Box<Reserved>, now: Millis) -> bool {
         reserved.before += 1;
-        let (ask, first) = (reserved.ask, reserved.before == 1);
+        let ask = reserved.ask;
+        let was_known = std::mem::replace(&mut reserved.known, true);
         let passed = self.reserves.pass_on(reserved, now).is_none();
-        if passed && first {
+        if passed && !was_known {
             self.passed.push(ask);
         }
         passed

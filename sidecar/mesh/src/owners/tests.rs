@@ -130,6 +130,7 @@ fn who_does_not_own_asks_and_passes_on_what_it_is_told() {
         others: 0,
         counted: false,
         gone: false,
+        again: Duration::ZERO,
     };
     let answer = FarAnswer {
         ask: *id,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::AGAIN;
 use crate::{
-    AskId, Change, DynoState, Limits, Operation, Outcome, Output, Policy, RecallId, Refusal,
-    Reserved, SessionKey, Settings, Time, WorkerId,
+    Ask, AskId, Change, DynoState, Limits, Operation, Outcome, Output, Policy, Prefer, RecallId,
+    Refusal, Reserved, Route, SessionKey, Settings, Time, WorkerId,
     testing::{Lab, dyno, put, set},
 };
 
@@ -113,6 +113,83 @@ fn one_that_is_passed_on_is_load_and_can_be_recalled() {
     lab.mesh.checkin(session, AskId(1_001), Outcome::Done, now);
     assert_eq!(lab.mesh.totals().counters.routed, 9);
     assert_eq!(load(&lab).0, 0);
+}
+
+/// The answer to an ask for "a", one of many.
+fn ask_as_one_of_many(lab: &mut Lab, ask: Ask<'_>) -> (AskId, Route) {
+    let passes_on = true;
+    let id = lab.ask_as(Ask { passes_on, ..ask });
+    let answers = lab.outputs().into_iter().filter_map(|output| match output {
+        Output::Answer(answer) => Some(answer.result),
+        _ => None,
+    });
+    let route = answers.last().expect("it is answered").expect("a route");
+    (id, route)
+}
+
+#[test]
+fn one_that_was_asked_for_may_be_passed_on_where_many_come() {
+    let mut lab = Lab::new(open(), &["web.1"]);
+    let (ask, route) = ask_as_one_of_many(&mut lab, Ask::new(AskId(0), "a.test"));
+    assert_eq!(route.again, AGAIN);
+    let routed = |lab: &Lab| lab.mesh.totals().counters.routed;
+    assert_eq!((load(&lab), routed(&lab)), ((1, vec![1]), 0));
+    let recalls = change(&mut lab, "a", put("web.2"));
+    assert_eq!(recalls.len(), 1, "its router may have passed it on");
+    lab.mesh.recalled(lab.session, recalls[0].0);
+    // Its router says how many had it, as of any other.
+    let (session, now) = (lab.session, lab.now);
+    lab.mesh.passed(session, ask);
+    lab.mesh.served(session, ask, 7);
+    lab.mesh.checkin(session, ask, Outcome::Done, now);
+    assert_eq!((load(&lab), routed(&lab)), ((0, vec![0, 0]), 8));
+    // One that keeps its lease is like all that ask.
+    let (ask, _) = ask_as_one_of_many(&mut lab, Ask::new(AskId(0), "a.test"));
+    lab.mesh.taken(session, ask, now);
+    assert_eq!(routed(&lab), 9);
+    assert_eq!(change(&mut lab, "a", put("web.3")), []);
+    lab.checkin(ask, Outcome::Done);
+    assert_eq!((load(&lab).0, routed(&lab)), (0, 9));
+}
+
+#[test]
+fn one_that_was_asked_for_is_for_one_where_it_is_anothers_or_chosen() {
+    let any = Ask::new(AskId(0), "a.test");
+    let preferring = Ask {
+        prefer: Some(Prefer::Hash(7)),
+        ..any.clone()
+    };
+    let tried = Ask {
+        tried: vec!["web.2-1".into()],
+        ..any.clone()
+    };
+    let random = Settings {
+        policy: Policy::Random,
+        ..Settings::default()
+    };
+    let idle = Settings {
+        policy: Policy::IdleOnly,
+        ..Settings::default()
+    };
+    let counted = Settings {
+        max_requests: Some(9),
+        ..open()
+    };
+    let cases = [
+        (open(), preferring),
+        (open(), tried),
+        (random, any.clone()),
+        (idle, any.clone()),
+        (counted, any),
+    ];
+    for (settings, ask) in cases {
+        let mut lab = Lab::new(settings, &["web.1", "web.2"]);
+        let (ask, route) = ask_as_one_of_many(&mut lab, ask);
+        assert_eq!(route.again, Duration::ZERO);
+        assert_eq!(lab.mesh.totals().counters.routed, 1);
+        assert_eq!(change(&mut lab, "a", put("web.3")), []);
+        lab.checkin(ask, Outcome::Done);
+    }
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(crate) struct Waiter {
     deadline: Time,
     tried: Vec<Box<str>>,
     prefer: Option<Prefer>,
+    pub(crate) passes_on: bool,
 }
 
 #[derive(Debug)]

@@ -122,6 +122,7 @@ impl Run {
                 held,
                 tried,
                 prefer,
+                passes_on,
             } => {
                 let Some(session) = self.session(*worker) else {
                     return;
@@ -133,6 +134,7 @@ impl Run {
                     held: *held,
                     tried: tried.iter().map(|i| self.instance(*i)).collect(),
                     prefer: prefer.map(|i| Prefer::Dyno(mark(&self.instance(i)))),
+                    passes_on: *passes_on,
                     ..Ask::new(AskId(self.asks), NAMES[*name])
                 };
                 let taken = self.mesh.ask(session, ask.clone(), now);

@@ -43,6 +43,7 @@ pub(crate) enum Step {
         held: bool,
         tried: Vec<usize>,
         prefer: Option<usize>,
+        passes_on: bool,
     },
     AskAgain {
         worker: usize,
@@ -152,9 +153,9 @@ fn step() -> impl Strategy<Value = Step> {
     let prefer = option::weighted(0.3, 0..12_usize);
     let which = 0..8_usize;
     prop_oneof![
-        30 => (0..WORKERS, 0..NAMES.len(), waited, served, held, tried, prefer)
-            .prop_map(|(worker, name, waited_ms, served_ms, held, tried, prefer)| {
-                Step::Ask { worker, name, waited_ms, served_ms, held, tried, prefer }
+        30 => (0..WORKERS, 0..NAMES.len(), waited, served, held, tried, prefer, any::<bool>())
+            .prop_map(|(worker, name, waited_ms, served_ms, held, tried, prefer, passes_on)| {
+                Step::Ask { worker, name, waited_ms, served_ms, held, tried, prefer, passes_on }
             }),
         1 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::AskAgain { worker, which }),
         6 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Cancel { worker, which }),

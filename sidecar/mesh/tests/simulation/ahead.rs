@@ -22,7 +22,7 @@ pub(crate) struct Ahead {
     pub(crate) leases: BTreeMap<String, VecDeque<Lease>>,
     /// Names for which something is on its way, and since when, by its first number.
     pub(crate) orders: BTreeMap<AskId, (String, Time)>,
-    /// Leases that requests took, and when, of which nobody was told.
+    /// Leases that requests have, and since when, of which nobody was told.
     pub(crate) untold: VecDeque<(AskId, Time)>,
     /// What these leases are, and for which name.
     pub(crate) lent: BTreeMap<AskId, (String, Arc<DynoInfo>)>,
@@ -42,10 +42,14 @@ impl Ahead {
             .leases
             .get_mut(name)?
             .pop_front_if(|lease| now < lease.until)?;
-        self.untold.push_back((lease.ask, now));
-        let lent = (name.to_owned(), lease.dyno.clone());
-        self.lent.insert(lease.ask, lent);
+        self.lend(lease.ask, name.to_owned(), lease.dyno.clone(), now);
         Some(lease)
+    }
+
+    /// A request has it, and the next one may.
+    pub(crate) fn lend(&mut self, ask: AskId, name: String, dyno: Arc<DynoInfo>, now: Time) {
+        self.untold.push_back((ask, now));
+        self.lent.insert(ask, (name, dyno));
     }
 
     /// Its request is done: the next one may have it, if nobody was told of it.

@@ -20,6 +20,7 @@ pub(crate) enum Message {
         waited: Duration,
         held: bool,
         tried: Vec<Box<str>>,
+        passes_on: bool,
     },
     Cancel(AskId),
     Checkin(AskId, Outcome),
@@ -122,11 +123,13 @@ impl Sidecar {
                 waited,
                 held,
                 tried,
+                passes_on,
             } => {
                 let asked = Ask {
                     waited,
                     held,
                     tried,
+                    passes_on,
                     // Some have a preference.
                     prefer: (ask.0 % 3 == 0).then_some(Prefer::Hash(ask.0 % 7)),
                     ..Ask::new(ask, &name)

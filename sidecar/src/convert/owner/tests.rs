@@ -101,6 +101,7 @@ fn every_answer_comes_back_as_it_was() {
         others: 7,
         counted: true,
         gone: true,
+        again: Duration::ZERO,
     };
     let refusals = [
         Refusal::UnknownName,

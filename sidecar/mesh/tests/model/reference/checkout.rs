@@ -53,6 +53,7 @@ impl Reference {
             deadline: arrived,
             tried: ask.tried.clone(),
             prefer: ask.prefer,
+            passes_on: ask.passes_on,
         };
         let crowd = ask.held || self.recovery.is_some();
         let newcomer = !crowd && ask.tried.is_empty();
@@ -220,15 +221,18 @@ impl Reference {
         self.waiters
             .retain(|w| (w.session, w.ask) != (waiter.session, waiter.ask));
         let (session, ask, app) = (waiter.session, waiter.ask, waiter.app);
+        let again = self.again(waiter, &instance);
+        assert_eq!(route.again, again);
+        let passes = !again.is_zero();
         self.leases.push(Lease {
             session,
             ask,
             instance: instance.clone(),
             app,
             reserved: false,
-            ahead: false,
+            ahead: passes,
         });
-        self.note_lease(app, 1);
+        self.note_lease(app, u64::from(!passes));
 
         let app = &self.apps[self.index(app).unwrap()];
         let dyno = app

@@ -1,10 +1,10 @@
 //! Leases ahead, and who has to give them back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mesh::{AskId, DynoSpec, DynoState, MAX_LOAD, Output, Policy, Reserved, SessionKey, Update};
 
-use super::{App, Lease, Reference};
+use super::{App, Lease, Reference, Waiter};
 
 impl Reference {
     /// Says whether it is taken, like the mesh. If so, `said` is what was said.
@@ -42,6 +42,20 @@ impl Reference {
         });
         assert_eq!(figures, expected.unwrap_or_default());
         true
+    }
+
+    /// For how long a lease that was asked for may be passed on.
+    pub(super) fn again(&self, waiter: &Waiter, instance: &str) -> Duration {
+        let app = &self.apps[self.index(waiter.app).unwrap()];
+        let mut dynos = app.spec.dynos.iter();
+        let dyno = dynos.find(|dyno| *dyno.instance == *instance).unwrap();
+        let any = waiter.prefer.is_none() && waiter.tried.is_empty();
+        let limited = Self::limit(app, dyno).is_some();
+        let alone = app.spec.settings.policy == Policy::Random;
+        match waiter.passes_on && any && self.is_open(app) && !limited && !alone {
+            true => Duration::from_millis(250),
+            false => Duration::ZERO,
+        }
     }
 
     /// Each is of one of the best dynos, and there are fewer only for a reason.

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use mesh::{AskId, DynoInfo, Operation, Output, Recall, RecallId, Reserved, WorkerId};
+use mesh::{
+    Answer, AskId, DynoInfo, Operation, Output, Recall, RecallId, Reserved, Route, WorkerId,
+};
 use rand::RngExt;
 
 use super::{APPS, Event, World, app_name, millis};
@@ -34,6 +36,11 @@ struct UnderWay {
     app: Box<str>,
     number: u64,
     recalls: BTreeSet<RecallId>,
+}
+
+fn may_pass(answer: &Answer) -> bool {
+    let route = answer.result.as_ref();
+    route.is_ok_and(|route| !route.again.is_zero())
 }
 
 impl World {
@@ -74,17 +81,30 @@ impl World {
     }
 
     pub(super) fn note_reserved(&mut self, output: &Output) {
-        let Output::Reserved(reserved) = output else {
-            return;
+        let (session, asks) = match output {
+            Output::Reserved(it) => (it.session, it.first.0..it.first.0 + it.dynos.len() as u64),
+            Output::Answer(it) if may_pass(it) => (it.session, it.ask.0..it.ask.0 + 1),
+            _ => return,
         };
-        let connection = self.sidecar.connections.get(&reserved.session);
+        let connection = self.sidecar.connections.get(&session);
         let Some(router) = connection.and_then(|at| self.router_at(*at)) else {
             return;
         };
         let worker = self.routers[router].worker;
-        for (ask, _) in (reserved.first.0..).zip(&reserved.dynos) {
+        for ask in asks {
             let lease = (worker, AskId(ask));
             self.changes.reserved.insert(lease, self.changes.made);
+        }
+    }
+
+    /// The next request may have what this one was given.
+    pub(super) fn lend(&mut self, router: usize, ask: AskId, route: &Route) {
+        if !route.again.is_zero() {
+            self.report.lent += 1;
+            let ours = &mut self.routers[router];
+            let name = ours.requests[&ask].name.clone();
+            ours.ahead.lend(ask, name, route.dyno.clone(), self.now);
+            self.keep_tidy(router);
         }
     }
 

@@ -65,6 +65,7 @@ impl World {
         let request = &self.routers[router].requests[&ask];
         let (name, tried) = (request.name.clone(), request.tried.clone());
         let waited = self.now.since(request.arrived);
+        let passes_on = !held && tried.is_empty() && self.chance(50.0);
         self.send(
             router,
             Message::Ask {
@@ -73,6 +74,7 @@ impl World {
                 waited,
                 held,
                 tried,
+                passes_on,
             },
         );
     }
@@ -124,6 +126,7 @@ impl World {
             "it was tried before"
         );
         request.limited = route.limited;
+        self.lend(router, ask, &route);
         if !self.begin(router, ask, &route.dyno) {
             return;
         }

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) ahead: u64,
     /// Requests after which the next one had their lease.
     pub(crate) passed: u64,
+    /// Requests that asked, and whose leases the next ones could have.
+    pub(crate) lent: u64,
     /// Leases ahead that were given back.
     pub(crate) unused: u64,
     /// Changes that had to wait for routers.
@@ -52,6 +54,7 @@ impl Report {
         self.deleted += other.deleted;
         self.ahead += other.ahead;
         self.passed += other.passed;
+        self.lent += other.lent;
         self.unused += other.unused;
         self.recalled += other.recalled;
         self.frozen += other.frozen;
