@@ -1,5 +1,7 @@
 //! The variables, for the access log and for what is passed on.
 
+use std::ptr;
+
 use ngx::{
     ffi::{
         NGX_ERROR, NGX_HTTP_VAR_NOCACHEABLE, NGX_OK, ngx_conf_t, ngx_http_add_variable,
@@ -194,9 +196,19 @@ fn point(value: &mut ngx_variable_value_t, text: Option<&[u8]>) {
     let Some(text) = text else {
         return value.set_not_found(1);
     };
-    value.set_len(text.len() as _);
     value.data = text.as_ptr().cast_mut();
-    value.set_valid(1);
-    value.set_no_cacheable(0);
-    value.set_not_found(0);
+    // The generated setter of the length goes through it bit by bit, which takes longer than
+    // to find the text.
+    let fields = text.len() as u32 & LENGTH | VALID;
+    // SAFETY: it begins with these fields, which are 32 bits together.
+    unsafe { ptr::from_mut(value).cast::<u32>().write(fields) };
+    debug_assert_eq!((value.len() as usize, value.valid()), (text.len(), 1));
 }
+
+/// The bits of the length.
+const LENGTH: u32 = (1 << 28) - 1;
+/// The one that says that there is a value. The others say that it is none, or is not to
+/// be kept or escaped.
+const VALID: u32 = 1 << 28;
+
+const _: () = assert!(cfg!(target_endian = "little"), "the fields begin elsewhere");

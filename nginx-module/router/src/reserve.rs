@@ -43,7 +43,7 @@ const PAUSE: Millis = 100;
 /// no longer.
 pub(crate) const LATE: Millis = 500;
 
-/// A lease that no request has now.
+/// A lease that no request has now, or one that may pass it on.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     /// What the sidecar calls it.
@@ -52,7 +52,7 @@ pub(crate) struct Reserved {
     /// As they were when it was reserved.
     pub(crate) dynos_in_use: u32,
     pub(crate) queue_headers: bool,
-    /// Requests that had it.
+    /// Requests that had it, and are done.
     pub(crate) before: u32,
     /// The sidecar knows that requests have it.
     pub(crate) known: bool,
@@ -67,10 +67,23 @@ pub(crate) struct Reserved {
 /// A name that has a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    at: usize,
+    at: u16,
     /// The name's turn there.
     turn: u32,
 }
+
+impl Owner {
+    fn new(at: usize, place: &Place) -> Self {
+        Self {
+            at: at as u16,
+            turn: place.turn,
+        }
+    }
+}
+
+/// Each request moves one from here to there and back: it is one line of the cache.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Reserved>() <= 64);
 
 impl Reserved {
     /// A lease that comes now, as the answer to an order or an ask of this owner, and may
@@ -117,7 +130,7 @@ impl Reserves {
         name: &Arc<str>,
         in_flight: usize,
         now: Millis,
-    ) -> (Option<Box<Reserved>>, u32) {
+    ) -> (Option<Reserved>, u32) {
         if self.most == 0 {
             return (None, 0);
         }
@@ -149,10 +162,7 @@ impl Reserves {
         let at = place_of(name);
         let place = self.places.get(at)?;
         let passes = self.most > 0 && place.name == *name && place.is_busy(now);
-        passes.then_some(Owner {
-            at,
-            turn: place.turn,
-        })
+        passes.then(|| Owner::new(at, place))
     }
 
     /// So many were ordered for this name, which was just asked for.
@@ -191,13 +201,12 @@ impl Reserves {
         } else if !order.fruitful {
             place.paused_until = now + PAUSE;
         }
-        let turn = place.turn;
-        Some(Owner { at, turn })
+        Some(Owner::new(at, place))
     }
 
     /// A lease came.
-    pub(crate) fn put(&mut self, reserved: Box<Reserved>) {
-        let at = reserved.owner.at;
+    pub(crate) fn put(&mut self, reserved: Reserved) {
+        let at = usize::from(reserved.owner.at);
         let place = &mut self.places[at];
         place.once = reserved.serves_once();
         place.stock.put_new(reserved);
@@ -211,12 +220,9 @@ impl Reserves {
 
     /// A request is done with this lease, and the next one may have it. Hands it
     /// back where it is not needed, or has served for long enough.
-    pub(crate) fn pass_on(
-        &mut self,
-        mut reserved: Box<Reserved>,
-        now: Millis,
-    ) -> Option<Box<Reserved>> {
+    pub(crate) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> Option<Reserved> {
         let Owner { at, turn } = reserved.owner;
+        let at = usize::from(at);
         let fits = |place: &&mut Place| place.turn == turn && place.aim > 0;
         let Some(place) = self.places.get_mut(at).filter(fits) else {
             return Some(reserved);
@@ -226,13 +232,14 @@ impl Reserves {
             return Some(reserved);
         }
         reserved.until = now + KEEP_PASSED;
+        (reserved.before, reserved.known) = (reserved.before + 1, true);
         place.stock.put_used(reserved);
         self.holds(at);
         None
     }
 
     /// Takes out a lease that has been lying about for too long.
-    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Box<Reserved>> {
+    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Reserved> {
         let places = &mut self.places;
         let expired = self.filled.iter().find_map(|at| {
             let late = places[at].stock.poll_late(now);

@@ -91,8 +91,11 @@ pub struct Request<T> {
 #[derive(Debug)]
 enum Asked<T> {
     Waiting(Waiting<T>),
-    /// It has a lease.
+    /// It has a lease, ...
     Leased(Leased),
+    /// ... which the next one may have: it was reserved, or asked for by one of many, and
+    /// the sidecar was not told that this one keeps it.
+    Passable(Reserved),
 }
 
 /// A request that waits for its answer.
@@ -113,12 +116,29 @@ struct Leased {
     haste: Haste,
     /// Requests that had it before, of which the sidecar does not know.
     before: u32,
-    /// The next request may have it: it was reserved, or asked for by one of many, and the
-    /// sidecar was not told that this one keeps it.
-    ahead: Option<Box<Reserved>>,
 }
 
 impl Leased {
+    fn of(known: u64, lease: &Lease, before: u32) -> Self {
+        Self {
+            known,
+            dyno: lease.dyno.clone(),
+            haste: match lease.limited || lease.counted {
+                true => Haste::Pressing,
+                false => Haste::Idle,
+            },
+            before,
+        }
+    }
+
+    /// What could be passed on ends. Whoever waits for its dyno would have had it recalled.
+    fn unhurried(reserved: &Reserved) -> Self {
+        Self {
+            haste: Haste::Idle,
+            ..Self::of(reserved.ask, &reserved.lease, reserved.before)
+        }
+    }
+
     fn checkin(&self, outcome: Outcome) -> Kind {
         Kind::Checkin(Checkin {
             ask: self.known,
@@ -135,15 +155,6 @@ enum Haste {
     Pressing,
     /// Neither has one.
     Idle,
-}
-
-impl Haste {
-    fn of(lease: &Lease) -> Self {
-        match lease.limited || lease.counted {
-            true => Self::Pressing,
-            false => Self::Idle,
-        }
-    }
 }
 
 /// A request to be told something.
@@ -264,9 +275,11 @@ impl<T: Clone> Session<T> {
     /// has is given back.
     pub fn cancel(&mut self, ask: u64) {
         match self.asked.remove(&ask) {
-            Some(Asked::Leased(leased)) => {
-                let end = ahead::unused(leased.known, leased.before);
-                self.send(end, Haste::Pressing);
+            Some(Asked::Leased(Leased { known, before, .. })) => {
+                self.send(ahead::unused(known, before), Haste::Pressing);
+            }
+            Some(Asked::Passable(Reserved { ask, before, .. })) => {
+                self.send(ahead::unused(ask, before), Haste::Pressing);
             }
             Some(Asked::Waiting(_)) => self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing),
             None => self.turned_away.retain(|(number, _)| *number != ask),
@@ -275,17 +288,18 @@ impl<T: Clone> Session<T> {
 
     /// The lease ends, as far as this request is concerned.
     pub fn checkin(&mut self, ask: u64, outcome: Outcome, now: Millis) {
-        let Some(Asked::Leased(mut leased)) = self.asked.remove(&ask) else {
-            return;
-        };
-        match outcome {
-            Outcome::Done => {
-                if let Some(reserved) = leased.ahead.take()
-                    && self.pass_on(reserved, now)
-                {
-                    return;
+        let mut leased = match self.asked.remove(&ask) {
+            Some(Asked::Leased(leased)) => leased,
+            Some(Asked::Passable(reserved)) if outcome == Outcome::Done => {
+                match self.pass_on(reserved, now) {
+                    Some(back) => Leased::unhurried(&back),
+                    None => return,
                 }
             }
+            Some(Asked::Passable(reserved)) => Leased::unhurried(&reserved),
+            Some(Asked::Waiting(_)) | None => return,
+        };
+        match outcome {
             Outcome::Refused | Outcome::ConnectTimeout => {
                 let dyno = &leased.dyno;
                 self.give_back(|reserved| Arc::ptr_eq(&reserved.lease.dyno, dyno));
@@ -319,11 +333,13 @@ impl<T: Clone> Session<T> {
         self.forget();
         self.dynos = Dynos::default();
         let held = self.asked.values().filter_map(|asked| match asked {
-            Asked::Leased(leased) => Some(Held {
-                ask: leased.known,
-                instance: leased.dyno.instance.to_string(),
-            }),
+            Asked::Leased(Leased { known, dyno, .. }) => Some((*known, dyno)),
+            Asked::Passable(Reserved { ask, lease, .. }) => Some((*ask, &lease.dyno)),
             Asked::Waiting(_) => None,
+        });
+        let held = held.map(|(ask, dyno)| Held {
+            ask,
+            instance: dyno.instance.to_string(),
         });
         let hello = Hello {
             protocol: PROTOCOL,
@@ -347,7 +363,7 @@ impl<T: Clone> Session<T> {
     fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
         self.asked.iter().filter_map(|(ask, asked)| match asked {
             Asked::Waiting(waiting) => Some((*ask, &*waiting.request, waiting.since)),
-            Asked::Leased(_) => None,
+            Asked::Leased(_) | Asked::Passable(_) => None,
         })
     }
 
@@ -441,6 +457,7 @@ impl<T: Clone> Session<T> {
 
     fn answered(&mut self, answer: v1::Answer, now: Millis) -> Option<Delivery<T>> {
         let ask = answer.ask;
+        // Some: there is a lease.
         let again = match &answer.result {
             Some(answer::Result::Route(route)) => Some(route.again_ms),
             _ => None,
@@ -453,35 +470,24 @@ impl<T: Clone> Session<T> {
         let token = waiting.request.token.clone();
         let owner = waiting.owner.filter(|_| now <= waiting.since + LATE);
         let answer = self.dynos.read(answer);
-        match (&answer.result, again) {
-            (Ok(lease), again) => {
+        match &answer.result {
+            Ok(lease) => {
                 let again = again.filter(|again| *again > 0);
-                let ahead = owner
-                    .zip(again)
-                    .map(|(owner, again)| ahead::of_answer(&answer, lease, owner, again, now));
-                let passes = ahead.is_some();
-                let haste = match passes {
-                    // Its dyno is far from its limit.
-                    true => Haste::Idle,
-                    false => Haste::of(lease),
-                };
-                *asked = Asked::Leased(Leased {
-                    known: ask,
-                    dyno: lease.dyno.clone(),
-                    haste,
-                    before: 0,
-                    ahead,
-                });
-                if passes {
+                if let Some((owner, again)) = owner.zip(again) {
+                    let reserved = ahead::of_answer(&answer, lease, owner, again, now);
+                    *asked = Asked::Passable(reserved);
                     self.untold.push_back((ask, now));
-                } else if again.is_some() {
-                    let taken = Taken { asks: vec![ask] };
-                    self.send(Kind::Taken(taken), Haste::Idle);
+                } else {
+                    *asked = Asked::Leased(Leased::of(ask, lease, 0));
+                    if again.is_some() {
+                        let taken = Taken { asks: vec![ask] };
+                        self.send(Kind::Taken(taken), Haste::Idle);
+                    }
                 }
             }
-            (Err(_), routed) => {
+            Err(_) => {
                 self.asked.remove(&ask);
-                if routed.is_some() {
+                if again.is_some() {
                     // A lease that is of no use.
                     self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
                 }

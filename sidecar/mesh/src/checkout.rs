@@ -358,7 +358,12 @@ impl Mesh {
             self.apps[request.app.0 as usize].counters.loose += 1;
             self.counters.loose += 1;
         }
-        let again = self.may_pass_on(request, key);
+        // Who waited is none of many that come at once. (And the name may lead to another
+        // app by now.)
+        let again = match queued {
+            true => Duration::ZERO,
+            false => self.may_pass_on(request, key),
+        };
         self.take(key);
         let passes = !again.is_zero();
         match passes {

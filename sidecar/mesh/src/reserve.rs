@@ -29,6 +29,10 @@ use crate::{
 /// before somebody waits for one that is not used.
 const HIGH_LIMIT: u32 = 64;
 
+/// And so many have to have a place in the queue: nobody is refused for the sake of what is
+/// not used before it can be recalled.
+const LONG_QUEUE: u32 = 32;
+
 /// For so long a lease may be passed on. Then its dyno is chosen anew, with what this
 /// knows of the others' load.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -185,8 +189,10 @@ impl Mesh {
     /// So much that one lease that is not used keeps nobody waiting.
     fn has_room(&self, dyno: DynoKey) -> bool {
         let dyno = &self.dynos[dyno.0 as usize];
-        let limit = dyno.limit(self.apps[dyno.app.0 as usize].terms());
-        limit.is_none_or(|limit| limit >= HIGH_LIMIT && dyno.sum() < limit / 2)
+        let app = &self.apps[dyno.app.0 as usize];
+        dyno.limit(app.terms()).is_none_or(|limit| {
+            limit >= HIGH_LIMIT && dyno.sum() < limit / 2 && app.depth() >= LONG_QUEUE
+        })
     }
 
     fn reserve_one(&mut self, dyno: DynoKey, session: SessionKey, ask: AskId) {
@@ -240,7 +246,7 @@ impl Mesh {
         }
     }
 
-    /// Returns whose it is, if it was reserved.
+    /// Returns whose it is, if it could be recalled.
     pub(crate) fn note_taken(&mut self, session: SessionKey, ask: AskId) -> Option<DynoKey> {
         let holder = self.sessions.get_mut(session)?;
         let entry = holder.entries.get_mut(&ask)?;

@@ -22,33 +22,33 @@ pub(super) struct Order {
 #[derive(Debug, Default)]
 pub(super) struct Stock {
     /// No request had them.
-    new: VecDeque<Box<Reserved>>,
+    new: VecDeque<Reserved>,
     /// Passed on.
-    used: VecDeque<Box<Reserved>>,
+    used: VecDeque<Reserved>,
 }
 
 impl Stock {
-    pub(super) fn put_new(&mut self, reserved: Box<Reserved>) {
+    pub(super) fn put_new(&mut self, reserved: Reserved) {
         self.new.push_back(reserved);
     }
 
-    pub(super) fn put_used(&mut self, reserved: Box<Reserved>) {
+    pub(super) fn put_used(&mut self, reserved: Reserved) {
         self.used.push_back(reserved);
     }
 
     /// The one for the next request. Of the one that was used last all is still in the
     /// processor's caches, and among the connections that Nginx keeps the first that it
     /// looks at is to its dyno.
-    pub(super) fn take(&mut self, now: Millis) -> Option<Box<Reserved>> {
-        let is_good = |reserved: &mut Box<Reserved>| now < reserved.until;
+    pub(super) fn take(&mut self, now: Millis) -> Option<Reserved> {
+        let is_good = |reserved: &mut Reserved| now < reserved.until;
         let used = self.used.pop_back_if(is_good);
         let new = used.or_else(|| self.new.pop_front_if(is_good));
         new.or_else(|| self.new.pop_back_if(is_good))
     }
 
     /// Takes out one that has been lying about for too long.
-    pub(super) fn poll_late(&mut self, now: Millis) -> Option<Box<Reserved>> {
-        let is_late = |reserved: &mut Box<Reserved>| reserved.until <= now;
+    pub(super) fn poll_late(&mut self, now: Millis) -> Option<Reserved> {
+        let is_late = |reserved: &mut Reserved| reserved.until <= now;
         let used = self.used.pop_front_if(is_late);
         used.or_else(|| self.new.pop_front_if(is_late))
     }

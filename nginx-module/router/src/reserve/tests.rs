@@ -55,6 +55,10 @@ impl Router {
             again_ms,
             ..Route::default()
         };
+        self.answer(ask, route, now);
+    }
+
+    fn answer(&mut self, ask: u64, route: Route, now: Millis) {
         let answer = Answer {
             ask,
             result: Some(answer::Result::Route(route)),
@@ -328,6 +332,23 @@ fn one_that_was_asked_for_serves_the_next_where_many_come() {
         before: 1,
     };
     assert_eq!(router.sent(), [Kind::Checkin(end)]);
+}
+
+#[test]
+fn the_end_of_one_that_a_request_keeps_is_waited_for() {
+    let mut router = Router::new();
+    router.requests(10, 1);
+    let ask = router.ask(router.1.clone(), 2);
+    let limited = Route {
+        again_ms: 100,
+        limited: true,
+        ..Route::default()
+    };
+    router.answer(ask, limited, 3);
+    router.0.tidy(40);
+    router.sent();
+    router.0.checkin(ask, Outcome::Done, 41);
+    assert!(router.0.is_pressing());
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::{
     reserve::{Owner, Reserved},
 };
 
-/// Milliseconds after which the sidecar is told that a request has a lease that was
-/// reserved, so that it is known whose it is. Most are done before, and pass it on.
+/// Milliseconds after which the sidecar is told that a request keeps a lease that could be
+/// passed on, so that it is known whose it is. Most are done before, and pass it on.
 const TELL_AFTER: Millis = 25;
 
 /// Milliseconds that a lease is passed on at most, whatever the sidecar says.
@@ -39,13 +39,27 @@ pub(super) fn of_answer(
     owner: Owner,
     again_ms: u32,
     now: Millis,
-) -> Box<Reserved> {
+) -> Reserved {
     let again = Millis::from(again_ms.min(MAX_AGAIN));
     let mut reserved = Reserved::new(answer.ask, lease.clone(), owner, again, now);
     reserved.dynos_in_use = answer.dynos_in_use;
     reserved.queue_headers = answer.queue_headers;
     reserved.known = true;
-    Box::new(reserved)
+    reserved
+}
+
+impl<T> Asked<T> {
+    /// The next request does not have its lease. Returns what the sidecar calls it, if that
+    /// was possible.
+    fn keep(&mut self) -> Option<u64> {
+        let Self::Passable(reserved) = self else {
+            return None;
+        };
+        let leased = Leased::of(reserved.ask, &reserved.lease, reserved.before);
+        let known = leased.known;
+        *self = Self::Leased(leased);
+        Some(known)
+    }
 }
 
 impl<T: Clone> Session<T> {
@@ -81,14 +95,7 @@ impl<T: Clone> Session<T> {
             },
             result: Ok(reserved.lease.clone()),
         };
-        let leased = Leased {
-            known: reserved.ask,
-            dyno: reserved.lease.dyno.clone(),
-            haste: Haste::Idle,
-            before: reserved.before,
-            ahead: Some(reserved),
-        };
-        self.asked.insert(ask, Asked::Leased(leased));
+        self.asked.insert(ask, Asked::Passable(reserved));
         self.untold.push_back((ask, now));
         Some(answer)
     }
@@ -105,16 +112,14 @@ impl<T: Clone> Session<T> {
         self.send(order, Haste::Pressing);
     }
 
-    /// A request is done with this lease. Whether the next one may have it.
-    pub(super) fn pass_on(&mut self, mut reserved: Box<Reserved>, now: Millis) -> bool {
-        reserved.before += 1;
-        let ask = reserved.ask;
-        let was_known = std::mem::replace(&mut reserved.known, true);
-        let passed = self.reserves.pass_on(reserved, now).is_none();
-        if passed && !was_known {
+    /// A request is done with this lease, and the next one may have it. Hands it back if not.
+    pub(super) fn pass_on(&mut self, reserved: Reserved, now: Millis) -> Option<Reserved> {
+        let (ask, known) = (reserved.ask, reserved.known);
+        let back = self.reserves.pass_on(reserved, now);
+        if back.is_none() && !known {
             self.passed.push(ask);
         }
-        passed
+        back
     }
 
     /// Gives back what was reserved and is not used, and tells of what is. To be
@@ -134,7 +139,7 @@ impl<T: Clone> Session<T> {
         self.has_to_tidy()
     }
 
-    /// Says which of the leases that were reserved are in use, and have been for a
+    /// Says which of the leases that could be passed on are in use, and have been for a
     /// while.
     fn tell(&mut self, now: Millis) {
         let mut asks = Vec::new();
@@ -142,10 +147,10 @@ impl<T: Clone> Session<T> {
             .untold
             .pop_front_if(|(_, since)| since.saturating_add(TELL_AFTER) <= now)
         {
-            if let Some(Asked::Leased(leased)) = self.asked.get_mut(&ask)
-                && leased.ahead.take().is_some()
+            if let Some(asked) = self.asked.get_mut(&ask)
+                && let Some(known) = asked.keep()
             {
-                asks.push(leased.known);
+                asks.push(known);
             }
         }
         if !asks.is_empty() {
@@ -192,7 +197,7 @@ impl<T: Clone> Session<T> {
             let mut reserved = Reserved::new(ask, lease, owner, again, now);
             reserved.dynos_in_use = part.dynos_in_use;
             reserved.queue_headers = part.queue_headers;
-            self.reserves.put(Box::new(reserved));
+            self.reserves.put(reserved);
         }
     }
 
@@ -210,9 +215,7 @@ impl<T: Clone> Session<T> {
         self.untold.clear();
         self.passed.clear();
         for asked in self.asked.values_mut() {
-            if let Asked::Leased(leased) = asked {
-                leased.ahead = None;
-            }
+            asked.keep();
         }
     }
 }

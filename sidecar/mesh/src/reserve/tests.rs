@@ -115,6 +115,38 @@ fn one_that_is_passed_on_is_load_and_can_be_recalled() {
     assert_eq!(load(&lab).0, 0);
 }
 
+#[test]
+fn nobody_is_refused_for_what_is_not_used() {
+    let settings = |queue_depth| Settings {
+        policy: Policy::IdleOnly,
+        dyno_limit: Some(64),
+        queue_depth,
+        ..Settings::default()
+    };
+    for (depth, expected) in [(Some(0), 0), (Some(31), 0), (Some(32), 3), (None, 3)] {
+        let mut lab = Lab::new(settings(depth), &["web.1"]);
+        assert_eq!(reserve(&mut lab, 3).dynos.len(), expected, "{depth:?}");
+    }
+}
+
+#[test]
+fn who_waited_keeps_its_lease() {
+    let mut lab = Lab::new(open(), &[]);
+    lab.change("a", vec![put("web.1"), set("web.1", DynoState::Starting)])
+        .unwrap();
+    let ask = lab.ask_as(Ask {
+        passes_on: true,
+        ..Ask::new(AskId(0), "a.test")
+    });
+    // Nothing has to be called back, so nobody has to wait for that.
+    assert_eq!(
+        applied(&mut lab, "a", vec![set("web.1", DynoState::Up)]),
+        []
+    );
+    assert_eq!(lab.answers(), [(ask, Ok("web.1".into()))]);
+    assert_eq!(lab.mesh.totals().counters.routed, 1);
+}
+
 /// The answer to an ask for "a", one of many.
 fn ask_as_one_of_many(lab: &mut Lab, ask: Ask<'_>) -> (AskId, Route) {
     let passes_on = true;

@@ -137,22 +137,13 @@ impl Run {
                     passes_on: *passes_on,
                     ..Ask::new(AskId(self.asks), NAMES[*name])
                 };
-                let taken = self.mesh.ask(session, ask.clone(), now);
-                self.hear();
-                assert_eq!(taken, self.model.ask(session, &ask));
-                if taken && let Some(app) = self.model.waits_alone(session, ask.id) {
-                    // What is reserved may be what it waits for.
-                    self.begins_recall(&BTreeSet::from([app]), vec![]);
-                }
+                self.ask(session, &ask);
             }
             Step::AskAgain { worker, which } => {
                 let Some((session, ask)) = self.pick(*worker, *which) else {
                     return;
                 };
-                let ask = Ask::new(ask, NAMES[0]);
-                let taken = self.mesh.ask(session, ask.clone(), now);
-                self.hear();
-                assert_eq!(taken, self.model.ask(session, &ask));
+                self.ask(session, &Ask::new(ask, NAMES[0]));
             }
             Step::Cancel { worker, which } => {
                 let Some((session, ask)) = self.pick(*worker, *which) else {
@@ -232,6 +223,16 @@ impl Run {
             }
             Step::Tell(most) => self.tell(*most),
             Step::Change { app, operations } => self.change(*app, operations),
+        }
+    }
+
+    fn ask(&mut self, session: SessionKey, ask: &Ask<'_>) {
+        let taken = self.mesh.ask(session, ask.clone(), self.model.now);
+        self.hear();
+        assert_eq!(taken, self.model.ask(session, ask));
+        if taken && let Some(app) = self.model.waits_alone(session, ask.id) {
+            // What is reserved may be what it waits for.
+            self.begins_recall(&BTreeSet::from([app]), vec![]);
         }
     }
 

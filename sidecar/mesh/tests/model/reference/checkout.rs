@@ -1,5 +1,7 @@
 //! A request comes: route, wait or refuse.
 
+use std::time::Duration;
+
 use mesh::{
     Ask, BOOT_TIMEOUT, DynoSpec, DynoState, Event, MAX_LOAD, Policy, Prefer, QUEUE_PER_DYNO,
     QUEUE_TIMEOUT, Refusal, SessionKey, mark,
@@ -218,10 +220,16 @@ impl Reference {
             }
         }
         let instance = route.dyno.instance.clone();
+        let before = self.waiters.len();
         self.waiters
             .retain(|w| (w.session, w.ask) != (waiter.session, waiter.ask));
+        let waited = self.waiters.len() < before;
         let (session, ask, app) = (waiter.session, waiter.ask, waiter.app);
-        let again = self.again(waiter, &instance);
+        // Who waited is none of many.
+        let again = match waited {
+            true => Duration::ZERO,
+            false => self.again(waiter, &instance),
+        };
         assert_eq!(route.again, again);
         let passes = !again.is_zero();
         self.leases.push(Lease {
