@@ -13,7 +13,7 @@ use router::{
     code::{self, Code},
     page::Page,
     rulebook::Ruled,
-    session::{Delivery, Request},
+    session::{Delivery, Request, Ticket},
     sticky::Prefer,
 };
 
@@ -39,10 +39,10 @@ pub(crate) enum Stage {
     Idle,
     /// Parked, until the answer to this ask.
     Asking(u64),
-    /// The answer is there, Nginx is about to fetch it.
-    Routed(u64),
+    /// There is a lease, Nginx is about to fetch it.
+    Routed(Ticket),
     /// With a dyno.
-    Leased(u64),
+    Leased(Ticket),
 }
 
 /// The body of an error, on its way out.
@@ -205,10 +205,10 @@ impl Checkout {
         if self.answer.is_some() || self.prefer.is_some() {
             return false;
         }
-        let Some(answer) = worker::get().take(&self.name) else {
+        let Some((ticket, answer)) = worker::get().take(&self.name) else {
             return false;
         };
-        self.got(answer.ask);
+        self.got(ticket);
         self.answer = Some(answer);
         self.code = None;
         // SAFETY: the request is live, and has an upstream when it wants a server.
@@ -226,8 +226,8 @@ impl Checkout {
     }
 
     /// There is a lease, which Nginx is about to fetch.
-    fn got(&mut self, ask: u64) {
-        self.stage = Stage::Routed(ask);
+    fn got(&mut self, ticket: Ticket) {
+        self.stage = Stage::Routed(ticket);
         self.leased = worker::now();
         self.waited = self.leased.saturating_sub(self.arrived + self.served);
         self.attempts += 1;
@@ -275,9 +275,8 @@ impl Checkout {
     pub(crate) fn give_up(&mut self) {
         match std::mem::take(&mut self.stage) {
             Stage::Idle => {}
-            Stage::Asking(ask) | Stage::Routed(ask) | Stage::Leased(ask) => {
-                worker::get().cancel(ask);
-            }
+            Stage::Asking(ask) => worker::get().cancel(ask),
+            Stage::Routed(ticket) | Stage::Leased(ticket) => worker::get().decline(ticket),
         }
     }
 }
@@ -307,14 +306,16 @@ unsafe extern "C" fn detach(data: *mut c_void) {
 /// A request is told something. Nginx may end the request in here. A panic is
 /// this request's, not the link's.
 pub(crate) fn deliver(delivery: Delivery<Token>) {
-    let (Delivery::Expired(token) | Delivery::Answer(token, _)) = delivery;
+    let (Delivery::Expired(token) | Delivery::Answer(token, ..)) = delivery;
     worker::get().telling.set(token);
     let told = guard_or(false, || {
         fault::at("deliver");
         match delivery {
             Delivery::Expired(token) => refuse(token, Code::H99),
             // SAFETY: a checkout leaves the session before it goes.
-            Delivery::Answer(token, answer) => unsafe { deliver_answer(token, answer) },
+            Delivery::Answer(token, answer, ticket) => unsafe {
+                deliver_answer(token, answer, ticket);
+            },
         }
         true
     });
@@ -335,17 +336,20 @@ pub(crate) fn refuse(token: Token, code: Code) {
     }
 }
 
-unsafe fn deliver_answer(token: Token, answer: Answer) {
+unsafe fn deliver_answer(token: Token, answer: Answer, ticket: Option<Ticket>) {
     // SAFETY: see `deliver`.
     let checkout = unsafe { &mut *token };
-    let (ask, refusal) = (answer.ask, answer.result.as_ref().err().map(|r| r.reason));
+    let refusal = answer.result.as_ref().err().map(|r| r.reason);
     checkout.answer = Some(answer);
-    match refusal {
-        None => {
-            checkout.got(ask);
+    match ticket {
+        Some(ticket) => {
+            checkout.got(ticket);
             // SAFETY: it is parked: it asked.
             unsafe { park::resume(token) };
         }
-        Some(refusal) => refuse(token, code::of_refusal(refusal, checkout.code)),
+        None => {
+            let refusal = refusal.unwrap_or_default();
+            refuse(token, code::of_refusal(refusal, checkout.code));
+        }
     }
 }

@@ -15,7 +15,10 @@ use ngx::{
     },
     log::ngx_cycle_log,
 };
-use router::ending::{Ending, Next};
+use router::{
+    ending::{Ending, Next},
+    session::Ticket,
+};
 
 use crate::{
     guard::guard_or,
@@ -27,20 +30,20 @@ const CHUNK: usize = 16 << 10;
 const READS: usize = 16;
 
 struct Linger {
-    ask: u64,
+    ticket: Ticket,
     ending: Ending,
     shut_down: bool,
 }
 
 /// Takes the peer's connection from Nginx, and the lease with it.
-pub(crate) unsafe fn adopt(peer: &mut ngx_peer_connection_t, ask: u64, ending: Ending) {
+pub(crate) unsafe fn adopt(peer: &mut ngx_peer_connection_t, ticket: Ticket, ending: Ending) {
     let worker = worker::get();
     let c = mem::replace(&mut peer.connection, ptr::null_mut());
     // SAFETY: the connection is open and from here on only ours; its data is a
     // `Linger` until `finish`.
     unsafe {
         let mut linger = Box::new(Linger {
-            ask,
+            ticket,
             ending,
             shut_down: false,
         });
@@ -149,7 +152,7 @@ unsafe fn finish(c: *mut ngx_connection_t, outcome: Outcome) {
     // SAFETY: see `adopt`; nothing uses the connection after this.
     unsafe {
         let linger = Box::from_raw((*c).data.cast::<Linger>());
-        worker.session(|s| s.checkin(linger.ask, outcome, worker::now()));
+        worker.session(|s| s.checkin(linger.ticket, outcome, worker::now()));
         close(c);
     }
 }

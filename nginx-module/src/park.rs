@@ -162,10 +162,10 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
         let checkout = &mut *token;
         let u = (*checkout.request).upstream;
         let peer = &mut (*u).peer;
-        let Stage::Leased(ask) = mem::take(&mut checkout.stage) else {
+        let Stage::Leased(ticket) = mem::take(&mut checkout.stage) else {
             return refuse(token, Code::H99);
         };
-        worker::get().session(|s| s.checkin(ask, Outcome::Refused, worker::now()));
+        worker::get().session(|s| s.checkin(ticket, Outcome::Refused, worker::now()));
         checkout.failed();
         checkout.shun();
         checkout.code = Some(Code::H21);

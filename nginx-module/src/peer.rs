@@ -10,7 +10,7 @@ use ngx::ffi::{
     NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_http_request_t, ngx_http_upstream_srv_conf_t,
     ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
-use router::{client, code::Code, ending::Ending, failure, rulebook::Ruled};
+use router::{client, code::Code, ending::Ending, failure, rulebook::Ruled, session::Ticket};
 
 use crate::{
     attempt, bounds,
@@ -113,8 +113,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
             }
         }
         match checkout.stage {
-            Stage::Routed(ask) => {
-                checkout.stage = Stage::Leased(ask);
+            Stage::Routed(ticket) => {
+                checkout.stage = Stage::Leased(ticket);
                 bounds::start_clock(checkout);
                 lead(checkout, peer).unwrap_or_else(|| {
                     checkout.give_up();
@@ -171,7 +171,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
         let checkout = &mut *data.cast::<Checkout>();
         let peer = &mut *peer;
         match mem::take(&mut checkout.stage) {
-            Stage::Leased(ask) => settle(checkout, peer, ask, state),
+            Stage::Leased(ticket) => settle(checkout, peer, ticket, state),
             stage => {
                 park::leave(checkout, peer);
                 if matches!(stage, Stage::Asking(_)) {
@@ -194,7 +194,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
 unsafe fn settle(
     checkout: &mut Checkout,
     peer: &mut ngx_peer_connection_t,
-    ask: u64,
+    ticket: Ticket,
     state: ngx_uint_t,
 ) {
     // SAFETY: the request lives while its peer is freed.
@@ -237,10 +237,10 @@ unsafe fn settle(
                 Some(Code::H17) => Ending::Close,
                 _ => attempt::ending(checkout.request),
             };
-            linger::adopt(peer, ask, ending);
+            linger::adopt(peer, ticket, ending);
         }
     } else {
-        worker::get().session(|s| s.checkin(ask, outcome, worker::now()));
+        worker::get().session(|s| s.checkin(ticket, outcome, worker::now()));
         // Somebody waits for this dyno: the sidecar can see to it while this turn
         // of the loop goes on.
         let queued = checkout

@@ -27,7 +27,7 @@ use router::{
     names::Names,
     pagebook::Pagebook,
     rulebook::Rulebook,
-    session::{Delivery, Identity, Session},
+    session::{Delivery, Identity, Session, Ticket},
     verdicts::Verdicts,
 };
 
@@ -351,16 +351,21 @@ impl Worker {
 
     /// A lease for a request that has this name, if one is at hand. A worker that
     /// stood still does not know it by Nginx's clock before the next turn.
-    pub(crate) fn take(&self, name: &Arc<str>) -> Option<Answer> {
+    pub(crate) fn take(&self, name: &Arc<str>) -> Option<(Ticket, Answer)> {
         self.session(|session| session.take(name, fresh_now()))
     }
 
     /// A request wants to hear no more of this ask.
     pub(crate) fn cancel(&self, ask: u64) {
         self.held_back.borrow_mut().retain(
-            |delivery| !matches!(delivery, Delivery::Answer(_, answer) if answer.ask == ask),
+            |delivery| !matches!(delivery, Delivery::Answer(_, answer, _) if answer.ask == ask),
         );
         self.session(|session| session.cancel(ask));
+    }
+
+    /// A request does not want its lease.
+    pub(crate) fn decline(&self, ticket: Ticket) {
+        self.session(|session| session.decline(ticket));
     }
 
     /// The name that a request is for.

@@ -43,7 +43,8 @@ const PAUSE: Millis = 100;
 /// no longer.
 pub(crate) const LATE: Millis = 500;
 
-/// A lease that no request has now, or one that may pass it on.
+/// A lease that no request has now, or one that may pass it on. Where it is kept, its
+/// places have numbers, and those of leases at hand are all that is kept here.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     /// What the sidecar calls it.
@@ -58,8 +59,6 @@ pub(crate) struct Reserved {
     pub(crate) known: bool,
     /// Until when it may be passed on.
     again: Millis,
-    /// When it is given back if it lies about.
-    until: Millis,
     /// Whose it is.
     owner: Owner,
 }
@@ -81,10 +80,6 @@ impl Owner {
     }
 }
 
-/// Each request moves one from here to there and back: it is one line of the cache.
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Reserved>() <= 64);
-
 impl Reserved {
     /// A lease that comes now, as the answer to an order or an ask of this owner, and may
     /// be passed on for so long.
@@ -98,13 +93,12 @@ impl Reserved {
             before: 0,
             known: false,
             again: now / STEP * STEP + again,
-            until: now + KEEP,
         }
     }
 
     /// It came just now, and may not be passed on.
-    fn serves_once(&self) -> bool {
-        self.again + KEEP <= self.until
+    pub(crate) fn serves_once(&self, now: Millis) -> bool {
+        self.again <= now
     }
 }
 
@@ -123,14 +117,14 @@ pub(crate) struct Reserves {
 }
 
 impl Reserves {
-    /// A request comes for this name. Gives it a lease, if there is one, and how
+    /// A request comes for this name. Gives it the place of a lease, if there is one, and how
     /// many to order with [`Reserves::order`]. The router has so many `in_flight`.
     pub(crate) fn take(
         &mut self,
         name: &Arc<str>,
         in_flight: usize,
         now: Millis,
-    ) -> (Option<Reserved>, u32) {
+    ) -> (Option<usize>, u32) {
         if self.most == 0 {
             return (None, 0);
         }
@@ -204,12 +198,12 @@ impl Reserves {
         Some(Owner::new(at, place))
     }
 
-    /// A lease came.
-    pub(crate) fn put(&mut self, reserved: Reserved) {
-        let at = usize::from(reserved.owner.at);
+    /// A lease came for this owner, and is at that place. `once`: it serves one request.
+    pub(crate) fn put(&mut self, owner: Owner, lease: usize, once: bool, now: Millis) {
+        let at = usize::from(owner.at);
         let place = &mut self.places[at];
-        place.once = reserved.serves_once();
-        place.stock.put_new(reserved);
+        place.once = once;
+        place.stock.put_new(lease, now + KEEP);
         self.holds(at);
     }
 
@@ -218,60 +212,51 @@ impl Reserves {
         self.filled.insert(at);
     }
 
-    /// A request is done with this lease, and the next one may have it. Hands it
-    /// back where it is not needed, or has served for long enough.
-    pub(crate) fn pass_on(&mut self, mut reserved: Reserved, now: Millis) -> Option<Reserved> {
+    /// A request is done with this lease, which is at that place. Says whether the next one
+    /// may have it: not where it is not needed, or has served for long enough.
+    pub(crate) fn pass_on(&mut self, reserved: &mut Reserved, lease: usize, now: Millis) -> bool {
         let Owner { at, turn } = reserved.owner;
         let at = usize::from(at);
         let fits = |place: &&mut Place| place.turn == turn && place.aim > 0;
         let Some(place) = self.places.get_mut(at).filter(fits) else {
-            return Some(reserved);
+            return false;
         };
         if now >= reserved.again {
             place.ended += 1;
-            return Some(reserved);
+            return false;
         }
-        reserved.until = now + KEEP_PASSED;
         (reserved.before, reserved.known) = (reserved.before + 1, true);
-        place.stock.put_used(reserved);
+        place.stock.put_used(lease, now + KEEP_PASSED);
         self.holds(at);
-        None
+        true
     }
 
     /// Takes out a lease that has been lying about for too long.
-    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<Reserved> {
+    pub(crate) fn poll_expired(&mut self, now: Millis) -> Option<usize> {
         let places = &mut self.places;
         let expired = self.filled.iter().find_map(|at| {
             let late = places[at].stock.poll_late(now);
-            late.map(|reserved| (at, reserved))
+            late.map(|late| (at, late))
         });
-        let (at, reserved) = expired?;
+        let (at, late) = expired?;
         let place = &mut places[at];
-        if reserved.before == 0 {
+        if late.is_new {
             place.step = place.step.saturating_sub(1).max(1);
         }
         self.held -= 1;
         if place.stock.is_empty() {
             self.filled.remove(at);
         }
-        Some(reserved)
+        Some(late.lease)
     }
 
-    /// Takes out the leases that shall not be used: `unwanted` says which.
-    pub(crate) fn give_back(
-        &mut self,
-        mut unwanted: impl FnMut(&Reserved) -> bool,
-        mut each: impl FnMut(&Reserved),
-    ) {
+    /// Takes out the leases that shall not be used: `stays` says of which that is not so.
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(usize) -> bool) {
         for at in self.filled.iter() {
-            self.places[at].stock.retain(|reserved| {
-                let goes = unwanted(reserved);
-                if goes {
-                    self.held -= 1;
-                    each(reserved);
-                }
-                !goes
-            });
+            let stock = &mut self.places[at].stock;
+            let before = stock.len();
+            stock.retain(&mut stays);
+            self.held -= before - stock.len();
         }
         let places = &self.places;
         self.filled.retain(|at| !places[at].stock.is_empty());
@@ -285,6 +270,11 @@ impl Reserves {
     /// There is nothing that will have to be given back.
     pub(crate) fn is_empty(&self) -> bool {
         self.orders.is_empty() && self.held == 0
+    }
+
+    /// How many leases are at hand.
+    pub(crate) fn len(&self) -> usize {
+        self.held
     }
 
     /// The link broke: the sidecar takes it all back.

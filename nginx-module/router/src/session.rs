@@ -11,15 +11,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        self, Ask, Cancel, Checkin, Held, Hello, Outcome, RouterMessage, SidecarMessage, Taken,
-        answer, router_message::Kind, sidecar_message,
+        self, Ask, Cancel, Hello, Outcome, RouterMessage, SidecarMessage, Taken, answer,
+        router_message::Kind, sidecar_message,
     },
 };
 use rustc_hash::FxHashMap;
 
 use crate::{
-    answer::{Answer, Dyno, Dynos, Lease},
-    reserve::{LATE, Owner, Reserved, Reserves},
+    answer::{Answer, Dynos},
+    reserve::{LATE, Owner, Reserves},
     sticky::Prefer,
     tally::Tally,
     tap::Taps,
@@ -27,9 +27,13 @@ use crate::{
 };
 
 mod ahead;
+mod lease;
 mod tally;
 mod tap;
 mod trace;
+
+pub use lease::Ticket;
+use lease::{Haste, Held, Leased, Leases};
 
 /// Milliseconds on the router's clock.
 pub type Millis = u64;
@@ -87,81 +91,20 @@ pub struct Request<T> {
     pub client: u64,
 }
 
-/// What became of an ask so far.
-#[derive(Debug)]
-enum Asked<T> {
-    Waiting(Waiting<T>),
-    /// It has a lease, ...
-    Leased(Leased),
-    /// ... which the next one may have: it was reserved, or asked for by one of many, and
-    /// the sidecar was not told that this one keeps it.
-    Passable(Reserved),
-}
-
 /// A request that waits for its answer.
 #[derive(Debug)]
 struct Waiting<T> {
-    request: Box<Request<T>>,
+    request: Request<T>,
     since: Millis,
     /// Whose next request may have the lease that it gets.
     owner: Option<Owner>,
 }
 
-/// A lease that a request has.
-#[derive(Debug)]
-struct Leased {
-    /// What the sidecar calls it: the number of the ask, or of the first one that had it.
-    known: u64,
-    dyno: Arc<Dyno>,
-    haste: Haste,
-    /// Requests that had it before, of which the sidecar does not know.
-    before: u32,
-}
-
-impl Leased {
-    fn of(known: u64, lease: &Lease, before: u32) -> Self {
-        Self {
-            known,
-            dyno: lease.dyno.clone(),
-            haste: match lease.limited || lease.counted {
-                true => Haste::Pressing,
-                false => Haste::Idle,
-            },
-            before,
-        }
-    }
-
-    /// What could be passed on ends. Whoever waits for its dyno would have had it recalled.
-    fn unhurried(reserved: &Reserved) -> Self {
-        Self {
-            haste: Haste::Idle,
-            ..Self::of(reserved.ask, &reserved.lease, reserved.before)
-        }
-    }
-
-    fn checkin(&self, outcome: Outcome) -> Kind {
-        Kind::Checkin(Checkin {
-            ask: self.known,
-            outcome: outcome.into(),
-            before: self.before,
-        })
-    }
-}
-
-/// Whether somebody may wait for the end of a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Haste {
-    /// The dyno or its app has a limit.
-    Pressing,
-    /// Neither has one.
-    Idle,
-}
-
 /// A request to be told something.
 #[derive(Debug, PartialEq)]
 pub enum Delivery<T> {
-    /// The sidecar's answer.
-    Answer(T, Answer),
+    /// The sidecar's answer. With a lease comes its ticket.
+    Answer(T, Answer, Option<Ticket>),
     /// The sidecar was out of reach for too long.
     Expired(T),
 }
@@ -176,13 +119,15 @@ pub struct Session<T> {
     links: u64,
     /// Never zero, never used twice.
     last_ask: u64,
-    asked: FxHashMap<u64, Asked<T>>,
+    /// By their asks, which is what the sidecar's answers have.
+    waiting: FxHashMap<u64, Waiting<T>>,
+    leases: Leases,
     dynos: Dynos,
     reserves: Reserves,
     /// So many leases are to be ordered behind the next ask.
     wanted: u32,
     /// Requests whose leases the next ones may have, and since when.
-    untold: VecDeque<(u64, Millis)>,
+    untold: VecDeque<(Ticket, Millis)>,
     /// Leases that were passed on for the first time, as the sidecar calls them.
     passed: Vec<u64>,
     outbox: VecDeque<RouterMessage>,
@@ -206,7 +151,8 @@ impl<T: Clone> Session<T> {
             link: Link::Down(now),
             links: 0,
             last_ask: 0,
-            asked: FxHashMap::default(),
+            waiting: FxHashMap::default(),
+            leases: Leases::default(),
             dynos: Dynos::default(),
             reserves: Reserves::default(),
             wanted: 0,
@@ -240,11 +186,11 @@ impl<T: Clone> Session<T> {
             count => self.reserve(&request.name, count, now),
         }
         let waiting = Waiting {
-            request: Box::new(request),
+            request,
             since: now,
             owner,
         };
-        self.asked.insert(ask, Asked::Waiting(waiting));
+        self.waiting.insert(ask, waiting);
         ask
     }
 
@@ -271,33 +217,35 @@ impl<T: Clone> Session<T> {
         self.turned_away.pop_front().map(|(_, token)| token)
     }
 
-    /// The request is gone, or does not want its lease: whichever of the two it
-    /// has is given back.
+    /// The request is gone, or wants no answer any more. One that comes yet is dropped, and
+    /// the lease of one that is there, and was told to nobody, is given back.
     pub fn cancel(&mut self, ask: u64) {
-        match self.asked.remove(&ask) {
-            Some(Asked::Leased(Leased { known, before, .. })) => {
-                self.send(ahead::unused(known, before), Haste::Pressing);
-            }
-            Some(Asked::Passable(Reserved { ask, before, .. })) => {
-                self.send(ahead::unused(ask, before), Haste::Pressing);
-            }
-            Some(Asked::Waiting(_)) => self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing),
-            None => self.turned_away.retain(|(number, _)| *number != ask),
+        if self.waiting.remove(&ask).is_some() {
+            self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
+        } else if let Some(ticket) = self.leases.find(ask) {
+            self.decline(ticket);
+        } else {
+            self.turned_away.retain(|(number, _)| *number != ask);
+        }
+    }
+
+    /// The request does not want its lease.
+    pub fn decline(&mut self, ticket: Ticket) {
+        if let Some(held) = self.leases.remove(ticket) {
+            let (known, before) = held.known();
+            self.send(ahead::unused(known, before), Haste::Pressing);
         }
     }
 
     /// The lease ends, as far as this request is concerned.
-    pub fn checkin(&mut self, ask: u64, outcome: Outcome, now: Millis) {
-        let mut leased = match self.asked.remove(&ask) {
-            Some(Asked::Leased(leased)) => leased,
-            Some(Asked::Passable(reserved)) if outcome == Outcome::Done => {
-                match self.pass_on(reserved, now) {
-                    Some(back) => Leased::unhurried(&back),
-                    None => return,
-                }
-            }
-            Some(Asked::Passable(reserved)) => Leased::unhurried(&reserved),
-            Some(Asked::Waiting(_)) | None => return,
+    pub fn checkin(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) {
+        if outcome == Outcome::Done && self.pass_on(ticket, now) {
+            return;
+        }
+        let mut leased = match self.leases.remove(ticket) {
+            Some(Held::Kept(leased)) => leased,
+            Some(Held::Passable(reserved)) => Leased::unhurried(&reserved),
+            None => return,
         };
         match outcome {
             Outcome::Refused | Outcome::ConnectTimeout => {
@@ -332,14 +280,9 @@ impl<T: Clone> Session<T> {
         self.links += 1;
         self.forget();
         self.dynos = Dynos::default();
-        let held = self.asked.values().filter_map(|asked| match asked {
-            Asked::Leased(Leased { known, dyno, .. }) => Some((*known, dyno)),
-            Asked::Passable(Reserved { ask, lease, .. }) => Some((*ask, &lease.dyno)),
-            Asked::Waiting(_) => None,
-        });
-        let held = held.map(|(ask, dyno)| Held {
-            ask,
-            instance: dyno.instance.to_string(),
+        let held = self.leases.with_requests().map(|held| v1::Held {
+            ask: held.known().0,
+            instance: held.dyno().instance.to_string(),
         });
         let hello = Hello {
             protocol: PROTOCOL,
@@ -350,21 +293,13 @@ impl<T: Clone> Session<T> {
             held: held.collect(),
         };
         self.send(Kind::Hello(hello), Haste::Pressing);
-        let mut waiting: Vec<_> = self.waiting().collect();
-        waiting.sort_by_key(|(ask, request, _)| (request.arrived, *ask));
+        let mut waiting: Vec<_> = self.waiting.iter().collect();
+        waiting.sort_by_key(|(ask, waiting)| (waiting.request.arrived, **ask));
         let messages: Vec<_> = waiting
             .into_iter()
-            .map(|(ask, request, _)| request.message(ask, true, false, now))
+            .map(|(ask, waiting)| waiting.request.message(*ask, true, false, now))
             .collect();
         self.outbox.extend(messages);
-    }
-
-    /// Requests without an answer, and since when they wait for it.
-    fn waiting(&self) -> impl Iterator<Item = (u64, &Request<T>, Millis)> {
-        self.asked.iter().filter_map(|(ask, asked)| match asked {
-            Asked::Waiting(waiting) => Some((*ask, &*waiting.request, waiting.since)),
-            Asked::Leased(_) | Asked::Passable(_) => None,
-        })
     }
 
     /// The link broke, or could not be made.
@@ -463,57 +398,57 @@ impl<T: Clone> Session<T> {
             _ => None,
         };
         // Nobody is answered twice.
-        let asked = self.asked.get_mut(&ask)?;
-        let Asked::Waiting(waiting) = asked else {
-            return None;
-        };
-        let token = waiting.request.token.clone();
+        let waiting = self.waiting.remove(&ask)?;
         let owner = waiting.owner.filter(|_| now <= waiting.since + LATE);
         let answer = self.dynos.read(answer);
-        match &answer.result {
+        let ticket = match &answer.result {
             Ok(lease) => {
                 let again = again.filter(|again| *again > 0);
-                if let Some((owner, again)) = owner.zip(again) {
+                let ticket = if let Some((owner, again)) = owner.zip(again) {
                     let reserved = ahead::of_answer(&answer, lease, owner, again, now);
-                    *asked = Asked::Passable(reserved);
-                    self.untold.push_back((ask, now));
+                    let ticket = self.leases.give(ask, Held::Passable(reserved));
+                    self.untold.push_back((ticket, now));
+                    ticket
                 } else {
-                    *asked = Asked::Leased(Leased::of(ask, lease, 0));
                     if again.is_some() {
                         let taken = Taken { asks: vec![ask] };
                         self.send(Kind::Taken(taken), Haste::Idle);
                     }
-                }
+                    let leased = Leased::of(ask, lease, 0);
+                    self.leases.give(ask, Held::Kept(leased))
+                };
+                Some(ticket)
             }
             Err(_) => {
-                self.asked.remove(&ask);
                 if again.is_some() {
                     // A lease that is of no use.
                     self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
                 }
+                None
             }
-        }
-        Some(Delivery::Answer(token, answer))
+        };
+        Some(Delivery::Answer(waiting.request.token, answer, ticket))
     }
 
     /// When the first request has waited too long for a link; `None` while there
     /// is one.
     pub fn poll_timeout(&self) -> Option<Millis> {
         let since = self.link.down_since()?;
-        self.waiting()
-            .map(|(_, _, asked)| self.expiry(asked, since))
+        self.waiting
+            .values()
+            .map(|waiting| self.expiry(waiting.since, since))
             .min()
     }
 
     /// A request that has waited too long for a link, taken out.
     pub fn poll_expired(&mut self, now: Millis) -> Option<Delivery<T>> {
         let since = self.link.down_since()?;
-        let (ask, ..) = self
-            .waiting()
-            .find(|(_, _, asked)| self.expiry(*asked, since) <= now)?;
-        let Some(Asked::Waiting(waiting)) = self.asked.remove(&ask) else {
-            return None;
-        };
+        let (ask, _) = self
+            .waiting
+            .iter()
+            .find(|(_, waiting)| self.expiry(waiting.since, since) <= now)?;
+        let ask = *ask;
+        let waiting = self.waiting.remove(&ask)?;
         // The sidecar may have the ask, and grant it when it comes back.
         self.send(Kind::Cancel(Cancel { ask }), Haste::Pressing);
         Some(Delivery::Expired(waiting.request.token))
@@ -531,8 +466,12 @@ impl<T: Clone> Session<T> {
 
     /// Requests waiting and leases held.
     pub fn counts(&self) -> (usize, usize) {
-        let waiting = self.waiting().count();
-        (waiting, self.asked.len() - waiting)
+        (self.waiting.len(), self.in_use())
+    }
+
+    /// Leases that requests have.
+    fn in_use(&self) -> usize {
+        self.leases.len() - self.reserves.len()
     }
 }
 

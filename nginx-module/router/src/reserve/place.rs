@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use super::{AHEAD, BUSY, FIRST, KEEP, Reserved};
+use super::{AHEAD, BUSY, FIRST, KEEP};
 use crate::session::Millis;
 
 /// What is on its way for a name.
@@ -18,44 +18,62 @@ pub(super) struct Order {
     pub(super) fruitful: bool,
 }
 
-/// Leases that lie about, those in each queue in the order in which they came there.
+/// The places of leases that lie about, in each queue in the order in which they came there.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
     /// No request had them.
-    new: VecDeque<Reserved>,
+    new: VecDeque<AtHand>,
     /// Passed on.
-    used: VecDeque<Reserved>,
+    used: VecDeque<AtHand>,
+}
+
+#[derive(Debug)]
+struct AtHand {
+    lease: usize,
+    /// When it is given back.
+    until: Millis,
+}
+
+/// A lease that lay about for too long.
+pub(super) struct Late {
+    pub(super) lease: usize,
+    /// No request had it.
+    pub(super) is_new: bool,
 }
 
 impl Stock {
-    pub(super) fn put_new(&mut self, reserved: Reserved) {
-        self.new.push_back(reserved);
+    pub(super) fn put_new(&mut self, lease: usize, until: Millis) {
+        self.new.push_back(AtHand { lease, until });
     }
 
-    pub(super) fn put_used(&mut self, reserved: Reserved) {
-        self.used.push_back(reserved);
+    pub(super) fn put_used(&mut self, lease: usize, until: Millis) {
+        self.used.push_back(AtHand { lease, until });
     }
 
     /// The one for the next request. Of the one that was used last all is still in the
     /// processor's caches, and among the connections that Nginx keeps the first that it
     /// looks at is to its dyno.
-    pub(super) fn take(&mut self, now: Millis) -> Option<Reserved> {
-        let is_good = |reserved: &mut Reserved| now < reserved.until;
+    pub(super) fn take(&mut self, now: Millis) -> Option<usize> {
+        let is_good = |it: &mut AtHand| now < it.until;
         let used = self.used.pop_back_if(is_good);
         let new = used.or_else(|| self.new.pop_front_if(is_good));
-        new.or_else(|| self.new.pop_back_if(is_good))
+        let taken = new.or_else(|| self.new.pop_back_if(is_good));
+        taken.map(|it| it.lease)
     }
 
     /// Takes out one that has been lying about for too long.
-    pub(super) fn poll_late(&mut self, now: Millis) -> Option<Reserved> {
-        let is_late = |reserved: &mut Reserved| reserved.until <= now;
-        let used = self.used.pop_front_if(is_late);
-        used.or_else(|| self.new.pop_front_if(is_late))
+    pub(super) fn poll_late(&mut self, now: Millis) -> Option<Late> {
+        let take = |queue: &mut VecDeque<AtHand>, is_new| {
+            let late = queue.pop_front_if(|it| it.until <= now)?;
+            let lease = late.lease;
+            Some(Late { lease, is_new })
+        };
+        take(&mut self.used, false).or_else(|| take(&mut self.new, true))
     }
 
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Reserved) -> bool) {
-        self.new.retain(|reserved| keep(reserved));
-        self.used.retain(|reserved| keep(reserved));
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(usize) -> bool) {
+        self.new.retain(|it| stays(it.lease));
+        self.used.retain(|it| stays(it.lease));
     }
 
     pub(super) fn clear(&mut self) {

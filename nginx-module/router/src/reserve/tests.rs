@@ -1,21 +1,22 @@
 //! Leases ahead, through the session.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use dynomesh_proto::v1::{
     self, Answer, Cancel, Checkin, DynoInfo, Outcome, Passed, Recall, Recalled, Reserve, Reserved,
     Route, SidecarMessage, Taken, answer, router_message::Kind, sidecar_message,
 };
 
-use crate::session::{Identity, Millis, Request, Session};
+use crate::session::{Delivery, Identity, Millis, Request, Session, Ticket};
 
 mod asked;
 
 /// Requests that the router has from the beginning.
 const BUSY: usize = 50;
 
-/// With the name of an app in demand, and the asks of requests that could not wait.
-struct Router(Session<u32>, Arc<str>, Vec<u64>);
+/// With the name of an app in demand, the asks of requests that could not wait, and what the
+/// others have got.
+struct Router(Session<u32>, Arc<str>, Vec<u64>, HashMap<u64, Ticket>);
 
 impl Router {
     /// In reach of a sidecar that has told it of two dynos.
@@ -27,7 +28,7 @@ impl Router {
         };
         let mut session = Session::new(identity, Duration::from_secs(5), 0);
         session.connected(0);
-        let mut router = Self(session, "a.test".into(), Vec::new());
+        let mut router = Self(session, "a.test".into(), Vec::new(), HashMap::new());
         router.welcome(128, 0);
         for (number, app) in ["a", "b"].iter().enumerate() {
             let info = DynoInfo {
@@ -68,7 +69,10 @@ impl Router {
         };
         let kind = Some(sidecar_message::Kind::Answer(answer));
         let answered = self.0.receive(SidecarMessage { kind }, now);
-        assert!(answered.is_some());
+        match answered {
+            Some(Delivery::Answer(_, _, Some(ticket))) => self.3.insert(ask, ticket),
+            other => panic!("{other:?} is no lease"),
+        };
     }
 
     fn ask(&mut self, name: Arc<str>, now: Millis) -> u64 {
@@ -142,7 +146,10 @@ impl Router {
         let mut served = Vec::new();
         for _ in 0..count {
             match self.0.take(&name, now) {
-                Some(answer) => served.push(answer.ask),
+                Some((ticket, answer)) => {
+                    self.3.insert(answer.ask, ticket);
+                    served.push(answer.ask);
+                }
                 None => {
                     let ask = self.ask(name.clone(), now);
                     self.0.cancel(ask);
@@ -151,6 +158,11 @@ impl Router {
             }
         }
         served
+    }
+
+    /// The end of a request that has a lease, or had one.
+    fn checkin(&mut self, ask: u64, outcome: Outcome, now: Millis) {
+        self.0.checkin(self.3[&ask], outcome, now);
     }
 
     /// What was said, but for those who left.
@@ -217,7 +229,7 @@ fn a_name_in_demand_is_provided_for() {
 fn whoever_has_one_request_at_a_time_has_none_ahead() {
     let mut router = Router::new();
     for ask in 1..=BUSY as u64 {
-        router.0.checkin(ask, Outcome::Done, 0);
+        router.checkin(ask, Outcome::Done, 0);
     }
     router.sent();
     router.requests(50, 1);
@@ -270,7 +282,7 @@ fn one_whose_request_is_done_serves_the_next() {
     let mut router = Router::new();
     let first = router.stock(2, 1);
     let a = router.requests(1, 2)[0];
-    router.0.checkin(a, Outcome::Done, 3);
+    router.checkin(a, Outcome::Done, 3);
     assert_eq!(router.sent(), [], "not a word");
     router.0.tidy(4);
     let passed = Passed { asks: vec![first] };
@@ -280,7 +292,7 @@ fn one_whose_request_is_done_serves_the_next() {
     assert!(b > first + 1, "each request has a number of its own");
     assert_eq!(router.requests(1, 5), [first + 1]);
     assert_ne!(router.0.lease_name(a), router.0.lease_name(b));
-    router.0.checkin(b, Outcome::Done, 6);
+    router.checkin(b, Outcome::Done, 6);
     router.0.tidy(7);
     assert_eq!(router.sent(), [], "that was said");
     // It is told of all of them when it lies about, or breaks.
@@ -305,10 +317,10 @@ fn a_lease_that_was_passed_on_ends_like_any_other() {
         let first = router.stock(1, 1);
         let a = router.requests(1, 1)[0];
         router.nothing_more(1);
-        router.0.checkin(a, Outcome::Done, 2);
+        router.checkin(a, Outcome::Done, 2);
         let b = router.requests(1, 3)[0];
         router.sent();
-        router.0.checkin(b, outcome, 4);
+        router.checkin(b, outcome, 4);
         let end = Checkin {
             ask: first,
             outcome: outcome.into(),
@@ -316,8 +328,8 @@ fn a_lease_that_was_passed_on_ends_like_any_other() {
         };
         assert_eq!(router.sent(), [Kind::Checkin(end)]);
         assert_eq!(router.requests(1, 5), []);
-        router.0.checkin(b, outcome, 6);
-        router.0.cancel(a);
+        router.checkin(b, outcome, 6);
+        router.0.decline(router.3[&a]);
         assert_eq!(router.sent(), [], "once");
     }
 }
@@ -328,10 +340,10 @@ fn the_next_one_that_does_not_want_it_gives_it_back() {
     let first = router.stock(1, 1);
     let a = router.requests(1, 1)[0];
     router.nothing_more(1);
-    router.0.checkin(a, Outcome::Done, 2);
+    router.checkin(a, Outcome::Done, 2);
     let b = router.requests(1, 3)[0];
     router.sent();
-    router.0.cancel(b);
+    router.0.decline(router.3[&b]);
     let end = Checkin {
         ask: first,
         outcome: Outcome::Done.into(),
@@ -349,7 +361,7 @@ fn a_lease_is_not_passed_on_for_ever() {
         let mut ask = router.requests(1, begun)[0];
         let mut passed = begun;
         for now in begun.. {
-            router.0.checkin(ask, Outcome::Done, now);
+            router.checkin(ask, Outcome::Done, now);
             match router.requests(1, now)[..] {
                 [next] => (ask, passed) = (next, now),
                 _ => break,
@@ -363,7 +375,7 @@ fn a_lease_is_not_passed_on_for_ever() {
     let first = router.order().first;
     router.reserved(first, &[0], false, 1);
     router.requests(1, 1);
-    router.0.checkin(first, Outcome::Done, 1);
+    router.checkin(first, Outcome::Done, 1);
     assert_eq!(router.requests(1, 1), []);
 }
 
@@ -372,7 +384,7 @@ fn what_is_recalled_is_not_passed_on() {
     let mut router = Router::new();
     let first = router.stock(4, 1);
     let asks = router.requests(3, 1);
-    router.0.checkin(asks[0], Outcome::Done, 2);
+    router.checkin(asks[0], Outcome::Done, 2);
     router.sent();
     router.recall(&["a"], 3);
     // Which of them is of which app, the sidecar knows.
@@ -391,7 +403,7 @@ fn what_is_recalled_is_not_passed_on() {
         Kind::Recalled(done),
     ];
     assert_eq!(router.sent(), sent);
-    router.0.checkin(asks[2], Outcome::Done, 4);
+    router.checkin(asks[2], Outcome::Done, 4);
     assert_eq!(router.requests(2, 4), [first + 3]);
 }
 
@@ -400,7 +412,7 @@ fn a_lease_of_the_link_before_is_not_passed_on() {
     let mut router = Router::new();
     let first = router.stock(1, 1);
     let a = router.requests(1, 1)[0];
-    router.0.checkin(a, Outcome::Done, 2);
+    router.checkin(a, Outcome::Done, 2);
     let b = router.requests(1, 2)[0];
     router.0.disconnected(3);
     router.0.connected(3);
@@ -410,7 +422,7 @@ fn a_lease_of_the_link_before_is_not_passed_on() {
     };
     assert!(router.sent().iter().any(held), "as the sidecar knows it");
     router.welcome(128, 3);
-    router.0.checkin(b, Outcome::Done, 4);
+    router.checkin(b, Outcome::Done, 4);
     assert!(matches!(router.sent()[..], [Kind::Checkin(end)] if end.ask == first));
 }
 
@@ -434,7 +446,7 @@ fn one_that_is_in_use_no_more_is_not_told_of() {
     router.reserved(first, &[0], false, 1);
     router.requests(1, 1);
     router.nothing_more(1);
-    router.0.checkin(first, Outcome::Done, 0);
+    router.checkin(first, Outcome::Done, 0);
     assert!(!router.0.is_pressing(), "nobody waits for its dyno");
     assert!(router.0.has_to_tidy());
     router.0.tidy(50);
@@ -485,7 +497,7 @@ fn a_dyno_that_refused_one_is_not_tried_by_the_next() {
     router.reserved(first, &[0, 0, 1], false, 1);
     router.requests(1, 1);
     router.sent();
-    router.0.checkin(first, Outcome::Refused, 0);
+    router.checkin(first, Outcome::Refused, 0);
     assert!(router.0.is_pressing());
     assert_eq!(router.cancelled(), [first + 1]);
     assert_eq!(router.requests(1, 1), [first + 2]);
@@ -562,7 +574,7 @@ fn those_that_have_served_their_time_are_replaced() {
     for (at, ask) in asks.iter().enumerate() {
         // The time of two is over.
         let now = if at < 4 { 99 } else { 101 };
-        router.0.checkin(*ask, Outcome::Done, now);
+        router.checkin(*ask, Outcome::Done, now);
     }
     router.sent();
     assert_eq!(router.requests(3, 103).len(), 3);

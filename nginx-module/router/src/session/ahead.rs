@@ -7,7 +7,7 @@ use dynomesh_proto::v1::{
     Taken, router_message::Kind,
 };
 
-use super::{Asked, Haste, Leased, Link, Millis, Session};
+use super::{Haste, Held, Link, Millis, Session, Ticket};
 use crate::{
     answer::{Answer, Lease},
     reserve::{Owner, Reserved},
@@ -48,29 +48,16 @@ pub(super) fn of_answer(
     reserved
 }
 
-impl<T> Asked<T> {
-    /// The next request does not have its lease. Returns what the sidecar calls it, if that
-    /// was possible.
-    fn keep(&mut self) -> Option<u64> {
-        let Self::Passable(reserved) = self else {
-            return None;
-        };
-        let leased = Leased::of(reserved.ask, &reserved.lease, reserved.before);
-        let known = leased.known;
-        *self = Self::Leased(leased);
-        Some(known)
-    }
-}
-
 impl<T: Clone> Session<T> {
     /// A request for this name may have a lease that was reserved: it need not ask.
     /// Orders more where many come.
-    pub fn take(&mut self, name: &Arc<str>, now: Millis) -> Option<Answer> {
+    pub fn take(&mut self, name: &Arc<str>, now: Millis) -> Option<(Ticket, Answer)> {
         if self.link != Link::Up {
             return None;
         }
-        let (taken, wanted) = self.reserves.take(name, self.asked.len(), now);
-        let Some(reserved) = taken else {
+        let in_flight = self.waiting.len() + self.in_use();
+        let (taken, wanted) = self.reserves.take(name, in_flight, now);
+        let Some(at) = taken else {
             // This request has to ask, and is before those that are to come.
             self.wanted = wanted;
             return None;
@@ -78,10 +65,11 @@ impl<T: Clone> Session<T> {
         if wanted > 0 {
             self.reserve(name, wanted, now);
         }
+        let reserved = self.leases.at_hand(at)?;
         // In logs, each request has a lease of its own.
-        let ask = match reserved.before {
-            0 => reserved.ask,
-            _ => self.next_ask(),
+        let (ask, kind) = match reserved.before {
+            0 => (reserved.ask, LeaseKind::Ahead),
+            _ => (self.last_ask + 1, LeaseKind::PassedOn),
         };
         let answer = Answer {
             ask,
@@ -89,15 +77,13 @@ impl<T: Clone> Session<T> {
             queue_depth: 0,
             dynos_in_use: reserved.dynos_in_use,
             queue_headers: reserved.queue_headers,
-            kind: match reserved.before {
-                0 => LeaseKind::Ahead,
-                _ => LeaseKind::PassedOn,
-            },
+            kind,
             result: Ok(reserved.lease.clone()),
         };
-        self.asked.insert(ask, Asked::Passable(reserved));
-        self.untold.push_back((ask, now));
-        Some(answer)
+        self.last_ask = self.last_ask.max(ask);
+        let ticket = self.leases.hand_out(at, ask);
+        self.untold.push_back((ticket, now));
+        Some((ticket, answer))
     }
 
     pub(super) fn reserve(&mut self, name: &Arc<str>, count: u32, now: Millis) {
@@ -112,22 +98,30 @@ impl<T: Clone> Session<T> {
         self.send(order, Haste::Pressing);
     }
 
-    /// A request is done with this lease, and the next one may have it. Hands it back if not.
-    pub(super) fn pass_on(&mut self, reserved: Reserved, now: Millis) -> Option<Reserved> {
+    /// A request is done with this lease. Says whether the next one may have it.
+    pub(super) fn pass_on(&mut self, ticket: Ticket, now: Millis) -> bool {
+        let Some(Held::Passable(reserved)) = self.leases.get_mut(ticket) else {
+            return false;
+        };
         let (ask, known) = (reserved.ask, reserved.known);
-        let back = self.reserves.pass_on(reserved, now);
-        if back.is_none() && !known {
-            self.passed.push(ask);
+        let passed = self.reserves.pass_on(reserved, ticket.at(), now);
+        if passed {
+            self.leases.hand_in(ticket);
+            if !known {
+                self.passed.push(ask);
+            }
         }
-        back
+        passed
     }
 
     /// Gives back what was reserved and is not used, and tells of what is. To be
     /// called every few milliseconds until it returns `false`, and what there is to
     /// send then sent.
     pub fn tidy(&mut self, now: Millis) -> bool {
-        while let Some(reserved) = self.reserves.poll_expired(now) {
-            self.send(unused(reserved.ask, reserved.before), Haste::Idle);
+        while let Some(at) = self.reserves.poll_expired(now) {
+            if let Some(reserved) = self.leases.take_back(at) {
+                self.send(unused(reserved.ask, reserved.before), Haste::Idle);
+            }
         }
         self.tell(now);
         if !self.passed.is_empty() {
@@ -143,12 +137,12 @@ impl<T: Clone> Session<T> {
     /// while.
     fn tell(&mut self, now: Millis) {
         let mut asks = Vec::new();
-        while let Some((ask, _)) = self
+        while let Some((ticket, _)) = self
             .untold
             .pop_front_if(|(_, since)| since.saturating_add(TELL_AFTER) <= now)
         {
-            if let Some(asked) = self.asked.get_mut(&ask)
-                && let Some(known) = asked.keep()
+            if let Some(held) = self.leases.get_mut(ticket)
+                && let Some(known) = held.keep()
             {
                 asks.push(known);
             }
@@ -168,11 +162,15 @@ impl<T: Clone> Session<T> {
             || self.traces.has_more()
     }
 
-    pub(super) fn give_back(&mut self, unwanted: impl FnMut(&Reserved) -> bool) {
-        let outbox = &mut self.outbox;
-        self.reserves.give_back(unwanted, |reserved| {
-            let kind = Some(unused(reserved.ask, reserved.before));
-            outbox.push_back(RouterMessage { kind });
+    pub(super) fn give_back(&mut self, mut unwanted: impl FnMut(&Reserved) -> bool) {
+        let (leases, outbox) = (&mut self.leases, &mut self.outbox);
+        self.reserves.retain(|at| {
+            let stays = leases.at_hand(at).is_some_and(|it| !unwanted(it));
+            if !stays && let Some(reserved) = leases.take_back(at) {
+                let kind = Some(unused(reserved.ask, reserved.before));
+                outbox.push_back(RouterMessage { kind });
+            }
+            stays
         });
     }
 
@@ -197,7 +195,9 @@ impl<T: Clone> Session<T> {
             let mut reserved = Reserved::new(ask, lease, owner, again, now);
             reserved.dynos_in_use = part.dynos_in_use;
             reserved.queue_headers = part.queue_headers;
-            self.reserves.put(reserved);
+            let once = reserved.serves_once(now);
+            self.reserves
+                .put(owner, self.leases.put(reserved), once, now);
         }
     }
 
@@ -214,8 +214,6 @@ impl<T: Clone> Session<T> {
         self.reserves.clear();
         self.untold.clear();
         self.passed.clear();
-        for asked in self.asked.values_mut() {
-            asked.keep();
-        }
+        self.leases.keep_with_requests();
     }
 }

@@ -56,6 +56,13 @@ fn route_with(s: &mut Session<u32>, ask: u64, route: v1::Route) -> Option<Delive
     s.receive(SidecarMessage { kind }, 0)
 }
 
+fn ticket(delivery: Option<Delivery<u32>>) -> Ticket {
+    match delivery {
+        Some(Delivery::Answer(_, _, Some(ticket))) => ticket,
+        other => panic!("{other:?} is no lease"),
+    }
+}
+
 fn welcome(s: &mut Session<u32>) {
     let kind = Some(sidecar_message::Kind::Welcome(Default::default()));
     assert_eq!(s.receive(SidecarMessage { kind }, 0), None);
@@ -106,9 +113,10 @@ fn hello_says_what_is_held_now() {
     let mut s = session();
     s.connected(0);
     let (a, b) = (s.ask(request(1, 0), 0), s.ask(request(2, 0), 0));
-    assert!(route(&mut s, a).is_some() && route(&mut s, b).is_some());
+    let ticket = ticket(route(&mut s, a));
+    assert!(route(&mut s, b).is_some());
     s.disconnected(10);
-    s.checkin(a, Outcome::Done, 0);
+    s.checkin(ticket, Outcome::Done, 0);
     s.connected(20);
     let sent = drain(&mut s);
     assert_eq!(sent.len(), 1);
@@ -127,8 +135,25 @@ fn a_late_answer_is_given_back_by_the_cancel() {
         [Kind::Hello(_), Kind::Ask(_), Kind::Cancel(_)]
     ));
     assert_eq!(s.counts(), (0, 0));
-    s.checkin(a, Outcome::Done, 0);
+    let a = s.ask(request(1, 0), 0);
+    let ticket = ticket(route(&mut s, a));
+    drain(&mut s);
+    s.decline(ticket);
+    assert!(matches!(&drain(&mut s)[..], [Kind::Cancel(it)] if it.ask == a));
+    // Nobody was told of the answer that is there.
+    let a = s.ask(request(1, 0), 0);
+    assert!(route(&mut s, a).is_some());
+    drain(&mut s);
+    s.cancel(a);
+    assert!(matches!(&drain(&mut s)[..], [Kind::Cancel(it)] if it.ask == a));
+    // The next one has its place, and nothing else of it.
+    let b = s.ask(request(1, 0), 0);
+    assert!(route(&mut s, b).is_some());
+    drain(&mut s);
+    s.checkin(ticket, Outcome::Done, 0);
+    s.decline(ticket);
     assert_eq!(s.to_transmit(), 0, "one end for each lease");
+    assert_eq!(s.counts(), (0, 1));
 }
 
 #[test]
@@ -142,9 +167,9 @@ fn the_end_of_a_lease_is_told_at_once_where_somebody_may_wait() {
             counted,
             ..v1::Route::default()
         };
-        assert!(route_with(&mut s, ask, route).is_some());
+        let ticket = ticket(route_with(&mut s, ask, route));
         drain(&mut s);
-        s.checkin(ask, Outcome::Done, 0);
+        s.checkin(ticket, Outcome::Done, 0);
         assert_eq!(s.is_pressing(), limited || counted);
     }
 }

@@ -22,7 +22,7 @@ fn one_that_was_asked_for_serves_the_next_where_many_come() {
         "{sent:?}"
     );
     assert_eq!(router.sent(), []);
-    router.0.checkin(ask, Outcome::Done, 4);
+    router.checkin(ask, Outcome::Done, 4);
     router.0.tidy(5);
     assert_eq!(router.sent(), [], "the sidecar knows that one may follow");
     let next = router.requests(1, 5)[0];
@@ -31,7 +31,7 @@ fn one_that_was_asked_for_serves_the_next_where_many_come() {
     router.0.tidy(30);
     let taken = Taken { asks: vec![ask] };
     assert_eq!(router.sent(), [Kind::Taken(taken)]);
-    router.0.checkin(next, Outcome::Done, 31);
+    router.checkin(next, Outcome::Done, 31);
     let end = Checkin {
         ask,
         outcome: Outcome::Done.into(),
@@ -53,7 +53,7 @@ fn the_end_of_one_that_a_request_keeps_is_waited_for() {
     router.answer(ask, limited, 3);
     router.0.tidy(40);
     router.sent();
-    router.0.checkin(ask, Outcome::Done, 41);
+    router.checkin(ask, Outcome::Done, 41);
     assert!(router.0.is_pressing());
 }
 
@@ -61,7 +61,7 @@ fn the_end_of_one_that_a_request_keeps_is_waited_for() {
 fn one_that_was_asked_for_is_recalled_like_any_other() {
     let mut router = Router::new();
     let (ask, _) = asked(&mut router, 100, 1);
-    router.0.checkin(ask, Outcome::Done, 4);
+    router.checkin(ask, Outcome::Done, 4);
     router.recall(&["a"], 4);
     let end = Checkin {
         ask,
@@ -85,7 +85,7 @@ fn one_that_was_asked_for_ends_with_its_request_otherwise() {
         let now = 2 + took;
         let expected = told.then(|| taken(ask));
         assert_eq!(router.sent(), Vec::from_iter(expected));
-        router.0.checkin(ask, Outcome::Done, now);
+        router.checkin(ask, Outcome::Done, now);
         assert!(matches!(&router.sent()[..], [Kind::Checkin(end)] if end.ask == ask));
     }
     // Few come.
@@ -94,6 +94,6 @@ fn one_that_was_asked_for_ends_with_its_request_otherwise() {
     let ask = router.ask(router.1.clone(), 1);
     assert!(matches!(&router.sent()[..], [Kind::Ask(ask)] if !ask.passes_on));
     router.route(ask, 0, 2);
-    router.0.checkin(ask, Outcome::Done, 3);
+    router.checkin(ask, Outcome::Done, 3);
     assert!(matches!(&router.sent()[..], [Kind::Checkin(_)]));
 }
