@@ -94,7 +94,7 @@ unsafe fn refuse(r: *mut ngx_http_request_t, held: &Held) -> ngx_int_t {
         if let Some(checkout) = checkout {
             checkout.code = Some(Code::TooLarge);
             checkout.ended = checkout.code;
-            checkout.app_of_rules = Some(held.app.clone());
+            checkout.rare().app_of_rules = Some(held.app.clone());
         }
         Code::TooLarge.status() as ngx_int_t
     }
@@ -108,11 +108,11 @@ pub(crate) unsafe fn start_clock(checkout: &mut Checkout) {
     // SAFETY: as the caller says.
     let held = unsafe { rules::held(checkout.request) };
     let time = held.map_or(0, |held| held.handling.max_time_ms);
-    if time == 0 || checkout.clock.is_some() {
+    if time == 0 || checkout.rare().clock.is_some() {
         return;
     }
     let token: Token = checkout;
-    checkout.clock = Some(executor::spawn(async move {
+    checkout.rare().clock = Some(executor::spawn(async move {
         sleep(Duration::from_millis(time.into())).await;
         while worker::get().is_flushing() {
             sleep(A_MOMENT).await;

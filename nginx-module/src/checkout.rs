@@ -4,10 +4,7 @@
 use std::{ffi::c_void, mem::MaybeUninit, ptr, sync::Arc};
 
 use async_task::Task;
-use ngx::ffi::{
-    ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_msec_t, ngx_pool_cleanup_add,
-    ngx_uint_t,
-};
+use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_pool_cleanup_add};
 use router::{
     answer::{Answer, Lease},
     code::{self, Code},
@@ -61,20 +58,54 @@ pub(crate) enum Body {
     Sent,
 }
 
+/// With many connections, a request's response comes when other requests have had all of the
+/// processor's caches. So what each needs is three lines of memory, in the order in which it
+/// is needed then: the compiler would order it by size.
+#[repr(C, align(64))]
 pub(crate) struct Checkout {
     pub(crate) request: *mut ngx_http_request_t,
+    /// What looks at a response's header after we did.
+    pub(crate) process_header: Option<ProcessHeader>,
+    pub(crate) stage: Stage,
+    /// When it got the lease that it has.
+    pub(crate) leased: u64,
+    /// Milliseconds with dynos that it had.
+    pub(crate) served: u64,
+    /// Leases that it had.
+    pub(crate) attempts: u32,
+    /// What went wrong, unless a later attempt went well.
+    pub(crate) code: Option<Code>,
+    /// This is why the mesh itself has ended the request, at a dyno or before.
+    pub(crate) ended: Option<Code>,
+    /// Its request came to an upstream again, and has another one.
+    pub(crate) superseded: bool,
+
+    /// The last one.
+    pub(crate) answer: Option<Answer>,
+    pub(crate) rare: Option<Box<Rare>>,
+    /// If the request is in one.
+    pub(crate) trace: Option<Box<Trace>>,
+
     /// Lower case, no port.
     pub(crate) name: Arc<str>,
     pub(crate) arrived: u64,
-    /// Milliseconds with dynos that it had.
-    pub(crate) served: u64,
-    /// When it got the lease that it has.
-    pub(crate) leased: u64,
-    /// Milliseconds before that, without those with other dynos.
+    /// Milliseconds before it got its lease, without those with other dynos.
     pub(crate) waited: u64,
-    /// Leases that it had.
-    pub(crate) attempts: u32,
-    pub(crate) stage: Stage,
+    /// Of its upstream. Null: it came to none.
+    pub(crate) configured: *const ngx_http_upstream_conf_t,
+    /// This request's copy of that.
+    pub(crate) conf: Option<Box<MaybeUninit<ngx_http_upstream_conf_t>>>,
+    /// While it waits.
+    pub(crate) parked: Option<Box<park::Parked>>,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Checkout>() == 3 * 64);
+
+/// What few requests have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    pub(crate) body: Body,
     pub(crate) tried: Vec<Arc<str>>,
     /// Which dyno it would rather have.
     pub(crate) prefer: Option<Prefer>,
@@ -82,30 +113,10 @@ pub(crate) struct Checkout {
     pub(crate) sticky: Option<Arc<Ruled>>,
     /// Which client it is from, where its app wants to know.
     pub(crate) client: u64,
-    /// The last one.
-    pub(crate) answer: Option<Answer>,
-    /// What went wrong, unless a later attempt went well.
-    pub(crate) code: Option<Code>,
-    /// This is why the mesh itself has ended the request, at a dyno or before.
-    pub(crate) ended: Option<Code>,
     /// The app whose rules and settings were looked up.
     pub(crate) app_of_rules: Option<Arc<str>>,
     /// Runs from when the first dyno has it, if there is a limit on that.
     pub(crate) clock: Option<Task<()>>,
-    /// If the request is in one. Few are, so it does not make all larger.
-    pub(crate) trace: Option<Box<Trace>>,
-    /// Its request came to an upstream again, and has another one.
-    pub(crate) superseded: bool,
-    pub(crate) body: Body,
-    /// While it waits.
-    pub(crate) parked: Option<Box<park::Parked>>,
-    /// This request's copy of its upstream's configuration.
-    pub(crate) conf: Option<Box<MaybeUninit<ngx_http_upstream_conf_t>>>,
-    /// As configured; changed for a while in the copy.
-    pub(crate) connect_timeout: ngx_msec_t,
-    pub(crate) next_upstream: ngx_uint_t,
-    /// What looks at a response's header after we did.
-    pub(crate) process_header: Option<ProcessHeader>,
 }
 
 impl Checkout {
@@ -122,34 +133,29 @@ impl Checkout {
             }
             // Not in the request's pool, which would grow by a page for it.
             let cleanup = ngx_pool_cleanup_add((*r).pool, 0).as_mut()?;
+            let trace = trace::of(r).map(Box::new);
+            let room = worker::get().checkouts.take();
             let checkout = Box::write(
-                worker::get().checkouts.take(),
+                room,
                 Self {
                     request: r,
-                    name,
-                    arrived: worker::now(),
-                    served: 0,
-                    leased: 0,
-                    waited: 0,
-                    attempts: 0,
+                    process_header: None,
                     stage: Stage::Idle,
-                    tried: Vec::new(),
-                    prefer: None,
-                    sticky: None,
-                    client: 0,
-                    answer: None,
+                    leased: 0,
+                    served: 0,
+                    attempts: 0,
                     code: None,
                     ended: None,
-                    app_of_rules: None,
-                    clock: None,
-                    trace: trace::of(r).map(Box::new),
                     superseded: false,
-                    body: Body::Foreign,
-                    parked: None,
+                    answer: None,
+                    rare: None,
+                    trace,
+                    name,
+                    arrived: worker::now(),
+                    waited: 0,
+                    configured: ptr::null(),
                     conf: None,
-                    connect_timeout: 0,
-                    next_upstream: 0,
-                    process_header: None,
+                    parked: None,
                 },
             );
             let checkout = Box::into_raw(checkout);
@@ -178,20 +184,32 @@ impl Checkout {
         }
     }
 
+    /// What few requests have, from here on this one.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Whose the body of the response is.
+    pub(crate) fn body(&self) -> &Body {
+        self.rare.as_ref().map_or(&Body::Foreign, |rare| &rare.body)
+    }
+
     /// Asks for a dyno.
     pub(crate) fn ask(&mut self) {
         if let Some(trace) = &mut self.trace {
             trace.asks();
         }
+        let token: Token = self;
+        let rare = self.rare.as_deref();
         let request = Request {
-            token: ptr::from_mut(self),
+            token,
             name: self.name.clone(),
             arrived: self.arrived,
             // Who was with a dyno before is known by that.
             served: self.served.max(u64::from(self.attempts > 0)),
-            tried: self.tried.clone(),
-            prefer: self.prefer,
-            client: self.client,
+            tried: rare.map_or_else(Vec::new, |rare| rare.tried.clone()),
+            prefer: rare.and_then(|rare| rare.prefer),
+            client: rare.map_or(0, |rare| rare.client),
         };
         let ask = worker::get().session(|session| session.ask(request, worker::now()));
         self.stage = Stage::Asking(ask);
@@ -202,7 +220,8 @@ impl Checkout {
     /// got its server, and would undo what is done here.)
     pub(crate) fn take(&mut self) -> bool {
         // One that is at hand is seldom the one that is preferred.
-        if self.answer.is_some() || self.prefer.is_some() {
+        let prefers = |rare: &Rare| rare.prefer.is_some();
+        if self.answer.is_some() || self.rare.as_deref().is_some_and(prefers) {
             return false;
         }
         let Some((ticket, answer)) = worker::get().take(&self.name) else {
@@ -261,14 +280,15 @@ impl Checkout {
     /// This request shall not come to the last answer's dyno again.
     pub(crate) fn shun(&mut self) {
         if let Some(instance) = self.lease().map(|lease| lease.dyno.instance.clone()) {
-            self.tried.push(instance);
+            self.rare().tried.push(instance);
         }
     }
 
     /// The app that the request is for, as far as it is known.
     pub(crate) fn app(&self) -> &str {
-        let of_rules = || self.app_of_rules.as_deref().unwrap_or_default();
-        self.answer.as_ref().map_or_else(of_rules, Answer::app)
+        let of_rules = || self.rare.as_ref()?.app_of_rules.as_deref();
+        let answer = self.answer.as_ref().map(Answer::app);
+        answer.or_else(of_rules).unwrap_or_default()
     }
 
     /// Gives back whatever it has, when it was not used.
@@ -288,7 +308,7 @@ unsafe extern "C" fn detach(data: *mut c_void) {
         // Nginx frees every peer that it got; this is for what should not be.
         checkout.give_up();
         worker::get().forget(data.cast());
-        if matches!(checkout.body, Body::Waiting) {
+        if matches!(checkout.body(), Body::Waiting) {
             worker::get().pagebook.borrow_mut().leave(data.cast());
         }
         // SAFETY: Nginx frees a request's memory, with the request in it, after this.

@@ -143,7 +143,7 @@ unsafe fn replace(r: *mut ngx_http_request_t, checkout: &mut Checkout, code: Cod
         }
         out.accept_ranges = ptr::null_mut();
         (*r).set_allow_ranges(0);
-        checkout.body = Body::Ready(page);
+        checkout.rare().body = Body::Ready(page);
     }
 }
 
@@ -197,22 +197,22 @@ unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_cha
         let Some(checkout) = Checkout::of(r) else {
             return next(r, chain);
         };
-        if matches!(checkout.body, Body::Foreign) {
+        if matches!(checkout.body(), Body::Foreign) {
             headers::hide(&mut (*r).headers_out.trailers);
             return next(r, chain);
         }
         consume(chain);
-        if matches!(checkout.body, Body::Waiting) {
+        if matches!(checkout.body(), Body::Waiting) {
             (*r).set_buffered((*r).buffered() | HELD_BACK);
             return NGX_AGAIN as ngx_int_t;
         }
-        if matches!(checkout.body, Body::Due)
+        if matches!(checkout.body(), Body::Due)
             && let Err(done) = release(r, checkout)
         {
-            checkout.body = Body::Sent;
+            checkout.rare().body = Body::Sent;
             return done;
         }
-        match mem::replace(&mut checkout.body, Body::Sent) {
+        match mem::replace(&mut checkout.rare().body, Body::Sent) {
             Body::Ready(page) => send_body(r, &page),
             _ => next(r, ptr::null_mut()),
         }

@@ -42,7 +42,7 @@ pub(crate) unsafe fn wait(r: *mut ngx_http_request_t, checkout: &mut Checkout) -
         let ask = router_message::Kind::AskPages(AskPages { app });
         worker.session(|session| session.say(ask));
     }
-    checkout.body = Body::Waiting;
+    checkout.rare().body = Body::Waiting;
     true
 }
 
@@ -111,7 +111,7 @@ unsafe fn resume(token: Token) {
     // SAFETY: the response waits, so the request is live; the checkout is not used any
     // more once Nginx runs on.
     unsafe {
-        (*token).body = Body::Due;
+        (*token).rare().body = Body::Due;
         let r = (*token).request;
         let client = (*r).connection;
         park::set_log_request(r);

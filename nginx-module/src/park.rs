@@ -126,11 +126,12 @@ pub(crate) unsafe fn resume(token: Token) {
         let handlers = leave(checkout, &mut (*u).peer);
         checkout.code = None;
         // The wait is the mesh's, not the dyno's.
-        if checkout.tried.is_empty() {
+        if checkout.rare.as_ref().is_none_or(|it| it.tried.is_empty()) {
             (*u).peer.start_time = ngx_current_msec;
         }
         (*u).start_time = ngx_current_msec;
-        conf::own(checkout).connect_timeout = checkout.connect_timeout;
+        let connect_timeout = (*checkout.configured).connect_timeout;
+        conf::own(checkout).connect_timeout = connect_timeout;
         let result = ngx_event_connect_peer(&raw mut (*u).peer);
         (*(*u).state).peer = (*u).peer.name;
         const OK: ngx_int_t = NGX_OK as ngx_int_t;
@@ -143,7 +144,7 @@ pub(crate) unsafe fn resume(token: Token) {
                 take_over(r, u, handlers);
                 fault::at("resume");
                 if result == AGAIN {
-                    ngx_add_timer((*(*u).peer.connection).write, checkout.connect_timeout);
+                    ngx_add_timer((*(*u).peer.connection).write, connect_timeout);
                 } else if let Some(run) = (*u).write_event_handler {
                     run(r, u);
                 }

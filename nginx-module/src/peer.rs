@@ -45,23 +45,27 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
             Some(found) => found.name.clone(),
             None => worker::get().name(host),
         };
+        let code = match authority {
+            None => Some(Code::H26),
+            Some(_) => rules::is_overlooked(r, &name).then(|| {
+                log::error(
+                    "a request came to the mesh from a location that does not name its upstream; \
+                     say \"mesh_rules on\" there, or \"off\" if rules are not for it",
+                );
+                Code::H99
+            }),
+        };
         let checkout = Checkout::attach(r, name)?;
+        (*checkout).code = code;
         if let Some(found) = found
             && let Some(ruled) = found.ruled
         {
-            (*checkout).client = client(r, ruled);
+            if let Some(client) = client(r, ruled) {
+                (*checkout).rare().client = client;
+            }
             if found.is_own {
                 sticky::prefer(r, ruled, &mut *checkout);
             }
-        }
-        if authority.is_none() {
-            (*checkout).code = Some(Code::H26);
-        } else if rules::is_overlooked(r, &(*checkout).name) {
-            log::error(
-                "a request came to the mesh from a location that does not name its upstream; \
-                 say \"mesh_rules on\" there, or \"off\" if rules are not for it",
-            );
-            (*checkout).code = Some(Code::H99);
         }
         conf::share(checkout);
         let peer = &mut (*(*r).upstream).peer;
@@ -76,12 +80,12 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
     }
 }
 
-/// Which client a request is from, if its app wants to know; otherwise 0.
-unsafe fn client(r: *mut ngx_http_request_t, ruled: &Ruled) -> u64 {
+/// Which client a request is from, if its app wants to know.
+unsafe fn client(r: *mut ngx_http_request_t, ruled: &Ruled) -> Option<u64> {
     let by_client = ruled.handling.by_client;
     // SAFETY: as the caller says.
     let address = by_client.then(|| unsafe { request::client(r) }).flatten();
-    address.map_or(0, client::number)
+    address.map(client::number)
 }
 
 /// A new connection to a dyno begins with no TLS session of an earlier one.
@@ -156,7 +160,9 @@ unsafe fn limit_tries(checkout: &Checkout, peer: &mut ngx_peer_connection_t) {
         | NGX_HTTP_UPSTREAM_FT_HTTP_403
         | NGX_HTTP_UPSTREAM_FT_HTTP_404
         | NGX_HTTP_UPSTREAM_FT_HTTP_429;
-    if checkout.next_upstream & BY_STATUS as ngx_uint_t != 0
+    // SAFETY: it is at an upstream.
+    let next_upstream = unsafe { (*checkout.configured).next_upstream };
+    if next_upstream & BY_STATUS as ngx_uint_t != 0
         && let Some(lease) = checkout.lease()
     {
         peer.tries = peer.tries.min(lease.others as ngx_uint_t + 1);
@@ -224,9 +230,12 @@ unsafe fn settle(
         // sent, or when only a kept connection was stale, it always may.
         let harmless = verdict.retry_is_safe || !verdict.blames_dyno;
         let may = (NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT) as ngx_uint_t;
-        let next = checkout.next_upstream | if harmless { may } else { 0 };
-        // SAFETY: the request lives while its peer is freed.
-        unsafe { conf::own(checkout).next_upstream = next };
+        // SAFETY: the request lives while its peer is freed, and was at an upstream.
+        unsafe {
+            let configured = (*checkout.configured).next_upstream;
+            let next = configured | if harmless { may } else { 0 };
+            conf::own(checkout).next_upstream = next;
+        }
     }
     let limited = checkout.lease().is_some_and(|lease| lease.limited);
     if verdict.dyno_busy && limited && attempt.request_sent && !peer.connection.is_null() {

@@ -228,7 +228,7 @@ unsafe fn refuse(
     // SAFETY: see `hold_against`.
     unsafe {
         let checkout = Checkout::attach(r, name)?;
-        (*checkout).app_of_rules = app;
+        (*checkout).rare().app_of_rules = app;
         (*checkout).code = Some(code);
         Some(code.status() as ngx_int_t)
     }

@@ -23,11 +23,12 @@ pub(crate) unsafe fn prefer(
     // SAFETY: as the caller says; nothing changes the headers meanwhile.
     unsafe {
         let headers = request::headers(&raw mut (*r).headers_in.headers);
-        checkout.prefer = sticky.prefer(
+        let rare = checkout.rare();
+        rare.prefer = sticky.prefer(
             headers.map(|header| (request::bytes(header.key), request::bytes(header.value))),
         );
         // A subrequest has no response of its own.
-        checkout.sticky = (r == (*r).main).then(|| ruled.clone());
+        rare.sticky = (r == (*r).main).then(|| ruled.clone());
     }
 }
 
@@ -36,14 +37,15 @@ pub(crate) unsafe fn prefer(
 /// # Safety
 /// `r` is a live request whose header was not sent.
 pub(crate) unsafe fn cookie(r: *mut ngx_http_request_t, checkout: &Checkout) -> Option<String> {
-    let sticky = checkout.sticky.as_ref()?.sticky.as_ref()?;
+    let rare = checkout.rare.as_ref()?;
+    let sticky = rare.sticky.as_ref()?.sticky.as_ref()?;
     // SAFETY: as the caller says.
     unsafe {
         // Neither what a cache has nor an error is from a dyno.
         let lease = checkout
             .lease()
             .filter(|_| (*r).cached() == 0 && checkout.code.is_none())?;
-        let own = checkout.prefer.is_some() && !lease.gone;
+        let own = rare.prefer.is_some() && !lease.gone;
         let https = !(*(*r).connection).ssl.is_null();
         match own || lease.dyno.token == 0 {
             true => None,

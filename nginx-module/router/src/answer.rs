@@ -23,8 +23,8 @@ pub struct Answer {
     pub queue_headers: bool,
     /// How the request came to it.
     pub kind: LeaseKind,
-    /// A dyno, or why not.
-    pub result: Result<Lease, Refused>,
+    /// A dyno, or why not: few are refused, so that does not make all larger.
+    pub result: Result<Lease, Box<Refused>>,
 }
 
 /// A dyno for one request.
@@ -125,11 +125,11 @@ impl Dynos {
     /// An answer, with its dyno. A dyno that nobody told of is no answer.
     pub(crate) fn read(&self, answer: v1::Answer) -> Answer {
         let refused = |reason| {
-            Err(Refused {
+            Err(Box::new(Refused {
                 reason,
                 app: answer.app.clone(),
                 retry_after_s: answer.retry_after_s,
-            })
+            }))
         };
         let result = match &answer.result {
             Some(Reply::Route(route)) => match self.get(route.dyno) {
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn route(dynos: &Dynos, dyno: u32) -> Result<Lease, Refused> {
+    fn route(dynos: &Dynos, dyno: u32) -> Result<Lease, Box<Refused>> {
         let route = v1::Route {
             dyno,
             ..v1::Route::default()

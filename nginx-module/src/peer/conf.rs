@@ -26,8 +26,7 @@ pub(super) unsafe fn share(checkout: Token) {
         let checkout = &mut *checkout;
         let upstream = (*checkout.request).upstream;
         let configured = (*upstream).conf;
-        checkout.connect_timeout = (*configured).connect_timeout;
-        checkout.next_upstream = (*configured).next_upstream;
+        checkout.configured = configured;
         let place = &conf::rules::of(checkout.request).shared;
         let shared = match place.get() {
             None => {
