@@ -175,9 +175,12 @@ impl Checkout {
         // SAFETY: contexts and cleanups with our handler hold checkouts only.
         unsafe {
             let context = (*(*r).ctx.add(module::this().ctx_index)).cast::<Self>();
+            if let Some(checkout) = context.as_mut() {
+                return Some(checkout);
+            }
             let forgotten = (*r).internal() != 0 || (*r).filter_finalize() != 0;
-            if !context.is_null() || !forgotten {
-                return context.as_mut();
+            if !forgotten {
+                return None;
             }
             let mut all = request::kept::<Self>(r, detach);
             all.find(|checkout| (**checkout).request == r)?.as_mut()

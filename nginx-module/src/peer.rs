@@ -67,7 +67,7 @@ unsafe fn prepare(r: *mut ngx_http_request_t) -> Option<ngx_int_t> {
                 sticky::prefer(r, ruled, &mut *checkout);
             }
         }
-        conf::share(checkout);
+        conf::share(r, checkout);
         let peer = &mut (*(*r).upstream).peer;
         peer.data = checkout.cast();
         peer.get = Some(get);

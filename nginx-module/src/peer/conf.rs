@@ -8,7 +8,8 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, ngx_cycle, ngx_http_upstream_conf_t, ngx_palloc, ngx_uint_t,
+    NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT, ngx_cycle, ngx_http_request_t, ngx_http_upstream_conf_t,
+    ngx_palloc, ngx_uint_t,
 };
 
 use crate::{
@@ -19,15 +20,15 @@ use crate::{
 /// Gives a request the copy that it shares with others.
 ///
 /// # Safety
-/// The checkout is new, its request live and at its upstream.
-pub(super) unsafe fn share(checkout: Token) {
+/// The checkout is a new one of this request, which is live and at its upstream.
+pub(super) unsafe fn share(r: *mut ngx_http_request_t, checkout: Token) {
     // SAFETY: as the caller says; what is shared lives as long as the configuration.
     unsafe {
         let checkout = &mut *checkout;
-        let upstream = (*checkout.request).upstream;
+        let upstream = (*r).upstream;
         let configured = (*upstream).conf;
         checkout.configured = configured;
-        let place = &conf::rules::of(checkout.request).shared;
+        let place = &conf::rules::of(r).shared;
         let shared = match place.get() {
             None => {
                 let room = ngx_palloc((*ngx_cycle).pool, size_of::<ngx_http_upstream_conf_t>());
