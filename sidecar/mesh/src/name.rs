@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
+use smol_str::SmolStr;
+
 use crate::{AppKey, ChangeError};
 
 /// Longest name in the DNS, RFC 1035 section 2.3.4.
@@ -83,9 +85,9 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
 /// Which app answers to which name.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    exact: HashMap<Box<str>, AppKey>,
+    exact: HashMap<SmolStr, AppKey>,
     /// By what follows the `*.`.
-    wildcard: HashMap<Box<str>, AppKey>,
+    wildcard: HashMap<SmolStr, AppKey>,
 }
 
 impl Directory {
