@@ -218,8 +218,8 @@ impl Mesh {
         let number = self.take_number(session, ask);
         let number = number.unwrap_or_else(|| self.next_number());
         let id = number.id;
-        let dyno = &self.dynos[dyno.0 as usize];
-        let (app, instance) = (dyno.app, dyno.info.instance.clone());
+        let app = self.dynos[dyno.0 as usize].app;
+        let instance = self.info(dyno).instance.clone();
         let owner = self.owners.owner(self.apps[app.0 as usize].shard);
         let request = Request {
             session,

@@ -172,7 +172,7 @@ impl Mesh {
         dyno: &DynoSpec,
     ) -> Option<Box<str>> {
         let here = known.iter().filter_map(|known| known.get(&dyno.address));
-        let mut infos = here.map(|key| &self.dynos[key.0 as usize].info);
+        let mut infos = here.map(|key| self.info(*key));
         let same = infos.find(|info| *info.app == *app && info.name == dyno.name);
         same.map(|info| info.instance.clone())
     }
@@ -411,9 +411,9 @@ impl Plan<'_> {
             ))
         };
         let known = self.mesh.instances.get(&dyno.instance);
-        let known = known.map(|key| &self.mesh.dynos[key.0 as usize]);
-        if let Some(known) = known.filter(|known| !(self.shared && known.retired)) {
-            let info = &known.info;
+        let is_retired = |key: &DynoKey| self.mesh.dynos[key.0 as usize].retired;
+        if let Some(known) = known.filter(|key| !(self.shared && is_retired(key))) {
+            let info = self.mesh.info(*known);
             if *info.app != *self.app || info.name != dyno.name {
                 return Err(taken(&info.app, &info.name));
             }
@@ -459,7 +459,7 @@ impl Plan<'_> {
         let Some(key) = self.mesh.addresses.get(&dyno.address) else {
             return Ok(());
         };
-        let other = &self.mesh.dynos[key.0 as usize].info;
+        let other = self.mesh.info(*key);
         let taken_over = |spec: &AppSpec| !spec.dynos.iter().any(same);
         if *other.app == *app || self.others.get(&*other.app).is_some_and(taken_over) {
             return Ok(());

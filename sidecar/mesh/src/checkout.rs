@@ -385,7 +385,7 @@ impl Mesh {
         let dyno = &self.dynos[key.0 as usize];
         let limited = dyno.limit(app.terms()).is_some();
         let route = Route {
-            dyno: dyno.info.clone(),
+            dyno: self.info(key).clone(),
             limited,
             others: self.others(key, request),
             counted: app.terms().max_requests.is_some(),

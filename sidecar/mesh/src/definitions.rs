@@ -6,7 +6,7 @@ use crate::{
     AppKey, AppSpec, Auth, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, Pages, RecallId, Refusal,
     Rules, Time, Update,
     app::App,
-    dyno::Dyno,
+    dyno::{Dyno, Identity},
     output::{Event, Output},
     timers::Timer,
 };
@@ -154,7 +154,7 @@ impl Mesh {
             .collect();
         // Whoever goes first makes room for a new one at the same address.
         for dyno in old {
-            let instance = &self.dynos[dyno.0 as usize].info.instance;
+            let instance = &self.info(dyno).instance;
             if !stay.contains(&**instance) || self.instances.get(instance) != Some(&dyno) {
                 self.retire_dyno(dyno);
             }
@@ -174,7 +174,7 @@ impl Mesh {
             new.push(dyno);
         }
         let fits = |(dyno, spec): (&DynoKey, &DynoSpec)| {
-            let info = &self.dynos[dyno.0 as usize].info;
+            let info = self.info(*dyno);
             info.name == spec.name && info.address == spec.address
         };
         let fit = iter::zip(&new, specs.iter().skip(first)).all(fits);
@@ -189,9 +189,8 @@ impl Mesh {
 
     /// This dyno was taken out of its app, has leases still, and comes back.
     fn is_return(&self, dyno: DynoKey, app: AppKey, spec: &DynoSpec) -> bool {
-        let dyno = &self.dynos[dyno.0 as usize];
-        let info = &dyno.info;
-        dyno.retired
+        let info = self.info(dyno);
+        self.dynos[dyno.0 as usize].retired
             && info.app == self.apps[app.0 as usize].name
             && info.name == spec.name
             && info.address == spec.address
@@ -208,8 +207,9 @@ impl Mesh {
         dyno.strikes = 0;
         let (load, reserved, ahead) = (dyno.load, dyno.reserved, dyno.ahead);
         self.retired -= 1;
-        if self.left.get(&dyno.info.address) == Some(&key) {
-            self.left.remove(&dyno.info.address);
+        let address = &self.identities[key.0 as usize].info.address;
+        if self.left.get(address) == Some(&key) {
+            self.left.remove(address);
         }
         if spec.state.is_alive() {
             self.addresses.insert(spec.address.clone(), key);
@@ -231,10 +231,12 @@ impl Mesh {
 
     fn add_dyno(&mut self, app: AppKey, spec: &DynoSpec) -> DynoKey {
         let name = self.apps[app.0 as usize].name.clone();
-        let mut dyno = Dyno::new(app, &name, spec);
+        let identity = Identity::new(&name, spec);
+        let mark = identity.mark;
+        let mut dyno = Dyno::new(app, spec);
         dyno.elsewhere = self.seen_elsewhere(app, &spec.instance);
-        let mark = dyno.mark;
         let dyno = DynoKey(self.dynos.insert(dyno) as u32);
+        self.identities.insert(identity);
         self.instances.insert(spec.instance.clone(), dyno);
         self.marks.insert(mark, dyno);
         if spec.state.is_alive() {
@@ -266,10 +268,11 @@ impl Mesh {
         census.count(state, false);
         dyno.state = state;
         dyno.strikes = 0;
+        let address = &self.identities[key.0 as usize].info.address;
         if state.is_alive() {
-            self.addresses.insert(dyno.info.address.clone(), key);
-        } else if self.addresses.get(&dyno.info.address) == Some(&key) {
-            self.addresses.remove(&dyno.info.address);
+            self.addresses.insert(address.clone(), key);
+        } else if self.addresses.get(address) == Some(&key) {
+            self.addresses.remove(address);
         }
         self.say_if_drained(key);
     }
@@ -283,13 +286,14 @@ impl Mesh {
         let app = &mut self.apps[dyno.app.0 as usize];
         app.census.discount(dyno.state, false);
         app.in_use -= u32::from(dyno.load > 0);
-        if self.addresses.get(&dyno.info.address) == Some(&key) {
-            self.addresses.remove(&dyno.info.address);
+        let address = &self.identities[key.0 as usize].info.address;
+        if self.addresses.get(address) == Some(&key) {
+            self.addresses.remove(address);
         }
         match dyno.load {
             0 => self.forget_dyno(key),
             _ => {
-                self.left.insert(dyno.info.address.clone(), key);
+                self.left.insert(address.clone(), key);
                 self.retired += 1;
             }
         }
@@ -297,13 +301,14 @@ impl Mesh {
 
     pub(crate) fn forget_dyno(&mut self, key: DynoKey) {
         self.forget_untold(key);
-        let dyno = self.dynos.remove(key.0 as usize);
-        if self.instances.get(&dyno.info.instance) == Some(&key) {
-            self.instances.remove(&dyno.info.instance);
-            self.marks.remove(&dyno.mark);
+        self.dynos.remove(key.0 as usize);
+        let Identity { info, mark } = self.identities.remove(key.0 as usize);
+        if self.instances.get(&info.instance) == Some(&key) {
+            self.instances.remove(&info.instance);
+            self.marks.remove(&mark);
         }
-        if self.left.get(&dyno.info.address) == Some(&key) {
-            self.left.remove(&dyno.info.address);
+        if self.left.get(&info.address) == Some(&key) {
+            self.left.remove(&info.address);
         }
     }
 
@@ -325,7 +330,7 @@ impl Mesh {
         }
         let dyno = &self.dynos[key.0 as usize];
         if dyno.state == DynoState::Draining && dyno.load == 0 && !dyno.retired {
-            let info = dyno.info.clone();
+            let info = self.info(key).clone();
             self.outputs.push_back(Output::Event(Event::Drained(info)));
         }
     }

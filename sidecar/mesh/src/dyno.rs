@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, AppKey, DynoSpec, DynoState, MAX_LOAD, Time, mark, pool::Slot, settings::Terms,
+    Address, AppKey, DynoKey, DynoSpec, DynoState, MAX_LOAD, Mesh, Time, mark,
+    pool::{Place, Slot},
+    settings::Terms,
 };
 
 /// Who a dyno is: what a router needs to use it.
@@ -19,12 +21,33 @@ pub struct DynoInfo {
     pub address: Address,
 }
 
+/// Who a dyno is: apart from how it is, which has no room for that on its line of memory.
 #[derive(Debug)]
-pub(crate) struct Dyno {
-    pub(crate) app: AppKey,
+pub(crate) struct Identity {
     pub(crate) info: Arc<DynoInfo>,
     /// See [`mark`].
     pub(crate) mark: u64,
+}
+
+impl Identity {
+    pub(crate) fn new(app: &Arc<str>, spec: &DynoSpec) -> Self {
+        Self {
+            info: Arc::new(DynoInfo {
+                app: app.clone(),
+                name: spec.name.clone(),
+                instance: spec.instance.clone(),
+                address: spec.address.clone(),
+            }),
+            mark: mark(&spec.instance),
+        }
+    }
+}
+
+/// How a dyno is: one line of memory, as most requests find none of it in a cache.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Dyno {
+    pub(crate) app: AppKey,
     pub(crate) state: DynoState,
     /// Its own limit, else the app's default applies.
     pub(crate) own_limit: Option<u32>,
@@ -39,7 +62,7 @@ pub(crate) struct Dyno {
     /// What other nodes were told of its own requests.
     pub(crate) told: u32,
     /// Its place among those of whom there is something to tell.
-    pub(crate) untold: Option<u32>,
+    pub(crate) untold: Option<Place>,
     /// Failed connections in a row.
     pub(crate) strikes: u8,
     /// In quarantine until then.
@@ -50,17 +73,20 @@ pub(crate) struct Dyno {
     pub(crate) retired: bool,
 }
 
+/// It is no larger among all others, where its place may be free.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    enum Entry {
+        _Free(usize),
+        _Taken(Dyno),
+    }
+    assert!(size_of::<Entry>() == 64);
+};
+
 impl Dyno {
-    pub(crate) fn new(app: AppKey, name: &Arc<str>, spec: &DynoSpec) -> Self {
+    pub(crate) fn new(app: AppKey, spec: &DynoSpec) -> Self {
         Self {
             app,
-            info: Arc::new(DynoInfo {
-                app: name.clone(),
-                name: spec.name.clone(),
-                instance: spec.instance.clone(),
-                address: spec.address.clone(),
-            }),
-            mark: mark(&spec.instance),
             state: spec.state,
             own_limit: spec.limit,
             load: 0,
@@ -119,14 +145,21 @@ impl Dyno {
     pub(crate) fn is_of(&self, app: AppKey) -> bool {
         self.app == app && !self.retired
     }
+}
 
-    pub(crate) fn spec(&self) -> DynoSpec {
+impl Mesh {
+    pub(crate) fn info(&self, dyno: DynoKey) -> &Arc<DynoInfo> {
+        &self.identities[dyno.0 as usize].info
+    }
+
+    pub(crate) fn dyno_spec(&self, key: DynoKey) -> DynoSpec {
+        let (dyno, info) = (&self.dynos[key.0 as usize], self.info(key));
         DynoSpec {
-            name: self.info.name.clone(),
-            instance: self.info.instance.clone(),
-            address: self.info.address.clone(),
-            limit: self.own_limit,
-            state: self.state,
+            name: info.name.clone(),
+            instance: info.instance.clone(),
+            address: info.address.clone(),
+            limit: dyno.own_limit,
+            state: dyno.state,
         }
     }
 }

@@ -125,12 +125,11 @@ impl Mesh {
             format!("{leases} leases, not {}", self.leases)
         })?;
         for (index, dyno) in &self.dynos {
-            let held = held.remove(&DynoKey(index as u32)).unwrap_or(0);
+            let key = DynoKey(index as u32);
+            let held = held.remove(&key).unwrap_or(0);
             holds(dyno.load == held, || {
-                format!(
-                    "{} has load {}, sessions hold {held}",
-                    dyno.info.instance, dyno.load
-                )
+                let instance = &self.info(key).instance;
+                format!("{instance} has load {}, sessions hold {held}", dyno.load)
             })?;
         }
         holds(held.is_empty(), || {
@@ -158,7 +157,7 @@ impl Mesh {
             holds(found == counted, || {
                 format!(
                     "{} has {found:?} reserved and ahead, not {counted:?}",
-                    dyno.info.instance
+                    self.info(key).instance
                 )
             })?;
             let app = of_apps.entry(dyno.app).or_default();
@@ -174,11 +173,16 @@ impl Mesh {
     }
 
     fn check_dynos(&self) -> Check {
+        let dynos = self.dynos.iter().map(|(index, _)| index);
+        let identities = self.identities.iter().map(|(index, _)| index);
+        holds(dynos.eq(identities), || {
+            "dynos and who they are have come apart".into()
+        })?;
         let mut alive = 0;
         let mut retired = 0;
         for (index, dyno) in &self.dynos {
             let key = DynoKey(index as u32);
-            let info = &dyno.info;
+            let info = self.info(key);
             holds(self.apps.contains(dyno.app.0 as usize), || {
                 format!("{} is of an app that is forgotten", info.instance)
             })?;
@@ -188,7 +192,7 @@ impl Mesh {
             holds(found || dyno.retired, || {
                 format!("{} is not found by its instance", info.instance)
             })?;
-            let marked = self.marks.get(&dyno.mark) == Some(&key);
+            let marked = self.marks.get(&self.identities[index].mark) == Some(&key);
             holds(found == marked, || {
                 format!("{} is not found by its mark alike", info.instance)
             })?;
@@ -217,8 +221,8 @@ impl Mesh {
         })?;
         let mut instances = self.instances.iter();
         let all = instances.all(|(instance, key)| {
-            let dyno = self.dynos.get(key.0 as usize);
-            dyno.is_some_and(|dyno| dyno.info.instance == *instance)
+            let identity = self.identities.get(key.0 as usize);
+            identity.is_some_and(|it| it.info.instance == *instance)
         });
         holds(all && self.marks.len() == self.instances.len(), || {
             "an instance or a mark of nobody is kept".into()
@@ -235,7 +239,7 @@ impl Mesh {
         holds(found == wanted, || {
             format!(
                 "{} is in the pool at {found:?}, not {wanted:?}",
-                dyno.info.instance
+                self.info(key).instance
             )
         })
     }
@@ -248,15 +252,14 @@ impl Mesh {
         let mut census = Census::default();
         let (mut in_use, mut pooled) = (0, 0);
         for dyno in &app.dynos {
+            let instance = &self.info(*dyno).instance;
             let dyno = &self.dynos[dyno.0 as usize];
-            holds(dyno.is_of(key), || {
-                format!("{} is not its dyno", dyno.info.instance)
-            })?;
+            holds(dyno.is_of(key), || format!("{instance} is not its dyno"))?;
             census.count(dyno.state, dyno.quarantine.is_some());
             in_use += u32::from(dyno.load > 0);
             pooled += u32::from(dyno.slot.is_some());
         }
-        let specs = app.dynos.iter().map(|d| self.dynos[d.0 as usize].spec());
+        let specs = app.dynos.iter().map(|dyno| self.dyno_spec(*dyno));
         holds(app.specs.is_empty() || app.specs == specs.collect(), || {
             format!("its dynos are not {:?}", app.specs)
         })?;
@@ -367,7 +370,7 @@ impl Mesh {
         self.foreign.check()?;
         for (index, dyno) in &self.dynos {
             let key = DynoKey(index as u32);
-            let instance = &dyno.info.instance;
+            let instance = &self.info(key).instance;
             let known = self.instances.get(instance) == Some(&key);
             holds(
                 !known || dyno.elsewhere == self.seen_elsewhere(dyno.app, instance),

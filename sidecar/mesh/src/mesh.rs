@@ -17,7 +17,7 @@ use crate::{
     WorkerId,
     app::App,
     away::Away,
-    dyno::Dyno,
+    dyno::{Dyno, Identity},
     foreign::Foreign,
     name::Directory,
     owners::Owners,
@@ -37,6 +37,8 @@ pub struct Mesh {
     pub(crate) by_name: BTreeMap<Arc<str>, AppKey>,
     pub(crate) directory: Directory,
     pub(crate) dynos: Slab<Dyno>,
+    /// By the same keys.
+    pub(crate) identities: Slab<Identity>,
     /// Also of retired dynos, while they have leases.
     pub(crate) instances: HashMap<Box<str>, DynoKey>,
     /// The same by the [`mark`] of the instance.
@@ -98,6 +100,7 @@ impl Mesh {
             by_name: BTreeMap::new(),
             directory: Directory::default(),
             dynos: Slab::new(),
+            identities: Slab::new(),
             instances: HashMap::new(),
             marks: FxHashMap::default(),
             addresses: HashMap::new(),
@@ -530,7 +533,7 @@ impl Mesh {
         census.discount(dyno.state, false);
         census.count(dyno.state, true);
         self.timers.set(now + span, Timer::Quarantine(key));
-        let event = Event::Quarantined(dyno.info.clone(), span);
+        let event = Event::Quarantined(self.info(key).clone(), span);
         self.outputs.push_back(Output::Event(event));
     }
 }

@@ -96,7 +96,7 @@ impl Mesh {
         });
         let leases = entries.filter_map(|(session, ask, entry)| match entry {
             Entry::Leased(dyno) if is_exact(dyno) => {
-                let instance = self.dynos[dyno.0 as usize].info.instance.clone();
+                let instance = self.info(*dyno).instance.clone();
                 Some((session, ask, instance))
             }
             _ => None,

@@ -156,10 +156,10 @@ impl Mesh {
         let mut leases = Vec::new();
         for (ask, entry) in &session.entries {
             if let Entry::Leased(dyno) = entry {
-                let dyno = &self.dynos[dyno.0 as usize];
-                let shard = self.apps[dyno.app.0 as usize].shard;
+                let app = self.dynos[dyno.0 as usize].app;
+                let shard = self.apps[app.0 as usize].shard;
                 if lost.contains(&shard) && of(shard) {
-                    leases.push((*ask, dyno.info.instance.clone()));
+                    leases.push((*ask, self.info(*dyno).instance.clone()));
                 }
             }
         }
@@ -240,10 +240,7 @@ impl Mesh {
         };
         let entries = session.entries.iter();
         let leased = entries.filter_map(|(ask, entry)| match entry {
-            Entry::Leased(dyno) => {
-                let dyno = &self.dynos[dyno.0 as usize];
-                Some((*ask, dyno.info.instance.clone()))
-            }
+            Entry::Leased(dyno) => Some((*ask, self.info(*dyno).instance.clone())),
             _ => None,
         });
         let mut leases: Leases = leased.chain(session.strange()).collect();
@@ -475,7 +472,7 @@ impl Mesh {
             self.unstall(key);
             for dyno in dynos {
                 self.unpool(dyno);
-                let instance = self.dynos[dyno.0 as usize].info.instance.clone();
+                let instance = self.info(dyno).instance.clone();
                 let elsewhere = self.seen_elsewhere(key, &instance);
                 self.dynos[dyno.0 as usize].elsewhere = elsewhere;
                 self.repool(dyno);

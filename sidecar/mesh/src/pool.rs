@@ -6,6 +6,8 @@
 //! [`MAX_LOAD`]. Those with one request or none, where most dynos are, are at hand
 //! without it.
 
+use std::num::NonZeroU32;
+
 use rand::{Rng, RngExt};
 use smallvec::SmallVec;
 
@@ -14,12 +16,30 @@ use crate::DynoKey;
 /// Most requests at once for any dyno: the number of levels is bounded by it.
 pub const MAX_LOAD: u32 = 65_535;
 
+/// A place in a list, so that `Option<Place>` is as small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(NonZeroU32);
+
+impl Place {
+    /// That of who was added just now to a list.
+    pub(crate) fn last_of<T>(list: &[T]) -> Self {
+        Self(NonZeroU32::new(list.len() as u32).unwrap_or(NonZeroU32::MIN))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// Where a dyno stands in the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
-    level: u32,
-    index: u32,
+    level: Load,
+    place: Place,
 }
+
+/// Up to [`MAX_LOAD`].
+type Load = u16;
 
 /// Small: an app has it on the first line of memory that a request reads of it.
 #[derive(Debug, Default)]
@@ -64,8 +84,8 @@ impl Pool {
                 .and_then(|busy| busy.levels.get(level - LOW)),
             low => low,
         };
-        let dyno = dynos.and_then(|dynos| dynos.get(slot.index as usize));
-        (slot.level, dyno.copied())
+        let dyno = dynos.and_then(|dynos| dynos.get(slot.place.index()));
+        (slot.level.into(), dyno.copied())
     }
 
     /// Adds a dyno that has `level` requests.
@@ -80,8 +100,8 @@ impl Pool {
         };
         dynos.push(dyno);
         Slot {
-            level,
-            index: dynos.len() as u32 - 1,
+            level: level as Load,
+            place: Place::last_of(dynos),
         }
     }
 
@@ -91,8 +111,8 @@ impl Pool {
         self.len -= 1;
         let level = slot.level as usize;
         let moved = match self.low.get_mut(level) {
-            Some(low) => take(low, slot.index),
-            None => self.busy.as_mut()?.remove(level - LOW, slot.index),
+            Some(low) => take(low, slot.place),
+            None => self.busy.as_mut()?.remove(level - LOW, slot.place),
         };
         moved.map(|moved| (moved, slot))
     }
@@ -124,9 +144,9 @@ impl Busy {
         &mut self.levels[at]
     }
 
-    fn remove(&mut self, at: usize, index: u32) -> Option<DynoKey> {
+    fn remove(&mut self, at: usize, place: Place) -> Option<DynoKey> {
         let level = &mut self.levels[at];
-        let moved = take(level, index);
+        let moved = take(level, place);
         if level.is_empty() {
             self.occupied[at / 64] &= !(1 << (at % 64));
         }
@@ -142,9 +162,9 @@ impl Busy {
 
 /// The last one takes the place of the one taken out, and is returned, unless it is
 /// that one.
-fn take(level: &mut Level, index: u32) -> Option<DynoKey> {
-    level.swap_remove(index as usize);
-    level.get(index as usize).copied()
+fn take(level: &mut Level, place: Place) -> Option<DynoKey> {
+    level.swap_remove(place.index());
+    level.get(place.index()).copied()
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Mesh {
                 };
                 self.reserve_one(dyno, session, AskId(ask));
                 self.take(dyno);
-                dynos.push(self.dynos[dyno.0 as usize].info.clone());
+                dynos.push(self.info(dyno).clone());
             }
         }
         let app = app.map(|key| &self.apps[key.0 as usize]);

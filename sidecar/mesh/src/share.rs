@@ -11,6 +11,7 @@
 use crate::{
     DynoKey, Mesh, Time,
     foreign::{Heard, LoadReport, MAX_SHARED, NodeId, NodeView, Sums},
+    pool::Place,
     timers::Timer,
 };
 
@@ -37,8 +38,8 @@ impl Share {
         self.left_out
     }
 
-    pub(crate) fn untold(&self, at: u32) -> Option<DynoKey> {
-        self.untold.get(at as usize).copied()
+    pub(crate) fn untold(&self, at: Place) -> Option<DynoKey> {
+        self.untold.get(at.index()).copied()
     }
 
     pub(crate) fn check(&self, untold: usize, told: usize) -> Result<(), String> {
@@ -88,7 +89,7 @@ impl Mesh {
             self.share.told += usize::from(dyno.told == 0);
             self.share.told -= usize::from(load == 0);
             dyno.told = load;
-            loads.push((dyno.info.instance.clone(), load));
+            loads.push((self.info(key).instance.clone(), load));
         }
         loads
     }
@@ -97,8 +98,8 @@ impl Mesh {
     pub(crate) fn note_untold(&mut self, key: DynoKey) {
         let dyno = &mut self.dynos[key.0 as usize];
         if self.share.on && dyno.untold.is_none() {
-            dyno.untold = Some(self.share.untold.len() as u32);
             self.share.untold.push(key);
+            dyno.untold = Some(Place::last_of(&self.share.untold));
         }
     }
 
@@ -107,10 +108,11 @@ impl Mesh {
         let dyno = &mut self.dynos[key.0 as usize];
         if std::mem::take(&mut dyno.told) > 0 {
             self.share.told -= 1;
-            self.share.ended.push(dyno.info.instance.clone());
+            let instance = &self.identities[key.0 as usize].info.instance;
+            self.share.ended.push(instance.clone());
         }
         if let Some(at) = dyno.untold.take() {
-            self.share.untold.swap_remove(at as usize);
+            self.share.untold.swap_remove(at.index());
             if let Some(moved) = self.share.untold(at) {
                 self.dynos[moved.0 as usize].untold = Some(at);
             }

@@ -50,9 +50,10 @@ impl Mesh {
 
     /// The dyno of this instance, if it drains.
     pub fn draining(&self, instance: &str) -> Option<&Arc<DynoInfo>> {
-        let dyno = &self.dynos[self.instances.get(instance)?.0 as usize];
+        let key = *self.instances.get(instance)?;
+        let dyno = &self.dynos[key.0 as usize];
         let drains = dyno.state == DynoState::Draining && !dyno.retired;
-        drains.then_some(&dyno.info)
+        drains.then(|| self.info(key))
     }
 
     /// The dyno of this instance may have leases here.

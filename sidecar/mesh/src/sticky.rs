@@ -65,7 +65,7 @@ impl Mesh {
     /// Takes time by the number of dynos.
     fn drawn(&self, key: AppKey, hash: u64) -> Option<DynoKey> {
         let dynos = self.apps[key.0 as usize].dynos.iter().copied();
-        let mark = |key: &DynoKey| self.dynos[key.0 as usize].mark;
+        let mark = |key: &DynoKey| self.identities[key.0 as usize].mark;
         dynos
             .filter(|key| self.dynos[key.0 as usize].state == DynoState::Up)
             .max_by_key(|key| (mix(mark(key) ^ mix(hash)), mark(key)))
@@ -93,8 +93,8 @@ impl Mesh {
             None => true,
             Some(dyno) if dyno == given => false,
             Some(dyno) => {
-                let dyno = &self.dynos[dyno.0 as usize];
-                !dyno.is_running() || request.tried.contains(&dyno.info.instance)
+                !self.dynos[dyno.0 as usize].is_running()
+                    || request.tried.contains(&self.info(dyno).instance)
             }
         }
     }

@@ -75,7 +75,7 @@ impl Mesh {
         if self.strangers == 0 {
             return;
         }
-        let instance = self.dynos[dyno.0 as usize].info.instance.clone();
+        let instance = self.info(dyno).instance.clone();
         let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in sessions {
             let Some(session) = self.sessions.get_mut(key) else {

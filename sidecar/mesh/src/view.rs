@@ -2,7 +2,7 @@
 
 use std::{ops::Bound, sync::Arc, time::Duration};
 
-use crate::{AppKey, AppSpec, DynoState, Mesh, Time, dyno::Dyno};
+use crate::{AppKey, AppSpec, DynoKey, DynoState, Mesh, Time, dyno::Dyno};
 
 pub use choice::{Candidate, Choice};
 
@@ -249,9 +249,9 @@ impl Mesh {
 
     fn view(&self, key: AppKey, dynos: usize, now: Time) -> AppView {
         let app = &self.apps[key.0 as usize];
-        let view = |dyno: &Dyno| DynoView {
+        let view = |key: DynoKey, dyno: &Dyno| DynoView {
             load: dyno.visible_load(),
-            elsewhere: self.foreign.at(&dyno.info.instance),
+            elsewhere: self.foreign.at(&self.info(key).instance),
             limit: dyno.limit(app.terms()),
             quarantine: dyno
                 .quarantine
@@ -266,7 +266,7 @@ impl Mesh {
                 .dynos
                 .iter()
                 .take(dynos)
-                .map(|d| view(&self.dynos[d.0 as usize]))
+                .map(|d| view(*d, &self.dynos[d.0 as usize]))
                 .collect(),
             counters: app.counters,
         }
@@ -274,7 +274,7 @@ impl Mesh {
 
     pub(crate) fn spec_of(&self, key: AppKey) -> AppSpec {
         let app = &self.apps[key.0 as usize];
-        let dynos = app.dynos.iter().map(|d| &self.dynos[d.0 as usize]);
+        let dynos = app.dynos.iter().map(|key| self.dyno_spec(*key));
         AppSpec {
             name: (*app.name).into(),
             version: app.version,
@@ -287,7 +287,7 @@ impl Mesh {
             auth: app.auth.clone(),
             sticky: app.sticky.clone(),
             dynos: match app.specs.is_empty() {
-                true => dynos.map(Dyno::spec).collect(),
+                true => dynos.collect(),
                 false => app.specs.clone(),
             },
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DynoInfo, DynoState, Mesh, Route, dyno::Dyno};
+use crate::{DynoInfo, DynoKey, DynoState, Mesh, Route, dyno::Dyno};
 
 /// Dynos that are shown.
 const SHOWN: usize = 16;
@@ -38,19 +38,19 @@ impl Mesh {
     pub fn choice(&self, route: &Route) -> Option<Choice> {
         let key = self.by_name.get(&route.dyno.app)?;
         let app = &self.apps[key.0 as usize];
-        let is_chosen = |dyno: &Dyno| dyno.info.instance == route.dyno.instance;
         let chosen = self.instances.get(&route.dyno.instance);
+        let is_chosen = |key: &DynoKey| Some(key) == chosen;
         let others = app.dynos.iter().take(LOOKED_AT);
         let others = others.filter(|other| Some(*other) != chosen);
         let all = chosen.into_iter().chain(others);
-        let mut up: Vec<&Dyno> = all
-            .map(|d| &self.dynos[d.0 as usize])
-            .filter(|dyno| dyno.state == DynoState::Up || is_chosen(dyno))
+        let mut up: Vec<(&DynoKey, &Dyno)> = all
+            .map(|key| (key, &self.dynos[key.0 as usize]))
+            .filter(|(key, dyno)| dyno.state == DynoState::Up || is_chosen(key))
             .collect();
-        up.sort_unstable_by_key(|dyno| (!is_chosen(dyno), dyno.sum()));
-        let candidates = up.into_iter().take(SHOWN).map(|dyno| Candidate {
-            dyno: dyno.info.clone(),
-            load: dyno.visible_load().saturating_sub(is_chosen(dyno).into()),
+        up.sort_unstable_by_key(|(key, dyno)| (!is_chosen(key), dyno.sum()));
+        let candidates = up.into_iter().take(SHOWN).map(|(key, dyno)| Candidate {
+            dyno: self.info(*key).clone(),
+            load: dyno.visible_load().saturating_sub(is_chosen(key).into()),
             elsewhere: dyno.elsewhere,
             limit: dyno.limit(app.terms()),
         });
