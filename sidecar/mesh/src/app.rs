@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use slab::Slab;
+use smallvec::SmallVec;
+
 use crate::{
-    Auth, Counters, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, Time, idle::Idle,
-    pool::Pool, queue::Queue, rate::Rates, scale::Scale, settings::Terms,
+    Auth, Counters, DynoInfo, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, Time,
+    dyno::Identity, idle::Idle, pool::Pool, queue::Queue, rate::Rates, scale::Scale,
+    settings::Terms,
 };
 
 /// With many apps, a request waits for memory and for nothing else. So what each
-/// request needs comes first, on three lines of it: the compiler would order it by size.
+/// request needs comes first, on four lines of it: the compiler would order it by size.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct App {
@@ -43,11 +47,13 @@ pub(crate) struct App {
     /// Only with the settings.
     pub(crate) rates: Option<Box<Rates>>,
     pub(crate) idle: Idle,
-    pub(crate) counters: Counters,
-
     /// Requests and leases of it that are decided about elsewhere.
     pub(crate) away: u32,
     pub(crate) shard: Shard,
+
+    pub(crate) few: Few,
+    pub(crate) counters: Counters,
+
     settings: Settings,
     pub(crate) name: Arc<str>,
     pub(crate) version: u64,
@@ -73,7 +79,8 @@ const _: () = {
     use std::mem::offset_of;
     assert!(offset_of!(App, in_flight) == 64);
     assert!(offset_of!(App, queue) == 128);
-    assert!(offset_of!(App, counters.routed) + size_of::<u64>() <= 192);
+    assert!(offset_of!(App, few) == 192);
+    assert!(offset_of!(App, counters.routed) + size_of::<u64>() <= 256);
 };
 
 impl App {
@@ -93,6 +100,7 @@ impl App {
             auth: Auth::default(),
             sticky: Box::default(),
             dynos: Vec::new(),
+            few: Few::default(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),
             rates: None,
@@ -147,6 +155,27 @@ impl App {
     /// Dynos that a request may come to, now or soon.
     pub(crate) fn candidates(&self) -> u32 {
         self.census.running() + self.census.starting
+    }
+}
+
+/// Who the dynos of an app are, if they are few. It lies with the app, so that the dyno of a
+/// request and what is said of it are waited for at once, not one after the other.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Few(SmallVec<[(DynoKey, Arc<DynoInfo>); 3]>);
+
+impl Few {
+    pub(crate) fn of(dynos: &[DynoKey], identities: &Slab<Identity>) -> Self {
+        let who = |key: &DynoKey| (*key, identities[key.0 as usize].info.clone());
+        let mut few = SmallVec::new();
+        if dynos.len() <= few.inline_size() {
+            few.extend(dynos.iter().map(who));
+        }
+        Self(few)
+    }
+
+    pub(crate) fn find(&self, dyno: DynoKey) -> Option<&Arc<DynoInfo>> {
+        let found = self.0.iter().find(|(key, _)| *key == dyno);
+        found.map(|(_, info)| info)
     }
 }
 

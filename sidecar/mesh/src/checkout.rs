@@ -354,6 +354,9 @@ impl Mesh {
     }
 
     fn grant(&mut self, request: &Request, key: DynoKey, queued: bool, now: Time) {
+        // First, so that this is waited for while the dyno is.
+        let near = self.apps[request.app.0 as usize].few.find(key);
+        let info = near.unwrap_or_else(|| self.info(key)).clone();
         if self.is_loose(request.app) && self.gate(request.app, now) != Gate::Open {
             self.apps[request.app.0 as usize].counters.loose += 1;
             self.counters.loose += 1;
@@ -385,7 +388,7 @@ impl Mesh {
         let dyno = &self.dynos[key.0 as usize];
         let limited = dyno.limit(app.terms()).is_some();
         let route = Route {
-            dyno: self.info(key).clone(),
+            dyno: info,
             limited,
             others: self.others(key, request),
             counted: app.terms().max_requests.is_some(),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, iter, sync::Arc};
 use crate::{
     AppKey, AppSpec, Auth, DynoKey, DynoSpec, DynoSpecs, DynoState, Mesh, Pages, RecallId, Refusal,
     Rules, Time, Update,
-    app::App,
+    app::{App, Few},
     dyno::{Dyno, Identity},
     output::{Event, Output},
     timers::Timer,
@@ -180,6 +180,7 @@ impl Mesh {
         let fit = iter::zip(&new, specs.iter().skip(first)).all(fits);
         let app = &mut self.apps[key.0 as usize];
         app.dynos.splice(first..first, new);
+        app.few = Few::of(&app.dynos, &self.identities);
         // Nobody plans what does not fit: an instance twice, or one that moves.
         app.specs = match fit && app.dynos.len() == specs.len() && specs.len() >= MANY {
             true => specs.clone(),

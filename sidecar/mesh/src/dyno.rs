@@ -22,6 +22,7 @@ pub struct DynoInfo {
 }
 
 /// Who a dyno is: apart from how it is, which has no room for that on its line of memory.
+/// (Of an app with few dynos, a request finds it with the app.)
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) info: Arc<DynoInfo>,

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     AppKey, DynoKey, DynoState, Mesh,
-    app::{App, Census},
+    app::{App, Census, Few},
     dyno::Dyno,
     queue::WaiterKey,
     session::Entry,
@@ -259,6 +259,9 @@ impl Mesh {
             in_use += u32::from(dyno.load > 0);
             pooled += u32::from(dyno.slot.is_some());
         }
+        holds(app.few == Few::of(&app.dynos, &self.identities), || {
+            "its few dynos are others".into()
+        })?;
         let specs = app.dynos.iter().map(|dyno| self.dyno_spec(*dyno));
         holds(app.specs.is_empty() || app.specs == specs.collect(), || {
             format!("its dynos are not {:?}", app.specs)
