@@ -152,7 +152,7 @@ unsafe fn finish(c: *mut ngx_connection_t, outcome: Outcome) {
     // SAFETY: see `adopt`; nothing uses the connection after this.
     unsafe {
         let linger = Box::from_raw((*c).data.cast::<Linger>());
-        worker.session(|s| s.checkin(linger.ticket, outcome, worker::now()));
+        worker.checkin(linger.ticket, outcome);
         close(c);
     }
 }

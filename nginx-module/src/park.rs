@@ -166,7 +166,7 @@ unsafe fn refused(token: Token, (read, write): Handlers) {
         let Stage::Leased(ticket) = mem::take(&mut checkout.stage) else {
             return refuse(token, Code::H99);
         };
-        worker::get().session(|s| s.checkin(ticket, Outcome::Refused, worker::now()));
+        worker::get().checkin(ticket, Outcome::Refused);
         checkout.failed();
         checkout.shun();
         checkout.code = Some(Code::H21);

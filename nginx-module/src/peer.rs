@@ -249,7 +249,7 @@ unsafe fn settle(
             linger::adopt(peer, ticket, ending);
         }
     } else {
-        worker::get().session(|s| s.checkin(ticket, outcome, worker::now()));
+        worker::get().checkin(ticket, outcome);
         // Somebody waits for this dyno: the sidecar can see to it while this turn
         // of the loop goes on.
         let queued = checkout

@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_task::Task;
-use dynomesh_proto::v1::{RouterMessage, SidecarMessage};
+use dynomesh_proto::v1::{Outcome, RouterMessage, SidecarMessage};
 use ngx::{
     async_::sleep,
     ffi::{
@@ -353,6 +353,23 @@ impl Worker {
     /// stood still does not know it by Nginx's clock before the next turn.
     pub(crate) fn take(&self, name: &Arc<str>) -> Option<(Ticket, Answer)> {
         self.session(|session| session.take(name, fresh_now()))
+    }
+
+    /// A lease ends. Who gets it at once goes on at the end of the turn: Nginx is in the
+    /// middle of something else.
+    pub(crate) fn checkin(&self, ticket: Ticket, outcome: Outcome) {
+        let delivery = self.session(|session| {
+            // A worker that stood still does not know it by Nginx's clock.
+            let now = match session.has_next() {
+                true => fresh_now(),
+                false => now(),
+            };
+            session.checkin(ticket, outcome, now)
+        });
+        if let Some(delivery) = delivery {
+            self.held_back.borrow_mut().push_back(delivery);
+            executor::spawn(async { get().deliver_held_back() }).detach();
+        }
     }
 
     /// A request wants to hear no more of this ask.

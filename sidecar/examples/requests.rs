@@ -161,6 +161,7 @@ async fn measure(meshd: &Meshd, depth: u64, requests: u64, what: &str) -> Result
             ask: answer.ask,
             outcome: Outcome::Done.into(),
             before: 0,
+            next: 0,
         }))?;
     }
     let (wall, cpu) = (began.elapsed(), meshd.cpu()? - cpu);

@@ -27,7 +27,7 @@ mod tally;
 mod tap;
 mod trace;
 
-pub use answer::{answer, dyno_info, outcome, prefer, recall, reserved};
+pub use answer::{answer, dyno_info, next, outcome, prefer, recall, reserved};
 pub use app::{app_from_spec, app_in_list, app_status, counters, spec_from_app};
 pub use auth::{authenticate, authenticated, check_request, ruling};
 pub use change::{change_from_core, change_from_proto};

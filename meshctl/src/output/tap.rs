@@ -52,6 +52,7 @@ pub(crate) fn tap_line(request: &TappedRequest) -> String {
         LeaseKind::Asked => line.push_str("  asked"),
         LeaseKind::Ahead => line.push_str("  reserved ahead"),
         LeaseKind::PassedOn => line.push_str("  passed on"),
+        LeaseKind::HandedOn => line.push_str("  handed on"),
     }
     if let Some(choice) = &request.choice {
         line.push_str(&choice_words(choice));

@@ -25,9 +25,11 @@ use crate::{
     tap::Taps,
     trace::Traces,
 };
+use next::Lines;
 
 mod ahead;
 mod lease;
+mod next;
 mod tally;
 mod tap;
 mod trace;
@@ -124,6 +126,7 @@ pub struct Session<T> {
     leases: Leases,
     dynos: Dynos,
     reserves: Reserves,
+    lines: Lines,
     /// So many leases are to be ordered behind the next ask.
     wanted: u32,
     /// Requests whose leases the next ones may have, and since when.
@@ -155,6 +158,7 @@ impl<T: Clone> Session<T> {
             leases: Leases::default(),
             dynos: Dynos::default(),
             reserves: Reserves::default(),
+            lines: Lines::default(),
             wanted: 0,
             untold: VecDeque::new(),
             passed: Vec::new(),
@@ -237,15 +241,26 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    /// The lease ends, as far as this request is concerned.
-    pub fn checkin(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) {
-        if outcome == Outcome::Done && self.pass_on(ticket, now) {
-            return;
+    /// The lease ends, as far as this request is concerned. Somebody who waits may get it at
+    /// once.
+    pub fn checkin(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Option<Delivery<T>> {
+        if outcome == Outcome::Done {
+            if self.pass_on(ticket, now) {
+                return None;
+            }
+            if let handed_on @ Some(_) = self.hand_on(ticket, now) {
+                return handed_on;
+            }
         }
         let mut leased = match self.leases.remove(ticket) {
             Some(Held::Kept(leased)) => leased,
             Some(Held::Passable(reserved)) => Leased::unhurried(&reserved),
-            None => return,
+            None => return None,
         };
         match outcome {
             Outcome::Refused | Outcome::ConnectTimeout => {
@@ -256,6 +271,7 @@ impl<T: Clone> Session<T> {
             _ => {}
         }
         self.send(leased.checkin(outcome), leased.haste);
+        None
     }
 
     /// Says something that is no request's.
@@ -350,6 +366,7 @@ impl<T: Clone> Session<T> {
     /// request was cancelled, which gives the lease back.
     pub fn receive(&mut self, message: SidecarMessage, now: Millis) -> Option<Delivery<T>> {
         self.link = Link::Up;
+        self.lines.go_on(self.last_ask, now);
         let answer = match message.kind? {
             sidecar_message::Kind::Answer(answer) => answer,
             sidecar_message::Kind::Dyno(info) => {
@@ -358,6 +375,10 @@ impl<T: Clone> Session<T> {
             }
             sidecar_message::Kind::Reserved(reserved) => {
                 self.store(&reserved, now);
+                return None;
+            }
+            sidecar_message::Kind::Next(next) => {
+                self.is_next(next);
                 return None;
             }
             sidecar_message::Kind::Recall(recall) => {
@@ -393,9 +414,9 @@ impl<T: Clone> Session<T> {
     fn answered(&mut self, answer: v1::Answer, now: Millis) -> Option<Delivery<T>> {
         let ask = answer.ask;
         // Some: there is a lease.
-        let again = match &answer.result {
-            Some(answer::Result::Route(route)) => Some(route.again_ms),
-            _ => None,
+        let (again, edition) = match &answer.result {
+            Some(answer::Result::Route(route)) => (Some(route.again_ms), route.edition),
+            _ => (None, 0),
         };
         // Nobody is answered twice.
         let waiting = self.waiting.remove(&ask)?;
@@ -414,7 +435,8 @@ impl<T: Clone> Session<T> {
                         let taken = Taken { asks: vec![ask] };
                         self.send(Kind::Taken(taken), Haste::Idle);
                     }
-                    let leased = Leased::of(ask, lease, 0);
+                    let mut leased = Leased::of(ask, lease, 0);
+                    leased.edition = edition;
                     self.leases.give(ask, Held::Kept(leased))
                 };
                 Some(ticket)

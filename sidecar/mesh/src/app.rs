@@ -6,8 +6,8 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
-    Auth, Counters, DynoInfo, DynoKey, DynoSpecs, DynoState, Pages, Rules, Settings, Shard, Time,
-    dyno::Identity, idle::Idle, pool::Pool, queue::Queue, rate::Rates, scale::Scale,
+    Auth, Counters, DynoInfo, DynoKey, DynoSpecs, DynoState, Pages, Rules, SessionKey, Settings,
+    Shard, Time, dyno::Identity, idle::Idle, pool::Pool, queue::Queue, rate::Rates, scale::Scale,
     settings::Terms,
 };
 
@@ -44,8 +44,6 @@ pub(crate) struct App {
     pub(crate) deleted: bool,
 
     pub(crate) queue: Queue,
-    /// Only with the settings.
-    pub(crate) rates: Option<Box<Rates>>,
     pub(crate) idle: Idle,
     /// Requests and leases of it that are decided about elsewhere.
     pub(crate) away: u32,
@@ -59,6 +57,10 @@ pub(crate) struct App {
     pub(crate) version: u64,
     /// When it is looked whether it is idle.
     pub(crate) idle_look: Option<Time>,
+    /// Who may believe of somebody that it is next; see `next.rs`.
+    pub(crate) told_next: Vec<SessionKey>,
+    /// Only with the settings.
+    pub(crate) rates: Option<Box<Rates>>,
     /// Only with the setting.
     pub(crate) scale: Option<Box<Scale>>,
     pub(crate) domains: Vec<Box<str>>,
@@ -103,6 +105,7 @@ impl App {
             few: Few::default(),
             specs: DynoSpecs::default(),
             pool: Pool::default(),
+            told_next: Vec::new(),
             rates: None,
             queue: Queue::default(),
             stretch: 0,

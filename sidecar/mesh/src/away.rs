@@ -132,6 +132,12 @@ impl Away {
 }
 
 impl Mesh {
+    /// The dyno that it has, as far as is known here.
+    pub(crate) fn leased_away(&self, id: AskId) -> Option<DynoKey> {
+        let lease = self.away.requests.get(&id)?.lease.as_ref()?;
+        self.instances.get(lease).copied()
+    }
+
     fn add_away(&mut self, away: AwayRequest) {
         let id = away.number.id;
         let request = &away.request;

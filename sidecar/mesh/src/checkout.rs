@@ -204,7 +204,7 @@ impl Mesh {
             let reason = self.too_late(key);
             return self.refuse(&request, reason, now);
         }
-        if app.queue.is_empty() {
+        if app.queue.is_empty() && app.ahead > 0 {
             self.recall(&[key], Vec::new(), now);
         }
         let app = &mut self.apps[key.0 as usize];
@@ -221,6 +221,7 @@ impl Mesh {
         if !self.decides(key, now) {
             self.stall(key, now);
         }
+        self.name_next(key);
     }
 
     /// It is for this sidecar to decide at this moment. Whoever waits meanwhile is not
@@ -253,6 +254,7 @@ impl Mesh {
             }
         }
         self.end_episode(key);
+        self.name_next(key);
     }
 
     /// Decides anew for everybody who waits, after the app or the state of one of
@@ -293,6 +295,7 @@ impl Mesh {
             others_wait |= tried.is_empty() && waits;
         }
         self.end_episode(key);
+        self.name_next(key);
     }
 
     /// Refuses everybody who waits.
@@ -308,6 +311,7 @@ impl Mesh {
         let key = self.waiters[waiter.0 as usize].request.app;
         self.finish(waiter, Err(self.too_late(key)), now);
         self.end_episode(key);
+        self.name_next(key);
     }
 
     fn too_late(&self, key: AppKey) -> Refusal {
@@ -394,11 +398,15 @@ impl Mesh {
             counted: app.terms().max_requests.is_some(),
             gone: self.is_preferred_gone(request, key),
             again,
+            edition: match limited {
+                true => self.edition(request.session, request.app),
+                false => None,
+            },
         };
         self.answer(request, Ok(route), now);
     }
 
-    fn put_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
+    pub(crate) fn put_lease(&mut self, session: SessionKey, ask: AskId, dyno: DynoKey) {
         if let Some(session) = self.sessions.get_mut(session) {
             session.entries.insert(ask, Entry::Leased(dyno));
         }

@@ -70,6 +70,7 @@ impl Mesh {
                 key
             }
         };
+        self.end_edition(key);
         self.put_domains(key, &spec.domains);
         let app = &mut self.apps[key.0 as usize];
         let before = (app.settings().clone(), app.census.expected());
@@ -104,6 +105,7 @@ impl Mesh {
         let Some(key) = self.by_name.remove(name) else {
             return;
         };
+        self.end_edition(key);
         self.put_domains(key, &[]);
         self.put_dynos(key, &DynoSpecs::default(), (0, 0));
         self.stop_hints(key);

@@ -291,6 +291,7 @@ impl Mesh {
 
     /// In order, and nobody waits for what is there.
     fn check_queue(&self, key: AppKey, app: &App) -> Check {
+        app.queue.check_named(&self.waiters)?;
         let mut arrived = crate::Time::ZERO;
         for waiter in app.queue.iter() {
             let waiter = &self.waiters[waiter.0 as usize];

@@ -242,6 +242,7 @@ impl Mesh {
             false => {
                 entry.insert(Entry::Leased(dyno));
                 self.take(dyno);
+                self.name_next(app);
             }
         }
     }
@@ -338,6 +339,7 @@ impl Mesh {
                 self.give_back(dyno, now);
                 if quarantined {
                     // Nobody has to wait for that: another dyno is found.
+                    self.end_edition(app);
                     self.recall(&[app], Vec::new(), now);
                     self.serve_queue(app, now);
                 }
@@ -401,7 +403,7 @@ impl Mesh {
     }
 
     /// What a session has is over, as it says itself: later than whatever it said before.
-    fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
+    pub(crate) fn forget_entry(&mut self, session: SessionKey, ask: AskId) -> Option<Entry> {
         self.forget_strange(session, ask);
         let holder = self.sessions.get_mut(session)?;
         for held in &mut holder.early {
@@ -441,6 +443,7 @@ impl Mesh {
                 self.apps[app.0 as usize].counters.cancelled += 1;
                 self.counters.cancelled += 1;
                 self.end_episode(app);
+                self.name_next(app);
                 self.forget_if_deleted(app);
             }
         }
@@ -507,7 +510,7 @@ impl Mesh {
 
     /// A dyno that can't be connected to is left alone for a while, longer with
     /// each failure in a row. Says whether a quarantine has begun.
-    fn note_outcome(&mut self, key: DynoKey, outcome: Outcome, now: Time) -> bool {
+    pub(crate) fn note_outcome(&mut self, key: DynoKey, outcome: Outcome, now: Time) -> bool {
         let dyno = &mut self.dynos[key.0 as usize];
         match outcome {
             Outcome::Done => dyno.strikes = 0,

@@ -1,8 +1,8 @@
 //! What the core says.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use crate::{AskId, DynoInfo, PeerId, RecallId, Refusal, SessionKey, ToPeer};
+use crate::{AskId, DynoInfo, Next, PeerId, RecallId, Refusal, SessionKey, ToPeer};
 
 /// Something for the driver to pass on.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +11,9 @@ pub enum Output {
     Answer(Answer),
     /// To the session that reserved.
     Reserved(Reserved),
-    /// To a session that has something reserved.
+    /// To a session with a request that waits.
+    Next(Next),
+    /// To a session that has something reserved, or somebody who is next.
     Recall(Recall),
     /// To whoever waits for it: everybody has answered.
     Recalled(RecallId),
@@ -58,6 +60,8 @@ pub struct Route {
     /// For so long the lease may serve one request after the other; zero: it is for this
     /// one.
     pub again: Duration,
+    /// The lease may be handed on to whoever is next in this edition ([`Next`]).
+    pub edition: Option<NonZeroU32>,
 }
 
 /// Leases for requests that are still to come.
@@ -81,7 +85,8 @@ pub struct Reserved {
     pub again: Duration,
 }
 
-/// What is reserved of these apps is not to be used any more, but to be cancelled.
+/// What is reserved of these apps is not to be used any more, but to be cancelled, and nobody
+/// who waits for one is next any more, as far as was said before.
 /// [`crate::Mesh::recalled`] says that it was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recall {

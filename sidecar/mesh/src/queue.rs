@@ -1,6 +1,6 @@
 //! Waiting requests. Each app has one queue, in order of arrival.
 
-use std::{collections::BTreeMap, ops::Bound, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Bound, time::Duration};
 
 use slab::Slab;
 
@@ -33,6 +33,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Any dyno will do.
+    pub(crate) fn takes_any(&self) -> bool {
+        self.prefer.is_none() && self.tried.is_empty()
+    }
+
     /// How long it has waited in queues, here and elsewhere.
     pub(crate) fn wait(&self, now: Time) -> Duration {
         now.since(self.arrived).saturating_sub(self.served)
@@ -45,6 +50,8 @@ pub(crate) struct Waiter {
     /// When it gives up.
     pub(crate) deadline: Time,
     place: Place,
+    /// The edition of its queue in which its router was told that it is next.
+    named: Option<Edition>,
 }
 
 /// The waiters of all apps.
@@ -58,6 +65,21 @@ struct Place {
     joined: u64,
 }
 
+/// So many at most are named at once; more when half of them are served.
+const NAMED: u32 = 16;
+
+/// For how long what was said of a queue, and of its app's leases, holds: see `next.rs`.
+/// Nobody waits so long that one comes again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edition(u32);
+
+impl Edition {
+    /// As it is told. Never zero.
+    pub(crate) fn number(self) -> NonZeroU32 {
+        NonZeroU32::MIN.saturating_add(self.0)
+    }
+}
+
 /// One app's queue.
 ///
 /// A tree and not a list: a request that is asked again (another dyno failed it,
@@ -67,6 +89,9 @@ struct Place {
 pub(crate) struct Queue {
     order: BTreeMap<Place, WaiterKey>,
     joined: u64,
+    edition: Edition,
+    /// Named in this edition: the first so many, all of one session.
+    named: u32,
 }
 
 impl Queue {
@@ -110,15 +135,70 @@ impl Queue {
             request,
             deadline,
             place,
+            named: None,
         }) as u32);
         self.order.insert(place, key);
+        if self.named > 0
+            && let Some(behind) = self.after(waiters, key)
+            && waiters[behind.0 as usize].named == Some(self.edition)
+        {
+            self.end_edition();
+        }
         key
     }
 
     pub(crate) fn remove(&mut self, waiters: &mut Waiters, key: WaiterKey) -> Waiter {
         let waiter = waiters.remove(key.0 as usize);
         self.order.remove(&waiter.place);
+        self.named -= u32::from(waiter.named == Some(self.edition));
         waiter
+    }
+
+    pub(crate) fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// Nobody is next any more as far as was said.
+    pub(crate) fn end_edition(&mut self) {
+        self.edition.0 = self.edition.0.wrapping_add(1);
+        self.named = 0;
+    }
+
+    /// Names the first of the queue, as long as one session has them and any dyno will do.
+    /// Returns those that were not named before, in order.
+    pub(crate) fn name(&mut self, waiters: &mut Waiters) -> Vec<WaiterKey> {
+        let mut new = Vec::new();
+        let Some(first) = self.first().filter(|_| self.named <= NAMED / 2) else {
+            return new;
+        };
+        let session = waiters[first.0 as usize].request.session;
+        for key in self.order.values().take(NAMED as usize) {
+            let waiter = &mut waiters[key.0 as usize];
+            if waiter.request.session != session || !waiter.request.takes_any() {
+                break;
+            }
+            if waiter.named != Some(self.edition) {
+                waiter.named = Some(self.edition);
+                self.named += 1;
+                new.push(*key);
+            }
+        }
+        new
+    }
+
+    /// Those named are the first, of one session, and are counted.
+    pub(crate) fn check_named(&self, waiters: &Waiters) -> Result<(), String> {
+        let all = self.order.values().map(|key| &waiters[key.0 as usize]);
+        let named = |waiter: &&Waiter| waiter.named == Some(self.edition);
+        let first: Vec<_> = all.clone().take_while(named).collect();
+        let sessions = first.iter().map(|waiter| waiter.request.session);
+        let one = sessions.clone().min() == sessions.max();
+        let count = all.filter(named).count();
+        match one && first.len() == count && count == self.named as usize && count <= NAMED as usize
+        {
+            true => Ok(()),
+            false => Err(format!("{count} are named, not {}", self.named)),
+        }
     }
 }
 

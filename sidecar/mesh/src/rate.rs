@@ -189,7 +189,12 @@ impl Mesh {
 
     /// A request comes, for the first time: `Some` if it comes too soon.
     pub(crate) fn too_soon(&mut self, request: &Request, now: Time) -> Option<Decision> {
-        let rates = self.apps[request.app.0 as usize].rates.as_deref_mut()?;
+        let app = &mut self.apps[request.app.0 as usize];
+        // What most apps don't have lies apart.
+        let rates = match app.terms().rated {
+            true => app.rates.as_deref_mut()?,
+            false => return None,
+        };
         let most = MOST / self.by_client.max(1);
         let most = most.clamp(*MOST_OF_APP.start(), *MOST_OF_APP.end());
         let now = now.as_micros().saturating_mul(1_000);

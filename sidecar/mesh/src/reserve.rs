@@ -170,9 +170,10 @@ impl Mesh {
     /// Whoever comes is served, as far as the app is concerned.
     fn is_open(&self, key: AppKey) -> bool {
         let app = &self.apps[key.0 as usize];
-        let limited = app.terms().max_requests.is_some() || app.terms().exact.is_some();
+        let terms = app.terms();
+        let limited = terms.max_requests.is_some() || terms.exact.is_some() || terms.rated;
         // Which dyno it is to be is not known before the request.
-        let open = app.sticky.is_empty() && !app.maintenance && !limited && app.rates.is_none();
+        let open = app.sticky.is_empty() && !app.maintenance && !limited;
         open && !self.is_recovering() && app.queue.is_empty()
     }
 
@@ -328,20 +329,28 @@ impl Mesh {
         lost: Vec<Box<str>>,
         now: Time,
     ) -> Option<RecallId> {
-        let ahead = |app: &AppKey| self.apps.get(app.0 as usize).is_some_and(|a| a.ahead > 0);
-        if !apps.iter().any(ahead) {
-            return None;
+        let is_live = |key: &AppKey| self.apps.contains(key.0 as usize);
+        let apps: Vec<_> = apps.iter().copied().filter(is_live).collect();
+        let mut holders = Vec::new();
+        for app in &apps {
+            holders.extend(self.forget_next(*app));
         }
-        let of = |dyno: &DynoKey| apps.contains(&self.dynos[dyno.0 as usize].app);
-        let holders = self.sessions.iter();
-        let holders = holders.filter(|(_, session)| session.ahead.keys().any(of));
-        let mut holders: Vec<_> = holders.map(|(key, _)| key).collect();
+        let ahead = |app: &AppKey| self.apps[app.0 as usize].ahead > 0;
+        if apps.iter().any(ahead) {
+            let of = |dyno: &DynoKey| apps.contains(&self.dynos[dyno.0 as usize].app);
+            let all = self.sessions.iter();
+            let have = all.filter(|(_, session)| session.ahead.keys().any(of));
+            holders.extend(have.map(|(key, _)| key));
+        }
         if holders.is_empty() {
             return None;
         }
         holders.sort_unstable();
-        let names = apps.iter().filter_map(|app| self.apps.get(app.0 as usize));
-        let names: Arc<[Arc<str>]> = names.map(|app| app.name.clone()).collect();
+        holders.dedup();
+        let names = apps
+            .iter()
+            .map(|app| self.apps[app.0 as usize].name.clone());
+        let names: Arc<[Arc<str>]> = names.collect();
         let recall = self.begin_recall(holders.clone(), names.clone(), lost, now);
         for session in holders {
             self.outputs.push_back(Output::Recall(Recall {
@@ -353,6 +362,9 @@ impl Mesh {
                 pages: false,
                 paged: self.has_pages(),
             }));
+        }
+        for app in apps {
+            self.name_next(app);
         }
         Some(recall)
     }

@@ -92,6 +92,8 @@ pub(crate) struct Terms {
     pub(crate) max_requests: Option<u32>,
     pub(crate) exact: Option<Exact>,
     pub(crate) queue_headers: bool,
+    /// It has a rate, or one for each client.
+    pub(crate) rated: bool,
 }
 
 impl Terms {
@@ -102,6 +104,7 @@ impl Terms {
             max_requests: settings.max_requests,
             exact: settings.exact,
             queue_headers: settings.queue_headers,
+            rated: settings.max_rate.is_some() || settings.max_client_rate.is_some(),
         }
     }
 

@@ -131,6 +131,16 @@ impl Lab {
         std::iter::from_fn(|| self.mesh.poll_output()).collect()
     }
 
+    /// Routers have done what they were told. All outputs so far are dropped.
+    pub(crate) fn obey(&mut self) {
+        for output in self.outputs() {
+            if let Output::Recall(recall) = output {
+                self.mesh.recalled(recall.session, recall.recall);
+            }
+        }
+        self.outputs();
+    }
+
     /// All answers so far, as ask and dyno or reason. Events are dropped.
     pub(crate) fn answers(&mut self) -> Vec<(AskId, Result<Box<str>, Refusal>)> {
         let short = |a: Answer| (a.ask, a.result.map(|route| route.dyno.name.clone()));

@@ -1,7 +1,9 @@
 //! What goes over a router's session.
 
+use std::num::NonZeroU32;
+
 use dynomesh_proto::v1::{self, answer::Result as Reply, sidecar_message::Kind};
-use mesh::{Answer, DynoInfo, Outcome, Prefer, Recall, Refusal, Reserved, mark};
+use mesh::{Answer, DynoInfo, Next, Outcome, Prefer, Recall, Refusal, Reserved, mark};
 
 use super::millis;
 
@@ -15,6 +17,7 @@ pub fn answer(answer: &Answer, number: u32) -> v1::SidecarMessage {
             counted: route.counted,
             gone: route.gone,
             again_ms: millis(route.again),
+            edition: route.edition.map_or(0, NonZeroU32::get),
         }),
         Err(reason) => Reply::Refusal(refusal(*reason).into()),
     };
@@ -56,6 +59,23 @@ pub fn reserved(
     };
     v1::SidecarMessage {
         kind: Some(Kind::Reserved(reserved)),
+    }
+}
+
+/// A request that waits is next.
+pub fn next(next: &Next) -> v1::SidecarMessage {
+    let next = v1::Next {
+        ask: next.ask.0,
+        app: (*next.app).into(),
+        edition: next.edition.get(),
+        others: next.others,
+        counted: next.counted,
+        queue_depth: next.depth,
+        dynos_in_use: next.in_use,
+        queue_headers: next.queue_headers,
+    };
+    v1::SidecarMessage {
+        kind: Some(Kind::Next(next)),
     }
 }
 

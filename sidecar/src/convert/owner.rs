@@ -33,6 +33,7 @@ pub fn word_to_owner(word: ToPeer, more: &mut VecDeque<v1::ToOwner>) -> v1::ToOw
             ask: ask.0,
             outcome: outcome_to_proto(outcome).into(),
             before: 0,
+            next: 0,
         })),
         ToPeer::Hello(held) => in_pieces(held, more, Kind::Hello),
         ToPeer::Report(held) => in_pieces(held, more, Kind::Report),
@@ -312,6 +313,7 @@ fn route_from_proto(route: v1::FarRoute) -> Result<Route, Malformed> {
         counted: route.counted,
         gone: route.gone,
         again: Duration::ZERO,
+        edition: None,
     })
 }
 

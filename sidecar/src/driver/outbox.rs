@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use mesh::{Answer, Output, Pages, Recall, Reserved, SessionKey, Terms};
+use mesh::{Answer, Next, Output, Pages, Recall, Reserved, SessionKey, Terms};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -39,6 +39,8 @@ pub enum Reply {
     Answer(Answer),
     /// To a reservation.
     Reserved(Reserved),
+    /// To nothing: a request that waits is next.
+    Next(Next),
     /// To nothing: something is wanted back.
     Recall(Recall),
     /// To a tally with this number.
@@ -176,6 +178,9 @@ impl<'a> Delivery<'a> {
                 }
                 Output::Reserved(reserved) => {
                     self.reply(state, reserved.session, Reply::Reserved(reserved));
+                }
+                Output::Next(next) => {
+                    self.reply(state, next.session, Reply::Next(next));
                 }
                 Output::Recall(recall) => {
                     self.reply(state, recall.session, Reply::Recall(recall));

@@ -152,6 +152,17 @@ impl Session {
         });
     }
 
+    /// One ended, and a request that was next has it.
+    pub fn hand_on(&mut self, ask: AskId, next: AskId, before: u32) {
+        let key = self.key;
+        self.act(|mesh, now| {
+            if before > 0 {
+                mesh.served(key, ask, before);
+            }
+            mesh.hand_on(key, ask, next, now);
+        });
+    }
+
     /// Leases for requests to come. `false`: a number is in use.
     pub fn reserve(&mut self, first: AskId, count: u32, name: &str) -> bool {
         let key = self.key;

@@ -31,6 +31,7 @@ impl Introductions {
         match reply {
             Reply::Answer(answer) => self.answer(answer),
             Reply::Reserved(reserved) => self.reserved(&reserved),
+            Reply::Next(next) => convert::next(&next),
             Reply::Recall(recall) => convert::recall(&recall),
             Reply::Tap(order) => convert::tap_order(&order),
             Reply::Tracing(order) => convert::tracing(order),
@@ -146,6 +147,7 @@ mod tests {
                 counted: false,
                 gone: false,
                 again: Duration::ZERO,
+                edition: None,
             }),
         }
     }

@@ -14,7 +14,7 @@ use dynomesh_proto::v1::{
     self, RouterMessage, SidecarMessage, router_message::Kind, sidecar_message,
 };
 use futures_core::Stream;
-use mesh::{Ask, AskId, RecallId};
+use mesh::{Ask, AskId, Outcome, RecallId};
 use tonic::{Status, Streaming};
 
 use super::{ending::Ending, introductions::Introductions, status::closed};
@@ -111,8 +111,12 @@ fn handle(session: &mut Session, message: RouterMessage) -> Result<(), Status> {
     match message.kind {
         Some(Kind::Ask(ask)) => handle_ask(session, ask)?,
         Some(Kind::Checkin(done)) => {
-            let ask = AskId(done.ask);
-            session.checkin(ask, convert::outcome(done.outcome), done.before);
+            let (ask, next) = (AskId(done.ask), done.next);
+            match (next, convert::outcome(done.outcome)) {
+                (1.., Outcome::Done) => session.hand_on(ask, AskId(next), done.before),
+                (0, outcome) => session.checkin(ask, outcome, done.before),
+                _ => return Err(Status::invalid_argument("checkin.next, and it is not done")),
+            }
         }
         Some(Kind::Reserve(reserve)) => handle_reserve(session, reserve)?,
         Some(Kind::Taken(taken)) => session.taken(taken.asks.into_iter().map(AskId)),

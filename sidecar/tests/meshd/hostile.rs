@@ -215,11 +215,13 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             })
         },
     );
-    let checkin = (number(), any::<i32>(), any::<u32>()).prop_map(|(ask, outcome, before)| {
+    let checkin = (number(), any::<i32>(), any::<u32>(), number());
+    let checkin = checkin.prop_map(|(ask, outcome, before, next)| {
         Kind::Checkin(Checkin {
             ask,
             outcome,
             before,
+            next,
         })
     });
     let cancel = number().prop_map(|ask| Kind::Cancel(Cancel { ask }));

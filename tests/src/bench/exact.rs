@@ -168,6 +168,7 @@ async fn decide(socket: &Path, name: &str, worker: u64) -> Result<(), Failure> {
             ask: answer.ask,
             outcome: Outcome::Done.into(),
             before: 0,
+            next: 0,
         }))?;
     }
     Ok(())

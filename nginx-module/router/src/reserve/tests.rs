@@ -302,6 +302,7 @@ fn one_whose_request_is_done_serves_the_next() {
             ask: first,
             outcome: outcome.into(),
             before,
+            next: 0,
         })
     };
     let taken = Kind::Taken(Taken {
@@ -325,6 +326,7 @@ fn a_lease_that_was_passed_on_ends_like_any_other() {
             ask: first,
             outcome: outcome.into(),
             before: 1,
+            next: 0,
         };
         assert_eq!(router.sent(), [Kind::Checkin(end)]);
         assert_eq!(router.requests(1, 5), []);
@@ -348,6 +350,7 @@ fn the_next_one_that_does_not_want_it_gives_it_back() {
         ask: first,
         outcome: Outcome::Done.into(),
         before: 0,
+        next: 0,
     };
     assert_eq!(router.sent(), [Kind::Checkin(end)]);
 }
@@ -395,6 +398,7 @@ fn what_is_recalled_is_not_passed_on() {
         ask: first,
         outcome: Outcome::Done.into(),
         before: 0,
+        next: 0,
     };
     let done = Recalled { recall: 5 };
     let sent = [

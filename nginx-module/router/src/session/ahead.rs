@@ -28,6 +28,7 @@ pub(super) fn unused(ask: u64, requests: u32) -> Kind {
             ask,
             outcome: Outcome::Done.into(),
             before,
+            next: 0,
         }),
     }
 }
@@ -204,6 +205,9 @@ impl<T: Clone> Session<T> {
     pub(super) fn recall(&mut self, recall: Recall) {
         self.tell(Millis::MAX);
         self.give_back(|reserved| recall.apps.contains(&reserved.lease.dyno.app));
+        for app in &recall.apps {
+            self.lines.forget(app);
+        }
         let recall = recall.recall;
         self.send(Kind::Recalled(Recalled { recall }), Haste::Pressing);
     }
@@ -214,6 +218,7 @@ impl<T: Clone> Session<T> {
         self.reserves.clear();
         self.untold.clear();
         self.passed.clear();
+        self.lines.clear();
         self.leases.keep_with_requests();
     }
 }

@@ -145,6 +145,15 @@ impl Leases {
         }
     }
 
+    /// A request is done with it, and another one has it, which the sidecar will call it by.
+    pub(super) fn hand_on(&mut self, ticket: Ticket, ask: u64) -> Option<Ticket> {
+        let Held::Kept(leased) = self.get_mut(ticket)? else {
+            return None;
+        };
+        (leased.known, leased.before) = (ask, 0);
+        Some(self.hand_out(ticket.at, ask))
+    }
+
     /// The lease of a request is to end.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Held> {
         self.get_mut(ticket)?;
@@ -162,6 +171,10 @@ impl Leases {
         self.0.retain(|_, entry| entry.ask != 0);
         for (_, entry) in &mut self.0 {
             entry.held.keep();
+            // There may be changes meanwhile.
+            if let Held::Kept(leased) = &mut entry.held {
+                leased.edition = 0;
+            }
         }
     }
 
@@ -179,6 +192,8 @@ pub(super) struct Leased {
     pub(super) haste: Haste,
     /// Requests that had it before, of which the sidecar does not know.
     before: u32,
+    /// Who is next in this edition of its app may have it (`next.rs`); 0: nobody.
+    pub(super) edition: u32,
 }
 
 impl Leased {
@@ -191,6 +206,7 @@ impl Leased {
                 false => Haste::Idle,
             },
             before,
+            edition: 0,
         }
     }
 
@@ -207,6 +223,7 @@ impl Leased {
             ask: self.known,
             outcome: outcome.into(),
             before: self.before,
+            next: 0,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Asks, answers and links.
 
+use dynomesh_proto::v1::LeaseKind;
+
 use super::*;
 
 fn session() -> Session<u32> {
@@ -283,4 +285,128 @@ fn what_is_traced_is_up_to_the_link() {
     }
     s.disconnected(2_000);
     assert!(!s.is_tracing() && !s.has_to_tidy());
+}
+
+/// The ask, which waits, is next.
+fn next(s: &mut Session<u32>, ask: u64, edition: u32, now: Millis) {
+    let next = v1::Next {
+        ask,
+        edition,
+        others: 3,
+        counted: true,
+        queue_depth: 4,
+        dynos_in_use: 5,
+        ..v1::Next::default()
+    };
+    let kind = Some(sidecar_message::Kind::Next(next));
+    assert_eq!(s.receive(SidecarMessage { kind }, now), None);
+}
+
+/// A request with a lease that may be handed on, and so many that wait.
+fn one_and(waiting: u32) -> (Session<u32>, Ticket, Vec<u64>) {
+    let mut s = session();
+    s.connected(0);
+    welcome(&mut s);
+    let first = s.ask(request(0, 0), 0);
+    let limited = v1::Route {
+        limited: true,
+        edition: 3,
+        ..v1::Route::default()
+    };
+    let first = ticket(route_with(&mut s, first, limited));
+    let asks = (1..=waiting).map(|token| s.ask(request(token, 10), 10));
+    let asks = asks.collect();
+    drain(&mut s);
+    (s, first, asks)
+}
+
+#[test]
+fn who_is_next_has_the_lease_at_once() {
+    let (mut s, first, asks) = one_and(2);
+    asks.iter().for_each(|ask| next(&mut s, *ask, 3, 20));
+    let Some(Delivery::Answer(1, answer, Some(heir))) = s.checkin(first, Outcome::Done, 50) else {
+        panic!("nobody has it")
+    };
+    assert_eq!((answer.ask, answer.kind), (asks[0], LeaseKind::HandedOn));
+    let figures = (
+        answer.queue_wait_ms,
+        answer.queue_depth,
+        answer.dynos_in_use,
+    );
+    assert_eq!(figures, (40, 4, 5));
+    let lease = answer.lease().expect("a lease");
+    assert_eq!(&*lease.dyno.instance, "i1");
+    assert!(lease.limited && lease.counted && lease.others == 3);
+    assert!(s.is_pressing());
+    let sent = drain(&mut s);
+    assert!(
+        matches!(&sent[..], [Kind::Checkin(done)] if done.ask == 1 && done.next == asks[0]),
+        "{sent:?}"
+    );
+    // An answer that was on its way is nobody's, and the lease is its own.
+    assert_eq!(route(&mut s, asks[0]), None);
+    assert_eq!(s.counts(), (1, 1));
+    assert!(matches!(
+        s.checkin(heir, Outcome::Done, 60),
+        Some(Delivery::Answer(2, ..))
+    ));
+    let sent = drain(&mut s);
+    assert!(
+        matches!(&sent[..], [Kind::Checkin(done)] if done.ask == asks[0] && done.next == asks[1]),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_lease_comes_back_when_nobody_is_next() {
+    // One failed, one is of another edition, one was left by its client, one was answered.
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20);
+    assert_eq!(s.checkin(first, Outcome::Failed, 50), None);
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 4, 20);
+    assert_eq!(s.checkin(first, Outcome::Done, 50), None);
+    let (mut s, first, asks) = one_and(2);
+    asks.iter().for_each(|ask| next(&mut s, *ask, 3, 20));
+    s.cancel(asks[0]);
+    assert!(route(&mut s, asks[1]).is_some());
+    drain(&mut s);
+    assert_eq!(s.checkin(first, Outcome::Done, 50), None);
+    let sent = drain(&mut s);
+    assert!(matches!(&sent[..], [Kind::Checkin(done)] if done.next == 0));
+}
+
+#[test]
+fn what_was_said_is_forgotten_with_a_recall_a_new_link_and_after_a_while() {
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20);
+    let recall = v1::Recall {
+        recall: 1,
+        apps: vec![String::new()],
+        ..v1::Recall::default()
+    };
+    let kind = Some(sidecar_message::Kind::Recall(recall));
+    assert_eq!(s.receive(SidecarMessage { kind }, 30), None);
+    assert_eq!(s.checkin(first, Outcome::Done, 50), None);
+
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20);
+    s.disconnected(30);
+    s.connected(30);
+    next(&mut s, asks[0], 3, 40);
+    assert_eq!(s.checkin(first, Outcome::Done, 50), None);
+
+    // It stood still, and what it hears then may be as old.
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20);
+    let other = s.ask(request(9, 30), 30);
+    let limited = v1::Route {
+        limited: true,
+        edition: 3,
+        ..v1::Route::default()
+    };
+    let other = ticket(route_with(&mut s, other, limited));
+    assert_eq!(s.checkin(first, Outcome::Done, 20 + LATE + 1), None);
+    next(&mut s, asks[0], 3, 20 + LATE + 2);
+    assert_eq!(s.checkin(other, Outcome::Done, 20 + LATE + 3), None);
 }

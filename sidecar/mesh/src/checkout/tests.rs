@@ -176,6 +176,7 @@ fn waiting_has_an_end() {
     assert_eq!(lab.answer(late), Err(Refusal::QueueTimeout));
     lab.change("a", vec![set("web.1", DynoState::Starting)])
         .unwrap();
+    lab.obey();
     let booting = lab.ask();
     lab.wait(499);
     assert_eq!(lab.answers(), []);

@@ -131,6 +131,7 @@ fn who_does_not_own_asks_and_passes_on_what_it_is_told() {
         counted: false,
         gone: false,
         again: Duration::ZERO,
+        edition: None,
     };
     let answer = FarAnswer {
         ask: *id,

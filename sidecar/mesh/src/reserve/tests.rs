@@ -293,11 +293,12 @@ fn under_a_high_limit_half_of_it_may_be_ahead() {
     assert_eq!(lab.answers().len(), 50);
     let waits = lab.ask();
     let outputs = lab.outputs();
-    let [Output::Recall(recall)] = &outputs[..] else {
+    let [Output::Recall(recall), Output::Next(_)] = &outputs[..] else {
         panic!("{outputs:?}");
     };
     let also = lab.ask();
-    assert_eq!(lab.outputs(), [], "once is enough");
+    let outputs = lab.outputs();
+    assert!(matches!(outputs[..], [Output::Next(_)]), "once is enough");
     let (session, now) = (lab.session, lab.now);
     lab.mesh.cancel(session, FIRST, now);
     lab.mesh.recalled(session, recall.recall);

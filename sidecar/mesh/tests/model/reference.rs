@@ -11,6 +11,7 @@ mod change;
 mod checkin;
 mod checkout;
 mod look;
+mod next;
 mod nodes;
 mod rate;
 mod reserve;

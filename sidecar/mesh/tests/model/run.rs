@@ -15,6 +15,7 @@ use crate::{
     steps::{ADDRESSES, DOMAINS, NAMES, NODES, Op, Plan, Step, WORKERS},
 };
 
+mod next;
 mod reserve;
 
 struct Run {
@@ -24,6 +25,7 @@ struct Run {
     instances: Vec<(usize, DynoSpec)>,
     asks: u64,
     ahead: reserve::Ahead,
+    next: next::Said,
     /// What others were told, but for zeros.
     told: BTreeMap<Box<str>, u32>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn run(plan: &Plan) {
         instances: vec![],
         asks: 0,
         ahead: reserve::Ahead::default(),
+        next: next::Said::default(),
         told: BTreeMap::new(),
     };
     run.mesh.share_load();
@@ -166,6 +169,12 @@ impl Run {
                 let struck = self.model.checkin(session, ask, *outcome);
                 self.begins_recall(&struck.into_iter().collect(), vec![]);
             }
+            Step::HandOn {
+                worker,
+                which,
+                next,
+                fits,
+            } => self.hand_on(*worker, *which, *next, *fits),
             Step::Reserve {
                 worker,
                 name,
@@ -232,7 +241,10 @@ impl Run {
         assert_eq!(taken, self.model.ask(session, ask));
         if taken && let Some(app) = self.model.waits_alone(session, ask.id) {
             // What is reserved may be what it waits for.
-            self.begins_recall(&BTreeSet::from([app]), vec![]);
+            let apps = BTreeSet::from([app]);
+            if !self.model.holders(&apps).is_empty() {
+                self.begins_recall(&apps, vec![]);
+            }
         }
     }
 
@@ -462,13 +474,16 @@ impl Run {
     fn hear(&mut self) {
         assert!(self.model.outputs.is_empty());
         let said = std::iter::from_fn(|| self.mesh.poll_output());
+        let said = said.filter_map(|output| self.next.sift(output, &self.model));
         let said = said.filter_map(|output| self.ahead.sift(output));
+        let said: Vec<_> = said.collect();
         self.model.outputs.extend(said);
     }
 
     fn compare(&mut self) {
         self.model.settle();
         self.check_recalls();
+        self.check_next();
         let (mesh, model) = (&self.mesh, &self.model);
         assert!(
             model.outputs.is_empty(),

@@ -58,6 +58,13 @@ pub(crate) enum Step {
         which: usize,
         outcome: Outcome,
     },
+    /// A lease goes to a request that waits, or to any that the worker has or not.
+    HandOn {
+        worker: usize,
+        which: usize,
+        next: usize,
+        fits: bool,
+    },
     /// Leases ahead; perhaps under a number that is in use.
     Reserve {
         worker: usize,
@@ -161,6 +168,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Cancel { worker, which }),
         20 => (0..WORKERS, which.clone(), outcome())
             .prop_map(|(worker, which, outcome)| Step::Checkin { worker, which, outcome }),
+        10 => (0..WORKERS, which.clone(), which.clone(), prop::bool::weighted(0.8))
+            .prop_map(|(worker, which, next, fits)| Step::HandOn { worker, which, next, fits }),
         12 => (0..WORKERS, 0..NAMES.len(), 0..7_u32, option::weighted(0.1, which.clone()))
             .prop_map(|(worker, name, count, again)| Step::Reserve { worker, name, count, again }),
         5 => (0..WORKERS, which.clone()).prop_map(|(worker, which)| Step::Taken { worker, which }),

@@ -47,7 +47,7 @@ fn nothing_is_lost_and_nobody_is_booked_twice() {
     assert!(all.idled > 0 && all.hinted > 0);
     assert!(all.retried > 0 && all.drained > 0 && all.woken > 0 && all.deleted > 0);
     assert!(all.passed > 0);
-    assert!(all.lent > 0);
+    assert!(all.lent > 0 && all.handed_on > 0);
     assert!(all.ahead > 0 && all.unused > 0 && all.recalled > 0 && all.frozen > 0);
 }
 

@@ -1,8 +1,13 @@
 //! A router: one worker that has requests, and a connection most of the time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
-use mesh::{AskId, Time, WorkerId};
+use mesh::{AskId, DynoInfo, Next, Time, WorkerId};
 
 use crate::{ahead::Ahead, world::Event};
 
@@ -18,6 +23,10 @@ pub(crate) struct Request {
     pub(crate) dyno: Option<Box<str>>,
     /// The lease lasts until the dyno has finished.
     pub(crate) limited: bool,
+    /// The lease, and in which edition it may be handed on.
+    pub(crate) lease: Option<(Arc<DynoInfo>, NonZeroU32)>,
+    /// It was another one's: an answer that was on its way is for nobody.
+    pub(crate) is_heir: bool,
 }
 
 pub(crate) struct Router {
@@ -26,6 +35,10 @@ pub(crate) struct Router {
     pub(crate) connection: Option<u64>,
     pub(crate) requests: BTreeMap<AskId, Request>,
     pub(crate) ahead: Ahead,
+    /// Those that are next.
+    pub(crate) next: VecDeque<Next>,
+    /// Of asks up to this one nothing is believed: it stood still since.
+    pub(crate) doubtful: AskId,
     /// While it stands still: what it will find then.
     pub(crate) frozen: Option<Vec<Event>>,
     next_ask: u64,
@@ -39,6 +52,8 @@ impl Router {
             connection,
             requests,
             ahead: Ahead::default(),
+            next: VecDeque::new(),
+            doubtful: AskId(0),
             frozen: None,
             next_ask: 1,
         }
@@ -54,7 +69,36 @@ impl Router {
     /// The connection is gone, and what was reserved over it.
     pub(crate) fn disconnect(&mut self) -> Option<u64> {
         self.ahead = Ahead::default();
+        self.next.clear();
+        for request in self.requests.values_mut() {
+            request.lease = None;
+        }
         self.connection.take()
+    }
+
+    /// Nothing is believed any more that was said until now.
+    pub(crate) fn doubt(&mut self) {
+        self.next.clear();
+        self.doubtful = AskId(self.next_ask - 1);
+    }
+
+    /// Who has the lease of this request that is done.
+    pub(crate) fn heir(&mut self, done: &Request) -> Option<(AskId, Arc<DynoInfo>)> {
+        let (dyno, edition) = done.lease.as_ref()?;
+        let waits = |next: &Next| {
+            let request = self.requests.get(&next.ask);
+            request.is_some_and(|request| request.dyno.is_none())
+        };
+        self.next.retain(waits);
+        let fits = |next: &Next| next.app == dyno.app && next.edition == *edition;
+        let at = self.next.iter().position(fits)?;
+        let ask = self.next.remove(at)?.ask;
+        if let Some(request) = self.requests.get_mut(&ask) {
+            request.limited = true;
+            request.is_heir = true;
+            request.lease = done.lease.clone();
+        }
+        Some((ask, dyno.clone()))
     }
 
     pub(crate) fn add(&mut self, request: Request) -> AskId {

@@ -24,6 +24,8 @@ pub(crate) enum Message {
     },
     Cancel(AskId),
     Checkin(AskId, Outcome),
+    /// A lease, and who has it now.
+    HandOn(AskId, AskId),
     Reserve {
         first: AskId,
         count: u32,
@@ -138,6 +140,7 @@ impl Sidecar {
             }
             Message::Cancel(ask) => mesh.cancel(key, ask, now),
             Message::Checkin(ask, outcome) => mesh.checkin(key, ask, outcome, now),
+            Message::HandOn(ask, next) => mesh.hand_on(key, ask, next, now),
             Message::Reserve { first, count, name } => {
                 assert!(mesh.reserve(key, first, count, &name), "{first:?} is used");
             }

@@ -258,7 +258,7 @@ impl World {
             .and_then(|mesh| mesh.poll_output())
         {
             match output {
-                Output::Answer(_) | Output::Reserved(_) | Output::Recall(_) => {
+                Output::Answer(_) | Output::Reserved(_) | Output::Recall(_) | Output::Next(_) => {
                     self.reply(output);
                 }
                 Output::Event(MeshEvent::NeedDyno { app, .. }) => {
@@ -308,6 +308,7 @@ impl World {
             Output::Answer(answer) => answer.session,
             Output::Reserved(reserved) => reserved.session,
             Output::Recall(recall) => recall.session,
+            Output::Next(next) => next.session,
             Output::Recalled(_) | Output::Event(_) | Output::ToPeer(..) => return,
         };
         self.note_reserved(&output);

@@ -102,6 +102,7 @@ fn every_answer_comes_back_as_it_was() {
         counted: true,
         gone: true,
         again: Duration::ZERO,
+        edition: None,
     };
     let refusals = [
         Refusal::UnknownName,

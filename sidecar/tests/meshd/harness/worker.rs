@@ -100,6 +100,7 @@ impl Worker {
             ask,
             outcome: outcome.into(),
             before: 0,
+            next: 0,
         }));
     }
 

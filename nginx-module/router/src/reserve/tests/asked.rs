@@ -36,6 +36,7 @@ fn one_that_was_asked_for_serves_the_next_where_many_come() {
         ask,
         outcome: Outcome::Done.into(),
         before: 1,
+        next: 0,
     };
     assert_eq!(router.sent(), [Kind::Checkin(end)]);
 }
@@ -67,6 +68,7 @@ fn one_that_was_asked_for_is_recalled_like_any_other() {
         ask,
         outcome: Outcome::Done.into(),
         before: 0,
+        next: 0,
     };
     let recalled = Recalled { recall: 5 };
     let sent = router.sent();

@@ -113,7 +113,9 @@ impl Run {
             }
             _ => true,
         });
-        assert_eq!(told, self.model.holders(apps));
+        let mut holders = self.model.holders(apps);
+        holders.extend(self.may_believe(apps, !begun.is_empty()));
+        assert_eq!(told, holders);
         assert!(begun.len() <= 1, "{begun:?}");
         let begun = begun.pop_first();
         if let Some(recall) = begun {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use mesh::{
-    Answer, AskId, DynoInfo, Operation, Output, Recall, RecallId, Reserved, Route, WorkerId,
+    Answer, AskId, ChangeError, DynoInfo, Next, Operation, Output, Recall, RecallId, Reserved,
+    Route, WorkerId,
 };
 use rand::RngExt;
 
@@ -84,6 +85,7 @@ impl World {
         let (session, asks) = match output {
             Output::Reserved(it) => (it.session, it.first.0..it.first.0 + it.dynos.len() as u64),
             Output::Answer(it) if may_pass(it) => (it.session, it.ask.0..it.ask.0 + 1),
+            Output::Next(it) => (it.session, it.ask.0..it.ask.0 + 1),
             _ => return,
         };
         let connection = self.sidecar.connections.get(&session);
@@ -139,15 +141,27 @@ impl World {
     /// Not after a change that is in effect: what was before it is not used.
     fn check_use(&mut self, router: usize, lease: &Lease) {
         self.report.ahead += 1;
+        self.check_effect(router, lease.ask, &lease.dyno.app);
+    }
+
+    pub(super) fn check_effect(&self, router: usize, ask: AskId, app: &str) {
         let worker = self.routers[router].worker;
         // It may be passed on, so this is to be known again.
-        let after = self.changes.reserved.get(&(worker, lease.ask));
-        let in_effect = self.changes.in_effect.get(&*lease.dyno.app);
+        let after = self.changes.reserved.get(&(worker, ask));
+        let in_effect = self.changes.in_effect.get(app);
         assert!(
             after.is_some_and(|after| *after >= in_effect.copied().unwrap_or(0)),
-            "{:?} is used after change {in_effect:?}, was reserved after {after:?}",
-            lease.ask
+            "{ask:?} is used after change {in_effect:?}, was said after {after:?}",
         );
+    }
+
+    fn is_next(&mut self, router: usize, next: Next) {
+        let ours = &mut self.routers[router];
+        if next.ask > ours.doubtful {
+            let other = |it: &Next| it.app != next.app || it.edition == next.edition;
+            ours.next.retain(other);
+            ours.next.push_back(next);
+        }
     }
 
     /// A request that had a lease ahead is done; the next one may have it. A frozen
@@ -171,6 +185,7 @@ impl World {
             Output::Answer(answer) => self.answered(router, answer),
             Output::Reserved(reserved) => self.store(router, &reserved),
             Output::Recall(recall) => self.recall(router, &recall),
+            Output::Next(next) => self.is_next(router, next),
             Output::Recalled(_) | Output::Event(_) | Output::ToPeer(..) => {}
         }
     }
@@ -200,6 +215,8 @@ impl World {
         let told = self.routers[router].ahead.tell(self.now);
         self.send(router, Message::Taken(told));
         self.give_back(router, |lease| recall.apps.contains(&lease.dyno.app));
+        let next = &mut self.routers[router].next;
+        next.retain(|next| !recall.apps.contains(&next.app));
         self.send(router, Message::Recalled(recall.recall));
     }
 
@@ -253,6 +270,10 @@ impl World {
             return;
         }
         self.say(|| format!("worker {worker:?} goes on"));
+        self.routers[router].doubt();
+        // What can be passed on can be for a short while only.
+        let told = self.routers[router].ahead.tell(self.now);
+        self.send(router, Message::Taken(told));
         for event in self.routers[router].frozen.take().unwrap_or_default() {
             // Its client did not wait so long; and what is decided now must not
             // meet what was decided that long ago.
@@ -263,12 +284,23 @@ impl World {
         }
     }
 
-    /// Everything that was reserved came back: a change has nothing to wait for.
+    /// Everything that was reserved came back: once routers have heard that nobody is next
+    /// any more, a change has nothing to wait for.
     pub(super) fn nothing_is_reserved(&mut self) {
         for app in 0..APPS {
-            let on = Operation::SetMaintenance(true);
-            let recalls = self.sidecar.change(&app_name(app), vec![on], self.now);
-            assert_eq!(recalls, Ok(vec![]));
+            let _ = self.maintain(app, false);
+            let mesh = self.sidecar.mesh.as_mut().unwrap();
+            while let Some(output) = mesh.poll_output() {
+                if let Output::Recall(recall) = output {
+                    mesh.recalled(recall.session, recall.recall);
+                }
+            }
+            assert_eq!(self.maintain(app, true), Ok(vec![]));
         }
+    }
+
+    fn maintain(&mut self, app: usize, on: bool) -> Result<Vec<RecallId>, ChangeError> {
+        let set = vec![Operation::SetMaintenance(on)];
+        self.sidecar.change(&app_name(app), set, self.now)
     }
 }

@@ -27,6 +27,8 @@ impl World {
             service,
             dyno: None,
             limited: false,
+            lease: None,
+            is_heir: false,
         };
         let router = self.rng.random_range(0..ROUTERS);
         self.send_on(router, Event::Comes { router, request });
@@ -104,7 +106,8 @@ impl World {
     pub(super) fn answered(&mut self, router: usize, answer: Answer) {
         let ask = answer.ask;
         // Otherwise its client left, and the cancellation is on its way.
-        let Some(request) = self.routers[router].requests.get_mut(&ask) else {
+        let request = self.routers[router].requests.get_mut(&ask);
+        let Some(request) = request.filter(|request| !request.is_heir) else {
             return;
         };
         assert!(request.dyno.is_none(), "{ask:?} is answered twice");
@@ -126,12 +129,17 @@ impl World {
             "it was tried before"
         );
         request.limited = route.limited;
+        request.lease = route.edition.map(|edition| (route.dyno.clone(), edition));
         self.lend(router, ask, &route);
         if !self.begin(router, ask, &route.dyno) {
             return;
         }
-        if let Some(spec) = self.sidecar.spec(&route.dyno.app) {
-            let instance = &route.dyno.instance;
+        self.check_limit(&route.dyno);
+    }
+
+    fn check_limit(&self, dyno: &DynoInfo) {
+        if let Some(spec) = self.sidecar.spec(&dyno.app) {
+            let instance = &dyno.instance;
             let load = self.fleet.processes[instance].running.len() as u32;
             let limit = self.fleet.limit(spec, instance, self.now);
             assert!(
@@ -139,6 +147,20 @@ impl World {
                 "{instance} has {load} requests, its limit is {limit}"
             );
         }
+    }
+
+    /// A request is done, and who is next has its lease, if somebody is.
+    fn hand_on(&mut self, router: usize, ask: AskId, done: &Request) -> bool {
+        let Some((next, dyno)) = self.routers[router].heir(done) else {
+            return false;
+        };
+        self.report.handed_on += 1;
+        self.check_effect(router, next, &dyno.app);
+        self.send(router, Message::HandOn(ask, next));
+        if self.begin(router, next, &dyno) {
+            self.check_limit(&dyno);
+        }
+        true
     }
 
     /// The request comes to its dyno. Says whether that takes it.
@@ -194,6 +216,7 @@ impl World {
             return;
         };
         request.tried.extend(request.dyno.take());
+        request.is_heir = false;
         if request.tried.len() >= TRIES {
             self.report.failed += 1;
             return;
@@ -209,8 +232,11 @@ impl World {
             .get_mut(instance)
             .map(|p| &mut p.running);
         if running.is_some_and(|running| running.remove(&(router, worker.0, ask))) {
-            self.routers[router].requests.remove(&ask);
+            let done = self.routers[router].requests.remove(&ask);
             self.report.served += 1;
+            if done.is_some_and(|done| self.chance(80.0) && self.hand_on(router, ask, &done)) {
+                return;
+            }
             if self.chance(60.0) && self.pass_lease_on(router, ask) {
                 return;
             }

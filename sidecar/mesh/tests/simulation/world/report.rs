@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) passed: u64,
     /// Requests that asked, and whose leases the next ones could have.
     pub(crate) lent: u64,
+    /// Requests that waited and had the lease of one that ended.
+    pub(crate) handed_on: u64,
     /// Leases ahead that were given back.
     pub(crate) unused: u64,
     /// Changes that had to wait for routers.
@@ -55,6 +57,7 @@ impl Report {
         self.ahead += other.ahead;
         self.passed += other.passed;
         self.lent += other.lent;
+        self.handed_on += other.handed_on;
         self.unused += other.unused;
         self.recalled += other.recalled;
         self.frozen += other.frozen;
