@@ -165,6 +165,36 @@ fn a_draining_dyno_finishes_and_gets_nothing_new() {
 }
 
 #[test]
+fn a_draining_dyno_gets_nothing_new_while_others_wait() {
+    run(async {
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
+        let load = tokio::spawn(load::run(Options {
+            connections: 8,
+            duration: Some(Duration::from_secs(60)),
+            targets: vec!["/sleep/1".to_owned()],
+            ..Options::new(mesh.nginx.address, &app.host())
+        }));
+        wait::within(wait::LIMIT, "it is busy", async || {
+            dyno.figures().await.total > 200
+        })
+        .await;
+        // When that is answered it is so everywhere.
+        app.set_state("web.1", DynoState::Draining).await;
+        let before = dyno.figures().await;
+        let other = app.dyno("web.2").await;
+        wait::within(wait::LIMIT, "the other one is busy", async || {
+            other.figures().await.total > 200
+        })
+        .await;
+        let after = dyno.figures().await;
+        assert!(after.total <= before.total + 1, "{before:?} {after:?}");
+        load.abort();
+        let _ = load.await;
+        mesh.finish().await;
+    });
+}
+
+#[test]
 fn a_dyno_with_a_higher_limit_gets_as_many() {
     run(async {
         let mesh = Mesh::builder().workers(2).start().await;

@@ -366,7 +366,7 @@ impl<T: Clone> Session<T> {
     /// request was cancelled, which gives the lease back.
     pub fn receive(&mut self, message: SidecarMessage, now: Millis) -> Option<Delivery<T>> {
         self.link = Link::Up;
-        self.lines.go_on(self.last_ask, now);
+        self.lines.hear(self.last_ask, now);
         let answer = match message.kind? {
             sidecar_message::Kind::Answer(answer) => answer,
             sidecar_message::Kind::Dyno(info) => {

@@ -209,6 +209,7 @@ impl Mesh {
         }
         let app = &mut self.apps[key.0 as usize];
         let waiter = app.queue.insert(&mut self.waiters, request, deadline);
+        let is_before_named = app.queue.is_before_named(&self.waiters, waiter);
         self.timers.set(deadline, Timer::Waiter(waiter));
         if let Some(session) = self.sessions.get_mut(session) {
             session.entries.insert(ask, Entry::Waiting(waiter));
@@ -221,7 +222,10 @@ impl Mesh {
         if !self.decides(key, now) {
             self.stall(key, now);
         }
-        self.name_next(key);
+        match is_before_named {
+            true => self.renew_edition(key),
+            false => self.name_next(key),
+        }
     }
 
     /// It is for this sidecar to decide at this moment. Whoever waits meanwhile is not

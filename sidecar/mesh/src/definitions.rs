@@ -44,11 +44,11 @@ impl Mesh {
         self.recalls.before(update, own)
     }
 
-    /// What leads to an app, if anything of it is ahead, and will not any more.
+    /// What leads to an app, if anything of it can be recalled, and will not any more.
     fn lost_domains(&self, update: &Update) -> Vec<Box<str>> {
         let app = self.by_name.get(update.app());
         let app = app.map(|key| &self.apps[key.0 as usize]);
-        let Some(app) = app.filter(|app| app.ahead > 0) else {
+        let Some(app) = app.filter(|app| app.ahead > 0 || !app.told_next.is_empty()) else {
             return Vec::new();
         };
         let stay: HashSet<_> = match update {

@@ -21,7 +21,7 @@ use crate::{
     foreign::Foreign,
     name::Directory,
     owners::Owners,
-    queue::{Request, WaiterKey, Waiters},
+    queue::{Edition, Request, WaiterKey, Waiters},
     reserve::Recalls,
     session::{Entry, Sessions},
     share::Share,
@@ -59,6 +59,8 @@ pub struct Mesh {
     /// Of these, the ones that no request has yet.
     pub(crate) reserved: usize,
     pub(crate) recalls: Recalls,
+    /// The newest one of all apps.
+    pub(crate) edition: Edition,
     /// Who decides.
     pub(crate) owners: Owners,
     /// What others decide about.
@@ -114,6 +116,7 @@ impl Mesh {
             leases: 0,
             reserved: 0,
             recalls: Recalls::default(),
+            edition: Edition::default(),
             owners: Owners::default(),
             away: Away::default(),
             strangers: 0,

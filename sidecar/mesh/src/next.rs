@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// A waiting request has the next lease of its app that ends at its router, before those that
-/// are named later.
+/// are named later; or nobody has, until somebody is named again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Next {
     /// Who asked.
     pub session: SessionKey,
-    /// Which ask.
-    pub ask: AskId,
+    /// Which ask, if one is.
+    pub ask: Option<AskId>,
     /// Whose queue it is in.
     pub app: Arc<str>,
     /// Only a lease whose route says the same.
@@ -48,15 +48,31 @@ impl Mesh {
     /// The edition of a lease that may be handed on. Where several sidecars share a queue,
     /// nobody is next at one of them.
     pub(crate) fn edition(&self, session: SessionKey, key: AppKey) -> Option<NonZeroU32> {
-        let session = self.sessions.get(session)?;
+        let session = self.sessions.get(session);
+        let session = session.filter(|session| session.lost_until.is_none())?;
         let app = &self.apps[key.0 as usize];
         let alone = app.terms().exact.is_none() && session.peer.is_none();
         alone.then(|| app.queue.edition().number())
     }
 
-    /// Something about the app or its dynos is different from here on.
+    /// Something about the app or its dynos is different from here on. No two editions are
+    /// alike, of whichever apps: routers know an app by its name.
     pub(crate) fn end_edition(&mut self, key: AppKey) {
-        self.apps[key.0 as usize].queue.end_edition();
+        self.edition = self.edition.next();
+        let queue = &mut self.apps[key.0 as usize].queue;
+        queue.begin_edition(self.edition);
+    }
+
+    /// The same, for a reason that nobody waits for: routers hear of it at once.
+    pub(crate) fn renew_edition(&mut self, key: AppKey) {
+        for session in self.forget_next(key) {
+            if let Some(edition) = self.edition(session, key) {
+                self.say_next(session, None, key, edition, 0);
+            }
+            // It may not have noticed yet that its link broke.
+            self.apps[key.0 as usize].told_next.push(session);
+        }
+        self.name_next(key);
     }
 
     /// Names whoever is among the first of the queue by now.
@@ -72,24 +88,40 @@ impl Mesh {
             return;
         };
         let app = &mut self.apps[key.0 as usize];
+        let before = app.queue.named();
         let named = app.queue.name(&mut self.waiters);
         if !named.is_empty() && !app.told_next.contains(&session) {
+            app.told_next
+                .retain(|session| self.sessions.get(*session).is_some());
             app.told_next.push(session);
         }
-        let app = &self.apps[key.0 as usize];
-        for (at, waiter) in named.into_iter().enumerate() {
-            self.outputs.push_back(Output::Next(Next {
-                session,
-                ask: self.waiters[waiter.0 as usize].request.ask,
-                app: app.name.clone(),
-                edition,
-                others: app.candidates().saturating_sub(1),
-                counted: app.terms().max_requests.is_some(),
-                depth: app.queue.len().saturating_sub(at as u32 + 1),
-                in_use: app.in_use,
-                queue_headers: app.terms().queue_headers,
-            }));
+        for (at, waiter) in (before + 1..).zip(named) {
+            let ask = self.waiters[waiter.0 as usize].request.ask;
+            self.say_next(session, Some(ask), key, edition, at);
         }
+    }
+
+    /// `at`: its place in the queue, from 1.
+    fn say_next(
+        &mut self,
+        session: SessionKey,
+        ask: Option<AskId>,
+        key: AppKey,
+        edition: NonZeroU32,
+        at: u32,
+    ) {
+        let app = &self.apps[key.0 as usize];
+        self.outputs.push_back(Output::Next(Next {
+            session,
+            ask,
+            app: app.name.clone(),
+            edition,
+            others: app.candidates().saturating_sub(1),
+            counted: app.terms().max_requests.is_some(),
+            depth: app.queue.len().saturating_sub(at),
+            in_use: app.in_use,
+            queue_headers: app.terms().queue_headers,
+        }));
     }
 
     /// Whoever may believe that somebody is next is about to hear otherwise.
@@ -106,6 +138,9 @@ impl Mesh {
         if let Some(Entry::Leased(dyno)) = self.entry(session, ask)
             && let Some(Entry::Waiting(waiter)) = self.entry(session, next)
             && self.waiters[waiter.0 as usize].request.app == self.dynos[dyno.0 as usize].app
+            && self
+                .edition(session, self.dynos[dyno.0 as usize].app)
+                .is_some()
         {
             self.forget_entry(session, ask);
             return self.serve_next(dyno, waiter, now);

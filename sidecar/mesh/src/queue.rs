@@ -78,6 +78,11 @@ impl Edition {
     pub(crate) fn number(self) -> NonZeroU32 {
         NonZeroU32::MIN.saturating_add(self.0)
     }
+
+    /// The one after this.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
 }
 
 /// One app's queue.
@@ -138,13 +143,18 @@ impl Queue {
             named: None,
         }) as u32);
         self.order.insert(place, key);
-        if self.named > 0
-            && let Some(behind) = self.after(waiters, key)
-            && waiters[behind.0 as usize].named == Some(self.edition)
-        {
-            self.end_edition();
-        }
         key
+    }
+
+    /// Whoever stands behind `key` was named, and should not have been.
+    pub(crate) fn is_before_named(&self, waiters: &Waiters, key: WaiterKey) -> bool {
+        let behind = (self.named > 0).then(|| self.after(waiters, key)).flatten();
+        behind.is_some_and(|key| waiters[key.0 as usize].named == Some(self.edition))
+    }
+
+    /// So many are named.
+    pub(crate) fn named(&self) -> u32 {
+        self.named
     }
 
     pub(crate) fn remove(&mut self, waiters: &mut Waiters, key: WaiterKey) -> Waiter {
@@ -159,8 +169,8 @@ impl Queue {
     }
 
     /// Nobody is next any more as far as was said.
-    pub(crate) fn end_edition(&mut self) {
-        self.edition.0 = self.edition.0.wrapping_add(1);
+    pub(crate) fn begin_edition(&mut self, edition: Edition) {
+        self.edition = edition;
         self.named = 0;
     }
 

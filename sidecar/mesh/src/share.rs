@@ -158,7 +158,7 @@ impl Mesh {
 
     /// Others have so many requests at these dynos now.
     fn set_elsewhere(&mut self, sums: Sums, now: Time) {
-        let mut freer = Vec::new();
+        let (mut freer, mut fuller) = (Vec::new(), Vec::new());
         for (instance, sum) in sums {
             // It may not be known here yet, or not any more.
             let Some(key) = self.instances.get(&instance).copied() else {
@@ -174,8 +174,19 @@ impl Mesh {
             if sum < dyno.elsewhere && !self.apps[app.0 as usize].queue.is_empty() {
                 freer.push(app);
             }
+            let more = sum > dyno.elsewhere;
             dyno.elsewhere = sum;
+            let limit = dyno.limit(self.apps[app.0 as usize].terms());
+            if more && limit.is_some_and(|limit| dyno.sum() > limit) {
+                fuller.push(app);
+            }
             self.repool(key);
+        }
+        // Two nodes chose the same dyno: what it has too much is not handed on.
+        fuller.sort_unstable();
+        fuller.dedup();
+        for app in fuller {
+            self.renew_edition(app);
         }
         // Whoever waits has the best of all of them.
         freer.sort_unstable();

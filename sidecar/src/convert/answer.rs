@@ -65,7 +65,7 @@ pub fn reserved(
 /// A request that waits is next.
 pub fn next(next: &Next) -> v1::SidecarMessage {
     let next = v1::Next {
-        ask: next.ask.0,
+        ask: next.ask.map_or(0, |ask| ask.0),
         app: (*next.app).into(),
         edition: next.edition.get(),
         others: next.others,

@@ -92,6 +92,30 @@ async fn load(mesh: &Mesh, app: &App, target: &str, requests: u64) {
 }
 
 #[test]
+fn who_waits_has_the_lease_of_one_that_ends() {
+    run(async {
+        let (mesh, app, dyno) = Mesh::with_dyno().await;
+        let mut tap = Tap::open(&mesh, &app, all(&app)).await;
+        load(&mesh, &app, "/sleep/2", 500).await;
+        let (mut leases, mut handed_on) = (HashSet::new(), 0);
+        for _ in 0..500 {
+            let seen = tap.request("/sleep/2").await;
+            assert_eq!((seen.status, seen.attempts), (200, 1), "{seen:?}");
+            handed_on += u32::from(seen.lease_kind() == LeaseKind::HandedOn);
+            assert!(leases.insert(seen.lease), "it is seen twice");
+        }
+        // Fifteen wait at any time, all at one router.
+        assert!(handed_on > 400, "{handed_on} of 500");
+        let counters = app.status().await.counters.unwrap();
+        assert!(counters.queued > 400, "{counters:?}");
+        let figures = dyno.figures().await;
+        assert_eq!((figures.max, figures.double_bookings), (1, 0));
+        drop(tap);
+        mesh.finish().await;
+    });
+}
+
+#[test]
 fn each_request_is_seen_once() {
     run(async {
         let mesh = Mesh::builder().workers(2).start().await;

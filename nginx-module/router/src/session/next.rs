@@ -1,8 +1,8 @@
 //! Who is next: a request that waits gets the lease of one that ends here.
 //!
 //! A router that stood still may not have heard that somebody is next no more. So nothing is
-//! believed that was said before it was last quiet for long: then dynos are slow, and it is no
-//! loss, or it stood still.
+//! believed of who had asked before it last heard nothing for long: then dynos are slow, and it
+//! is no loss, or it stood still. Nobody comes before one of these, either.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -27,8 +27,8 @@ const MOST: usize = 64;
 pub(super) struct Lines {
     /// Of the apps that have any.
     apps: FxHashMap<String, Line>,
-    /// When this was last seen to go on.
-    awake: Millis,
+    /// When its sidecar last said anything.
+    heard: Millis,
     /// Of asks up to this one nothing is believed.
     doubtful: u64,
 }
@@ -49,13 +49,17 @@ impl Lines {
         self.apps.is_empty()
     }
 
-    /// It goes on, and has asked so much.
-    pub(super) fn go_on(&mut self, last_ask: u64, now: Millis) {
-        if now > self.awake + LATE {
-            self.clear();
+    /// If it has heard nothing for long, nothing is believed of what was asked so far.
+    fn doubt(&mut self, last_ask: u64, now: Millis) {
+        if now > self.heard + LATE {
             self.doubtful = last_ask;
         }
-        self.awake = now.max(self.awake);
+    }
+
+    /// Its sidecar has said something.
+    pub(super) fn hear(&mut self, last_ask: u64, now: Millis) {
+        self.doubt(last_ask, now);
+        self.heard = now.max(self.heard);
     }
 
     pub(super) fn forget(&mut self, app: &str) {
@@ -63,14 +67,17 @@ impl Lines {
     }
 
     fn join(&mut self, mut next: Next, waits: impl Fn(u64) -> bool) {
-        if next.ask <= self.doubtful || !waits(next.ask) {
-            return;
-        }
         let app = std::mem::take(&mut next.app);
+        if next.ask == 0 {
+            return self.forget(&app);
+        }
         let line = self.apps.entry(app).or_default();
         if line.edition != next.edition {
             line.edition = next.edition;
             line.asks.clear();
+        }
+        if !waits(next.ask) {
+            return;
         }
         if line.asks.len() >= MOST {
             line.asks.retain(|next| waits(next.ask));
@@ -80,16 +87,15 @@ impl Lines {
         }
     }
 
-    /// The first of those that still wait.
+    /// The first of those that still wait, if that is believed.
     fn first(&mut self, app: &str, edition: u32, waits: impl Fn(u64) -> bool) -> Option<Next> {
         let line = self.apps.get_mut(app)?;
         if line.edition != edition {
             return None;
         }
-        let mut first = line.asks.pop_front();
-        while first.as_ref().is_some_and(|next| !waits(next.ask)) {
-            first = line.asks.pop_front();
-        }
+        while line.asks.pop_front_if(|next| !waits(next.ask)).is_some() {}
+        let doubtful = self.doubtful;
+        let first = line.asks.pop_front_if(|next| next.ask > doubtful);
         if line.asks.is_empty() {
             self.apps.remove(app);
         }
@@ -117,7 +123,7 @@ impl<T: Clone> Session<T> {
             Held::Kept(leased) if leased.edition != 0 => (leased.dyno.clone(), leased.edition),
             _ => return None,
         };
-        self.lines.go_on(self.last_ask, now);
+        self.lines.doubt(self.last_ask, now);
         let waiting = &self.waiting;
         let waits = |ask| waiting.contains_key(&ask);
         let next = self.lines.first(&dyno.app, edition, waits)?;

@@ -396,17 +396,29 @@ fn what_was_said_is_forgotten_with_a_recall_a_new_link_and_after_a_while() {
     next(&mut s, asks[0], 3, 40);
     assert_eq!(s.checkin(first, Outcome::Done, 50), None);
 
-    // It stood still, and what it hears then may be as old.
+    // It stood still, and what it hears then may be as old. Who comes later does not come
+    // before those who waited.
     let (mut s, first, asks) = one_and(1);
     next(&mut s, asks[0], 3, 20);
-    let other = s.ask(request(9, 30), 30);
-    let limited = v1::Route {
-        limited: true,
-        edition: 3,
-        ..v1::Route::default()
-    };
-    let other = ticket(route_with(&mut s, other, limited));
     assert_eq!(s.checkin(first, Outcome::Done, 20 + LATE + 1), None);
-    next(&mut s, asks[0], 3, 20 + LATE + 2);
-    assert_eq!(s.checkin(other, Outcome::Done, 20 + LATE + 3), None);
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20 + LATE);
+    let later = s.ask(request(9, 30 + LATE), 30 + LATE);
+    next(&mut s, later, 3, 30 + LATE);
+    assert_eq!(s.checkin(first, Outcome::Done, 40 + LATE), None);
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20 + LATE);
+    let later = s.ask(request(9, 30 + LATE), 30 + LATE);
+    next(&mut s, later, 3, 30 + LATE);
+    assert!(route(&mut s, asks[0]).is_some());
+    let handed_on = s.checkin(first, Outcome::Done, 40 + LATE);
+    assert!(matches!(handed_on, Some(Delivery::Answer(9, ..))));
+}
+
+#[test]
+fn nobody_is_next_when_that_is_said() {
+    let (mut s, first, asks) = one_and(1);
+    next(&mut s, asks[0], 3, 20);
+    next(&mut s, 0, 4, 30);
+    assert_eq!(s.checkin(first, Outcome::Done, 50), None);
 }

@@ -19,7 +19,7 @@ fn idle_only() -> Settings {
 /// Who was said to be next, in order, and in which edition; other outputs are dropped.
 fn said(lab: &mut Lab) -> Vec<(AskId, NonZeroU32)> {
     let next = lab.outputs().into_iter().filter_map(|output| match output {
-        Output::Next(next) => Some((next.ask, next.edition)),
+        Output::Next(next) => Some((next.ask?, next.edition)),
         _ => None,
     });
     next.collect()
@@ -105,7 +105,11 @@ fn who_wants_a_certain_dyno_or_arrived_before_is_not_passed_by() {
     assert_eq!(named(&mut lab), [late]);
     // It comes before the other one, and others' leases may not be its own.
     lab.ask_with(Duration::from_millis(500), &["none-1"]);
-    assert_eq!(named(&mut lab), []);
+    // Its router is told.
+    let outputs = lab.outputs();
+    let [Output::Next(Next { ask: None, .. })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
     let early = lab.ask_again(Duration::from_millis(900));
     let asks = said(&mut lab);
     assert_eq!(asks[0].0, early);
@@ -169,6 +173,43 @@ fn of_two_dynos_the_one_that_the_router_chose_counts() {
     hand_on(&mut lab, next, next);
     lab.checkin(last, Outcome::Done);
     assert_eq!(lab.loads("a"), [0, 0]);
+}
+
+#[test]
+fn of_an_app_that_is_created_again_nothing_is_believed() {
+    let mut lab = Lab::new(idle_only(), &["web.1"]);
+    let (_, before) = edition_of_first(&mut lab);
+    lab.ask();
+    lab.change("a", vec![Operation::DeleteApp]).unwrap();
+    lab.create("a", idle_only(), &["web.2"]);
+    lab.outputs();
+    let (_, after) = edition_of_first(&mut lab);
+    assert_ne!(before, after);
+}
+
+#[test]
+fn a_dyno_that_two_nodes_chose_is_not_handed_on() {
+    let mut lab = Lab::new(idle_only(), &["web.1"]);
+    lab.mesh.share_load();
+    let (first, edition) = edition_of_first(&mut lab);
+    let next = lab.ask();
+    assert_eq!(named(&mut lab), [next]);
+    let report = crate::LoadReport {
+        node: crate::NodeId(2),
+        name: "other".into(),
+        epoch: 1,
+        seq: 1,
+        extent: crate::WHOLE,
+        loads: vec![("web.1-1".into(), 1)],
+    };
+    lab.mesh.hear_load(report, lab.now);
+    let said = said(&mut lab);
+    assert!(
+        said.iter()
+            .all(|(ask, of)| *ask == next && Some(*of) != edition)
+    );
+    lab.checkin(first, Outcome::Done);
+    assert_eq!(lab.loads("a"), [0]);
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) struct Lease {
     pub(crate) reserved: bool,
     /// It can be recalled: no request has it, or one after the other.
     pub(crate) ahead: bool,
+    /// It may be handed on.
+    pub(crate) goes_on: bool,
 }
 
 #[derive(Clone)]

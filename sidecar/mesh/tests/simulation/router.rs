@@ -76,9 +76,8 @@ impl Router {
         self.connection.take()
     }
 
-    /// Nothing is believed any more that was said until now.
+    /// Nothing is believed any more of those who asked until now.
     pub(crate) fn doubt(&mut self) {
-        self.next.clear();
         self.doubtful = AskId(self.next_ask - 1);
     }
 
@@ -86,13 +85,15 @@ impl Router {
     pub(crate) fn heir(&mut self, done: &Request) -> Option<(AskId, Arc<DynoInfo>)> {
         let (dyno, edition) = done.lease.as_ref()?;
         let waits = |next: &Next| {
-            let request = self.requests.get(&next.ask);
+            let request = next.ask.and_then(|ask| self.requests.get(&ask));
             request.is_some_and(|request| request.dyno.is_none())
         };
         self.next.retain(waits);
         let fits = |next: &Next| next.app == dyno.app && next.edition == *edition;
         let at = self.next.iter().position(fits)?;
-        let ask = self.next.remove(at)?.ask;
+        // Nobody comes before one that is in doubt.
+        let ask = self.next[at].ask.filter(|ask| *ask > self.doubtful)?;
+        self.next.remove(at);
         if let Some(request) = self.requests.get_mut(&ask) {
             request.limited = true;
             request.is_heir = true;

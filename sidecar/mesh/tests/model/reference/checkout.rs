@@ -239,6 +239,7 @@ impl Reference {
             app,
             reserved: false,
             ahead: passes,
+            goes_on: route.edition.is_some(),
         });
         self.note_lease(app, u64::from(!passes));
 
@@ -255,6 +256,7 @@ impl Reference {
             "{route:?} beyond its limit"
         );
         assert_eq!(route.limited, limit.is_some());
+        assert_eq!(route.edition.is_some(), limit.is_some());
         let most = app.spec.settings.max_requests;
         assert_eq!(route.counted, most.is_some());
         assert_eq!(route.gone, Self::is_gone(app, waiter, &instance));

@@ -2,7 +2,7 @@
 
 use mesh::{AskId, Next, Outcome, SessionKey};
 
-use super::{Lease, Reference, Waiter};
+use super::{App, Lease, Reference, Waiter};
 
 impl Reference {
     /// Leases of a session, each with a request that waits for the same app there.
@@ -75,7 +75,7 @@ impl Reference {
     /// Nobody is before it who is another session's, or would not take any dyno.
     pub(crate) fn check_next(&self, app: u64, next: &Next) {
         let queue = self.queue(app);
-        let is_it = |w: &Waiter| (w.session, w.ask) == (next.session, next.ask);
+        let is_it = |w: &Waiter| (w.session, Some(w.ask)) == (next.session, next.ask);
         let Some(at) = queue.iter().position(is_it) else {
             return;
         };
@@ -91,7 +91,11 @@ impl Reference {
 
     /// The first of each queue that would take any dyno.
     pub(crate) fn firsts(&self) -> Vec<(SessionKey, AskId)> {
-        let busy = self.apps.iter().filter(|app| self.in_flight(app) > 0);
+        let may_end = |app: &&App| {
+            let mut leases = self.leases.iter();
+            leases.any(|lease| lease.app == app.id && lease.goes_on)
+        };
+        let busy = self.apps.iter().filter(may_end);
         let queues = busy.map(|app| self.queue(app.id));
         let firsts = queues.filter_map(|queue| queue.into_iter().next());
         let any = firsts.filter(|w| w.tried.is_empty() && w.prefer.is_none());

@@ -74,6 +74,7 @@ impl Reference {
                 app: id,
                 reserved: true,
                 ahead: true,
+                goes_on: false,
             });
         }
         let app = app.map(|id| &self.apps[self.index(id).unwrap()]);

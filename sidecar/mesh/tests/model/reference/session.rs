@@ -74,6 +74,7 @@ impl Reference {
                     app,
                     reserved: false,
                     ahead: false,
+                    goes_on: false,
                 });
                 self.note_lease(app, 0);
             }

@@ -60,7 +60,8 @@ impl Run {
     /// Who may believe that somebody is next for one of these apps, before the recall that
     /// has just begun or has not.
     pub(super) fn may_believe(&mut self, apps: &BTreeSet<u64>, begun: bool) -> Vec<SessionKey> {
-        let before = self.next.recalled.take().unwrap_or(self.next.new.len());
+        // If there was none, what was said in this step may have come later.
+        let before = self.next.recalled.take().unwrap_or(0);
         let after = self.next.new.split_off(before);
         self.believe();
         let mut all = Vec::new();
@@ -78,7 +79,9 @@ impl Run {
 
     fn believe(&mut self) {
         for (app, next) in self.next.new.drain(..) {
-            self.next.named.insert((next.session, next.ask));
+            if let Some(ask) = next.ask {
+                self.next.named.insert((next.session, ask));
+            }
             let told = self.next.believe.entry(app).or_default();
             told.insert(next.session);
         }

@@ -85,7 +85,10 @@ impl World {
         let (session, asks) = match output {
             Output::Reserved(it) => (it.session, it.first.0..it.first.0 + it.dynos.len() as u64),
             Output::Answer(it) if may_pass(it) => (it.session, it.ask.0..it.ask.0 + 1),
-            Output::Next(it) => (it.session, it.ask.0..it.ask.0 + 1),
+            Output::Next(it) => match it.ask {
+                Some(ask) => (it.session, ask.0..ask.0 + 1),
+                None => return,
+            },
             _ => return,
         };
         let connection = self.sidecar.connections.get(&session);
@@ -157,9 +160,9 @@ impl World {
 
     fn is_next(&mut self, router: usize, next: Next) {
         let ours = &mut self.routers[router];
-        if next.ask > ours.doubtful {
-            let other = |it: &Next| it.app != next.app || it.edition == next.edition;
-            ours.next.retain(other);
+        let other = |it: &Next| it.app != next.app || it.edition == next.edition;
+        ours.next.retain(other);
+        if next.ask.is_some() {
             ours.next.push_back(next);
         }
     }
