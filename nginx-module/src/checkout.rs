@@ -308,17 +308,18 @@ unsafe extern "C" fn detach(data: *mut c_void) {
     guard_or((), || {
         // SAFETY: `attach` made it, and the pool calls this once.
         let mut checkout = unsafe { Box::from_raw(data.cast::<Checkout>()) };
-        // Nginx frees every peer that it got; this is for what should not be.
-        checkout.give_up();
+        // First whatever has pointers to it: the rest may panic.
+        if let Some(parked) = &mut checkout.parked {
+            parked.disarm();
+        }
         worker::get().forget(data.cast());
         if matches!(checkout.body(), Body::Waiting) {
             worker::get().pagebook.borrow_mut().leave(data.cast());
         }
+        // Nginx frees every peer that it got; this is for what should not be.
+        checkout.give_up();
         // SAFETY: Nginx frees a request's memory, with the request in it, after this.
         unsafe { tally::count(&checkout) };
-        if let Some(parked) = &mut checkout.parked {
-            parked.disarm();
-        }
         if let Some(conf) = checkout.conf.take() {
             worker::get().confs.give(conf);
         }

@@ -249,14 +249,14 @@ unsafe fn settle(
             linger::adopt(peer, ticket, ending);
         }
     } else {
-        worker::get().checkin(ticket, outcome);
+        let handed_on = worker::get().checkin(ticket, outcome);
         // Somebody waits for this dyno: the sidecar can see to it while this turn
         // of the loop goes on.
         let queued = checkout
             .answer
             .as_ref()
             .is_some_and(|answer| answer.queue_depth > 0);
-        if queued {
+        if queued && !handed_on {
             worker::get().flush();
         }
     }

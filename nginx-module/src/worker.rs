@@ -300,6 +300,8 @@ impl Worker {
     /// the sidecar is woken costs as much as many messages. That turn does not
     /// wait for anything, so nothing is delayed but by work.
     fn send_or_wait(&self) {
+        // A dyno waits for these.
+        self.deliver_held_back();
         let messages = self.session.borrow().to_transmit();
         let late = now() > self.gathering_since.get();
         if messages > self.gathered.get() && messages < MANY && !late {
@@ -356,8 +358,8 @@ impl Worker {
     }
 
     /// A lease ends. Who gets it at once goes on at the end of the turn: Nginx is in the
-    /// middle of something else.
-    pub(crate) fn checkin(&self, ticket: Ticket, outcome: Outcome) {
+    /// middle of something else. Says whether somebody does.
+    pub(crate) fn checkin(&self, ticket: Ticket, outcome: Outcome) -> bool {
         let delivery = self.session(|session| {
             // A worker that stood still does not know it by Nginx's clock.
             let now = match session.has_next() {
@@ -366,10 +368,12 @@ impl Worker {
             };
             session.checkin(ticket, outcome, now)
         });
-        if let Some(delivery) = delivery {
-            self.held_back.borrow_mut().push_back(delivery);
-            executor::spawn(async { get().deliver_held_back() }).detach();
-        }
+        let Some(delivery) = delivery else {
+            return false;
+        };
+        self.held_back.borrow_mut().push_back(delivery);
+        executor::spawn(async { get().deliver_held_back() }).detach();
+        true
     }
 
     /// A request wants to hear no more of this ask.
