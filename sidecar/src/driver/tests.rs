@@ -179,11 +179,15 @@ fn ask(session: &mut Session, ask: u64, name: &str) -> bool {
     session.ask(Ask::new(AskId(ask), name))
 }
 
+/// The next answer. Who is next does not matter here.
 fn poll(session: &mut Session) -> Option<Answer> {
-    match session.poll_reply(&Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Reply::Answer(answer))) => Some(answer),
-        Poll::Ready(other) => panic!("{other:?} is no answer"),
-        Poll::Pending => None,
+    loop {
+        match session.poll_reply(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(Reply::Answer(answer))) => return Some(answer),
+            Poll::Ready(Ok(Reply::Next(_))) => {}
+            Poll::Ready(other) => panic!("{other:?} is no answer"),
+            Poll::Pending => return None,
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl Worker {
         }
     }
 
-    /// The next message that does not tell who a dyno is.
+    /// The next message that does not tell who a dyno is, or who is next.
     pub(crate) async fn message(&mut self) -> sidecar_message::Kind {
         loop {
             let message = within("a message", self.from.message())
@@ -126,6 +126,7 @@ impl Worker {
                 sidecar_message::Kind::Dyno(info) => {
                     self.dynos.insert(info.number, info);
                 }
+                sidecar_message::Kind::Next(_) => {}
                 other => return other,
             }
         }
