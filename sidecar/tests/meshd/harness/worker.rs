@@ -7,8 +7,8 @@ use std::{
 use dynomesh_proto::{
     PROTOCOL,
     v1::{
-        Answer, Ask, Cancel, Checkin, DynoInfo, Held, Hello, Outcome, Refusal, Reserve, Route,
-        RouterMessage, SidecarMessage, Welcome, answer::Result as Result_,
+        Answer, Ask, Cancel, Checkin, DynoInfo, Held, Hello, Outcome, Recalled, Refusal, Reserve,
+        Route, RouterMessage, SidecarMessage, Welcome, answer::Result as Result_,
         router_client::RouterClient, router_message::Kind, sidecar_message,
     },
 };
@@ -108,11 +108,17 @@ impl Worker {
         self.checkin(ask, Outcome::Done);
     }
 
-    /// The next answer.
+    /// The next answer. What is recalled before it is nothing that it has.
     pub(crate) async fn answer(&mut self) -> Answer {
-        match self.message().await {
-            sidecar_message::Kind::Answer(answer) => answer,
-            other => panic!("{other:?} is no answer"),
+        loop {
+            match self.message().await {
+                sidecar_message::Kind::Answer(answer) => return answer,
+                sidecar_message::Kind::Recall(recall) => {
+                    let recall = recall.recall;
+                    self.say(Kind::Recalled(Recalled { recall }));
+                }
+                other => panic!("{other:?} is no answer"),
+            }
         }
     }
 
