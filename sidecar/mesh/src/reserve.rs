@@ -206,7 +206,7 @@ impl Mesh {
 
     /// For how long a lease of this dyno, which a request asks for, may be passed on.
     pub(crate) fn may_pass_on(&self, request: &Request, dyno: DynoKey) -> Duration {
-        let any = request.prefer.is_none() && request.tried.is_empty();
+        let any = request.takes_any();
         match request.passes_on && any && self.is_open(request.app) && self.has_room(dyno) {
             true => again(self.apps[request.app.0 as usize].terms().policy),
             false => Duration::ZERO,

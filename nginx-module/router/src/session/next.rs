@@ -68,17 +68,15 @@ impl Lines {
 
     fn join(&mut self, mut next: Next, waits: impl Fn(u64) -> bool) {
         let app = std::mem::take(&mut next.app);
-        if next.ask == 0 {
-            return self.forget(&app);
-        }
-        let line = self.apps.entry(app).or_default();
-        if line.edition != next.edition {
-            line.edition = next.edition;
-            line.asks.clear();
+        let line = self.apps.get(&app);
+        if next.ask == 0 || line.is_some_and(|line| line.edition != next.edition) {
+            self.forget(&app);
         }
         if !waits(next.ask) {
             return;
         }
+        let line = self.apps.entry(app).or_default();
+        line.edition = next.edition;
         if line.asks.len() >= MOST {
             line.asks.retain(|next| waits(next.ask));
         }
@@ -117,6 +115,9 @@ impl<T: Clone> Session<T> {
 
     /// A request is done with this lease: it is that of the one that is next, if somebody is.
     pub(super) fn hand_on(&mut self, ticket: Ticket, now: Millis) -> Option<Delivery<T>> {
+        if self.lines.is_empty() {
+            return None;
+        }
         let held = self.leases.get_mut(ticket)?;
         let (known, before) = held.known();
         let (dyno, edition) = match held {
